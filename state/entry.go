@@ -1,0 +1,140 @@
+package state
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Type is the kind of a journal entry.
+type Type string
+
+const (
+	TypeSIP      Type = "sip"
+	TypeWebhook  Type = "webhook"
+	TypeDocument Type = "document"
+	TypeVerb     Type = "verb"
+	TypeTimer    Type = "timer"
+	TypeCall     Type = "call"
+	TypeMedia    Type = "media"
+)
+
+// Entry is one thing that happened on a call. Exactly the payload that Type names is set. Entries are values: whoever
+// appends one must not change what it points at afterwards.
+type Entry struct {
+	Seq    uint64    `json:"seq"`  // from 1, without gaps within a call; given by the store
+	Time   time.Time `json:"time"` // zero when appended: the store's clock
+	CallID string    `json:"callId"`
+	Type   Type      `json:"type"`
+
+	SIP      *SIP      `json:"sip,omitempty"`
+	Webhook  *Webhook  `json:"webhook,omitempty"`
+	Document *Document `json:"document,omitempty"`
+	Verb     *Verb     `json:"verb,omitempty"`
+	Timer    *Timer    `json:"timer,omitempty"`
+	Call     *Call     `json:"call,omitempty"`
+	Media    *Media    `json:"media,omitempty"`
+}
+
+// SIP is a SIP message that was received or sent.
+type SIP struct {
+	Direction string `json:"direction"` // "in" or "out"
+	Transport string `json:"transport"` // "udp", "tcp"
+	Local     string `json:"local"`     // host:port
+	Remote    string `json:"remote"`
+	Method    string `json:"method"`           // of the request; of a response, its CSeq's
+	Code      int    `json:"code,omitempty"`   // of a response; 0: a request
+	Reason    string `json:"reason,omitempty"` // of a response
+	CSeq      uint32 `json:"cseq"`
+	Summary   string `json:"summary,omitempty"` // what a ladder shows beside the start line: Refer-To, sipfrag, Retry-After
+	Raw       string `json:"raw"`               // the whole message
+}
+
+// Webhook events.
+const (
+	WebhookOwed      = "owed"      // an asynchronous event has to be delivered
+	WebhookRequest   = "request"   // an HTTP request was sent
+	WebhookReply     = "reply"     // its answer, or its failure
+	WebhookDelivered = "delivered" // an owed event needs no more attempts
+	WebhookFailed    = "failed"    // an event was given up
+)
+
+// Webhook is a step in the life of an event.
+type Webhook struct {
+	Event     string          `json:"event"`   // WebhookOwed, …
+	EventID   string          `json:"eventId"` // Callengine-Event-Id
+	EventType string          `json:"eventType"`
+	Method    string          `json:"method,omitempty"`
+	URL       string          `json:"url,omitempty"`
+	Attempt   int             `json:"attempt,omitempty"`
+	Status    int             `json:"status,omitempty"` // of a reply; 0: none was received
+	Error     string          `json:"error,omitempty"`
+	Millis    int64           `json:"millis,omitempty"`  // a reply's time
+	Body      json.RawMessage `json:"body,omitempty"`    // of a request: the event's properties
+	Owed      json.RawMessage `json:"owed,omitempty"`    // WebhookOwed: all that delivery needs, credentials included
+	OwedSeq   uint64          `json:"owedSeq,omitempty"` // WebhookDelivered: which one
+}
+
+// Document is a BXML document that was received.
+type Document struct {
+	URL      string   `json:"url"`
+	Body     string   `json:"body"`
+	Verbs    []string `json:"verbs,omitempty"` // names, in order; none: empty or refused
+	Warnings []string `json:"warnings,omitempty"`
+	Error    string   `json:"error,omitempty"` // why it was refused
+}
+
+// Verb events.
+const (
+	VerbStarted  = "started"
+	VerbProgress = "progress"
+	VerbEnded    = "ended"
+)
+
+// Verb is a step of a verb.
+type Verb struct {
+	Event  string `json:"event"` // VerbStarted, …
+	Name   string `json:"name"`
+	Line   int    `json:"line,omitempty"`
+	Column int    `json:"column,omitempty"`
+	Next   string `json:"next,omitempty"`  // ended: "next verb", "new document", "end: hangup"
+	Error  string `json:"error,omitempty"` // ended
+	Refer  *Refer `json:"refer,omitempty"` // progress of a Refer
+}
+
+// Timer is a timer that was started, ran out, or was stopped.
+type Timer struct {
+	Name  string `json:"name"`
+	Event string `json:"event"` // "started", "fired", "stopped"
+	After string `json:"after,omitempty"`
+}
+
+// Call events.
+const (
+	CallInitiated = "initiated"
+	CallRinging   = "ringing"
+	CallAnswered  = "answered"
+	CallTagged    = "tagged"
+	CallEnded     = "ended"
+)
+
+// Call is a change of the call's own state. What does not change with an event is empty in it.
+type Call struct {
+	Event         string    `json:"event"` // CallInitiated, …
+	AccountID     string    `json:"accountId,omitempty"`
+	ApplicationID string    `json:"applicationId,omitempty"`
+	From          string    `json:"from,omitempty"`
+	To            string    `json:"to,omitempty"`
+	Direction     string    `json:"direction,omitempty"`
+	SIPCallID     string    `json:"sipCallId,omitempty"`
+	Tag           *string   `json:"tag,omitempty"`
+	At            time.Time `json:"at,omitzero"` // when it happened, if that is not the entry's time: a dialog's end
+	Cause         string    `json:"cause,omitempty"`
+	ErrorMessage  string    `json:"errorMessage,omitempty"`
+	ErrorID       string    `json:"errorId,omitempty"`
+}
+
+// Media is a change of the call's sound: parameters agreed, playing started or ended.
+type Media struct {
+	Event  string `json:"event"` // "agreed", "playing", "played", "statistics"
+	Detail string `json:"detail,omitempty"`
+}

@@ -1,0 +1,37 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ErrNotFound is returned for a call that the store does not know, or knows no longer.
+var ErrNotFound = errors.New("call not found")
+
+// Query selects records. Zero values select everything.
+type Query struct {
+	From, To           string
+	MinStart, MaxStart time.Time // inclusive
+	Cause              string
+	After              string // token of the page before; opaque
+	Limit              int    // 0: 1000
+}
+
+// Store keeps journals. It is safe for concurrent use. Entries of one call have the order in which they were appended.
+// It satisfies webhook.Ledger.
+type Store interface {
+	// Append adds an entry to its call's journal and returns its number.
+	Append(ctx context.Context, e Entry) (seq uint64, err error)
+	// Journal returns a call's entries in order.
+	Journal(ctx context.Context, callID string) ([]Entry, error)
+	// Record returns a call's record.
+	Record(ctx context.Context, callID string) (Record, error)
+	// Records returns records, oldest first, and the token of the next page; "" when there is none.
+	Records(ctx context.Context, q Query) (records []Record, next string, err error)
+	// Owe notes an asynchronous event that has to be delivered: opaque but for its JSON properties "id" and "type".
+	Owe(ctx context.Context, callID string, event []byte) (seq uint64, err error)
+	// Delivered notes that the event owed under seq needs no more attempts.
+	Delivered(ctx context.Context, callID string, seq uint64) error
+	Close() error
+}

@@ -1,0 +1,80 @@
+package verbs
+
+import (
+	"context"
+
+	"github.com/callengine/callengine/webhook"
+)
+
+// Call is what every verb may ask of the call that it runs on. All methods belong to the one goroutine that runs the
+// document; ctx ends with a typed cause ([ErrRemoteHangup], …) when the call ends.
+type Call interface {
+	// Info returns the properties of the call as they are now.
+	Info() webhook.Call
+	// SetTag sets the call's tag; "" clears it.
+	SetTag(tag string)
+	// Answer answers the call, if it is not answered yet, and returns when the dialog is confirmed.
+	Answer(ctx context.Context) error
+	// URL resolves a URL of the document against the URL that returned the document (RFC 3986; verbs.md 21.7).
+	URL(ref string) (string, error)
+	// Ask delivers a synchronous event and returns the application's reply. The target's URLs may be relative.
+	Ask(ctx context.Context, to webhook.Target, ev webhook.Event) (webhook.Reply, error)
+}
+
+// Hanger hangs up: BYE on an answered call, a final response on one that is not. It returns when the other side has
+// confirmed, and at once when the call is over already. A verb needs it only where something has to happen after the
+// call's end; otherwise it returns [Outcome.End].
+type Hanger interface {
+	Hangup(ctx context.Context) error
+}
+
+// Ringer tells a caller whose call is not answered that it rings (180). It does nothing on an answered call.
+type Ringer interface {
+	Ring(ctx context.Context) error
+}
+
+// Referrer sends REFER. Refer returns at once with the referral under way. A rejected REFER is a result of the
+// referral, not an error; an error means that none was sent.
+type Referrer interface {
+	// CanRefer reports why this call cannot be referred to target; nil: it can.
+	CanRefer(target string) error
+	Refer(ctx context.Context, target string) (Referral, error)
+}
+
+// Referral is a REFER under way. It is not bound to the call's context: the REFER and its subscription outlive a BYE
+// (RFC 5057), bounded by timer F and the time allowed for the final NOTIFY.
+type Referral interface {
+	// Done is closed when the outcome is known.
+	Done() <-chan struct{}
+	// Result is the outcome, once Done is closed.
+	Result() ReferResult
+	// Interrupt ends the referral with what is known so far, unless its outcome is known already.
+	Interrupt()
+}
+
+// ReferResult is the outcome of a REFER.
+type ReferResult struct {
+	Success    bool
+	ReferCode  int  // status of the REFER; 0: no response was received
+	NotifyCode int  // final status that a NOTIFY reported; 0: none
+	DialogLost bool // the peer knows no such dialog any more (408 or 481 to the REFER, RFC 5057)
+}
+
+// Player puts sound on an answered call. Each method returns when the sound has ended, or with the context's cause.
+type Player interface {
+	// Speak speaks. An error that is an [ActionError] tells what the node lacks.
+	Speak(ctx context.Context, s Speech) error
+	// PlayURL plays the audio file at an absolute URL.
+	PlayURL(ctx context.Context, url string, auth *webhook.BasicAuth) error
+	// PlayRinging plays ringing tone until ctx ends, and returns nil then.
+	PlayRinging(ctx context.Context) error
+}
+
+// Speech is a text to speak.
+type Speech struct {
+	Voice  string // name in the voice table, "susan"
+	Locale string // of the voice, as the table writes it
+	Gender string // "female" or "male"
+	Text   string // plain text, white space folded
+	SSML   string // the same text as an SSML document with <speak> as its root; "" when there is no markup
+}

@@ -1,0 +1,29 @@
+package verbs
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Why a call's context ended, or why a verb could not go on. They decide the cause of the call's end; whoever runs
+// calls over a real protocol translates its own errors into these.
+var (
+	ErrRemoteHangup = errors.New("the caller hung up")
+	ErrCanceled     = errors.New("the caller gave up before the answer")
+	ErrNoAck        = errors.New("no ACK was received for the answer")
+	ErrNoMedia      = errors.New("the caller's ACK held no usable answer to our offer")
+	ErrDialogLost   = errors.New("the caller's side no longer knows the call")
+	ErrDrained      = errors.New("the node was shut down before the call had ended")
+)
+
+// ActionError is a verb that the call cannot do: it ends the call with [CauseApplicationError].
+type ActionError struct {
+	Verb   string // its name
+	Reason string // what cannot be done, and why
+	Err    error  // what was behind it; may be nil
+}
+
+func (e *ActionError) Error() string { return fmt.Sprintf("%s: %s", e.Verb, e.Reason) }
+
+// Unwrap returns what was behind the error.
+func (e *ActionError) Unwrap() error { return e.Err }
