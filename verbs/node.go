@@ -1,0 +1,81 @@
+package verbs
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/callengine/callengine/webhook"
+)
+
+// node is an element whose own attributes and text have been checked. Values that were not valid are missing in it.
+type node struct {
+	*definition
+	source   *element
+	values   map[string]string   // as given; letter case as in the tables
+	at       map[string]Position // of the attributes
+	text     string              // trimmed
+	children []*node
+	speech   Speech // of a SpeakSentence
+}
+
+func (n *node) heading() heading { return heading{n.name, n.source.pos} }
+
+// has reports whether an attribute was given.
+func (n *node) has(name string) bool {
+	_, ok := n.values[name]
+	return ok
+}
+
+// str returns an attribute's value, or its default.
+func (n *node) str(name string) string {
+	if v, ok := n.values[name]; ok {
+		return v
+	}
+	if a := n.attribute(name); a != nil && a.initial != nil {
+		return *a.initial
+	}
+	return ""
+}
+
+// optional returns an attribute's value, nil when it was not given.
+func (n *node) optional(name string) *string {
+	if v, ok := n.values[name]; ok {
+		return &v
+	}
+	return nil
+}
+
+func (n *node) boolean(name string) bool { return n.str(name) == "true" }
+
+func (n *node) number(name string) float64 {
+	v, err := strconv.ParseFloat(n.str(name), 64)
+	if err != nil {
+		return 0 // the value was refused
+	}
+	return v
+}
+
+// duration returns a number with a unit.
+func (n *node) duration(name string) time.Duration {
+	return time.Duration(math.Round(n.number(name) * float64(n.attribute(name).unit)))
+}
+
+// auth returns the credentials of two attributes, nil when neither is given. A password without a user name has an
+// empty one (verbs.md 21.8).
+func (n *node) auth(username, password string) *webhook.BasicAuth {
+	if n.str(username) == "" && n.str(password) == "" {
+		return nil
+	}
+	return &webhook.BasicAuth{Username: n.str(username), Password: n.str(password)}
+}
+
+// childText returns the text of the first nested tag of that name.
+func (n *node) childText(name string) string {
+	for _, ch := range n.children {
+		if ch.name == name {
+			return ch.text
+		}
+	}
+	return ""
+}
