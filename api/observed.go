@@ -1,0 +1,66 @@
+package api
+
+import (
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// observed wraps everything: headers that all answers have, a line in the log, and the end of panics.
+func (s *Server) observed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store") // calls change, and what they say is nobody else's
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		a := &answer{ResponseWriter: w}
+		begin := time.Now()
+		defer func() {
+			if v := recover(); v != nil {
+				s.recovered(a, v)
+			}
+			s.log.Debug("HTTP request", zap.String("method", r.Method), zap.String("path", r.URL.Path),
+				zap.Int("status", a.status), zap.Duration("duration", time.Since(begin)))
+		}()
+		next.ServeHTTP(a, r)
+	})
+}
+
+// recovered ends a request in which the node failed: with 500, or, when its answer is under way already, by cutting the
+// connection, so that half an answer is not taken for a whole one.
+func (s *Server) recovered(a *answer, v any) {
+	if v == http.ErrAbortHandler {
+		panic(v)
+	}
+	s.log.Error("an HTTP request failed inside the node", zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+	if a.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	f := &failure{status: http.StatusInternalServerError, Type: typeInternal, Description: "Internal error"}
+	f.write(a)
+}
+
+// answer knows whether an answer has begun.
+type answer struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements [http.ResponseWriter].
+func (a *answer) Write(b []byte) (int, error) {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	return a.ResponseWriter.Write(b)
+}
+
+// Unwrap is for [http.ResponseController].
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -1,0 +1,83 @@
+package api
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Paths outside of accounts.
+const (
+	pathHealth  = "/healthz"
+	pathReady   = "/readyz"
+	pathMetrics = "/metrics"
+	pathAccount = "/api/v2/accounts/{accountId}"
+)
+
+// methods are what a path answers to. HEAD is answered wherever GET is.
+type methods map[string]http.HandlerFunc
+
+// ServeHTTP answers other methods with 405 and an Allow header (RFC 9110 section 15.5.6).
+func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := m[r.Method]
+	if h == nil && r.Method == http.MethodHead {
+		h = m[http.MethodGet] // net/http drops the body
+	}
+	if h != nil {
+		h(w, r)
+		return
+	}
+	allowed := slices.Collect(maps.Keys(m))
+	if m[http.MethodGet] != nil {
+		allowed = append(allowed, http.MethodHead)
+	}
+	slices.Sort(allowed)
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	f := &failure{
+		status: http.StatusMethodNotAllowed, Type: typeValidation,
+		Description: fmt.Sprintf("Method %s is not allowed here", r.Method),
+	}
+	f.write(w)
+}
+
+// routes is every path there is. Those of rest-api.md that are not here yet are unknown paths.
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(pathHealth, methods{http.MethodGet: s.health})
+	mux.Handle(pathReady, methods{http.MethodGet: s.readiness})
+	if s.metrics != nil {
+		mux.Handle(pathMetrics, methods{http.MethodGet: s.metrics.ServeHTTP})
+	}
+	account := func(path string, h http.Handler) { mux.Handle(pathAccount+path, s.ofAccount(h)) }
+	account("/calls", methods{http.MethodGet: s.listCalls})
+	account("/calls/{callId}", methods{http.MethodGet: s.getCall})
+	account("/calls/{callId}/journal", methods{http.MethodGet: s.getJournal})
+	account("", http.HandlerFunc(unknownPath))
+	account("/", http.HandlerFunc(unknownPath))
+	mux.HandleFunc("/", unknownPath)
+	return mux
+}
+
+func unknownPath(w http.ResponseWriter, r *http.Request) {
+	notFound("Nothing is found at this path").write(w)
+}
+
+// health says that the process lives.
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") }
+
+// readiness says whether the node takes calls and, if not, why.
+func (s *Server) readiness(w http.ResponseWriter, _ *http.Request) {
+	if ready, reason := s.ready(); !ready {
+		writeText(w, http.StatusServiceUnavailable, reason)
+		return
+	}
+	writeText(w, http.StatusOK, "ready")
+}
+
+func writeText(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintln(w, text) // a client that is gone concerns nobody
+}
