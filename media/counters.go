@@ -1,0 +1,19 @@
+package media
+
+// Counters is told what happens, for an operator's figures. Its methods are called from many goroutines and on the path
+// of every packet: they must not block, and should not allocate.
+type Counters interface {
+	RTPReceived(packets int) // accepted from a peer
+	RTPSent(packets int)
+	RTPLost(packets int)  // sent by a peer and never received, told with each report
+	PortsInUse(pairs int) // how many pairs of ports are open now
+	SpeechCache(hit bool) // a text was asked for; hit: it is there or being spoken already
+}
+
+type noCounters struct{}
+
+func (noCounters) RTPReceived(int)  {}
+func (noCounters) RTPSent(int)      {}
+func (noCounters) RTPLost(int)      {}
+func (noCounters) PortsInUse(int)   {}
+func (noCounters) SpeechCache(bool) {}

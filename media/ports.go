@@ -1,0 +1,125 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// PortRange is the UDP ports that RTP and RTCP may use, both ends included.
+type PortRange struct{ Min, Max int }
+
+// pair is an even port for RTP and the odd one above it for RTCP (RFC 3550 section 11), open.
+type pair struct {
+	port      int
+	rtp, rtcp net.PacketConn
+}
+
+// ports hands out pairs of ports. The pair whose last use is the longest ago comes first, so that a peer who has not
+// noticed that its call is over does not talk into the next one; the first round is in random order.
+type ports struct {
+	bind     netip.Addr
+	rest     time.Duration
+	listen   func(ctx context.Context, network, address string) (net.PacketConn, error)
+	counters Counters
+
+	mu    sync.Mutex
+	free  []freed // oldest first
+	inUse int
+}
+
+type freed struct {
+	port int
+	at   time.Time // zero: never used
+}
+
+func newPorts(r PortRange, bind netip.Addr, rest time.Duration) (*ports, error) {
+	if r.Min < 1 || r.Max > 65535 || r.Min > r.Max {
+		return nil, fmt.Errorf("RTP ports %d-%d: not a range of UDP ports", r.Min, r.Max)
+	}
+	p := &ports{bind: bind, rest: rest, counters: noCounters{}}
+	for port := r.Min + r.Min%2; port+1 <= r.Max; port += 2 {
+		p.free = append(p.free, freed{port: port})
+	}
+	if len(p.free) == 0 {
+		return nil, fmt.Errorf("RTP ports %d-%d: no pair of an even port and the next", r.Min, r.Max)
+	}
+	rand.Shuffle(len(p.free), func(i, j int) { p.free[i], p.free[j] = p.free[j], p.free[i] })
+	return p, nil
+}
+
+// open opens a pair. It tries all that have rested: another program may hold some of them.
+func (p *ports) open(ctx context.Context) (pair, error) {
+	p.mu.Lock()
+	tries := len(p.free)
+	p.mu.Unlock()
+	var last error
+	for range tries {
+		port, ok := p.take()
+		if !ok {
+			break
+		}
+		opened, err := p.bindPair(ctx, port)
+		if err == nil {
+			return opened, nil
+		}
+		last = err
+		p.giveBack(port)
+	}
+	if last != nil {
+		return pair{}, fmt.Errorf("%w: %w", ErrNoPorts, last)
+	}
+	return pair{}, ErrNoPorts
+}
+
+func (p *ports) bindPair(ctx context.Context, port int) (pair, error) {
+	rtp, err := p.listen(ctx, "udp", p.address(port))
+	if err != nil {
+		return pair{}, err
+	}
+	rtcp, err := p.listen(ctx, "udp", p.address(port+1))
+	if err != nil {
+		return pair{}, errors.Join(err, rtp.Close())
+	}
+	return pair{port: port, rtp: rtp, rtcp: rtcp}, nil
+}
+
+func (p *ports) address(port int) string {
+	host := "" // all addresses, of both families where the host has both
+	if p.bind.IsValid() {
+		host = p.bind.String()
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// take returns the free port that was used the longest ago, if it has rested.
+func (p *ports) take() (int, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.free) == 0 {
+		return 0, false
+	}
+	oldest := p.free[0]
+	if !oldest.at.IsZero() && time.Since(oldest.at) < p.rest {
+		return 0, false
+	}
+	p.free = p.free[1:]
+	p.inUse++
+	p.counters.PortsInUse(p.inUse)
+	return oldest.port, true
+}
+
+// giveBack takes back a port whose sockets are closed; it rests from now on.
+func (p *ports) giveBack(port int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.free = append(p.free, freed{port: port, at: time.Now()})
+	p.inUse--
+	p.counters.PortsInUse(p.inUse)
+}

@@ -1,0 +1,118 @@
+package media
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/rtp"
+	"go.uber.org/zap"
+)
+
+// maxPacket is the longest packet that is looked at; what is longer arrives cut and fails to parse or to be audio.
+const maxPacket = 1500
+
+// maxReadErrors is how many reads may fail in a row before a socket is given up.
+const maxReadErrors = 100
+
+// receiveRTP reads the RTP socket until it is closed.
+func (s *Session) receiveRTP() {
+	var p rtp.Packet // used again for each, so that parsing does not allocate
+	s.read(s.rtp, func(b []byte, from netip.AddrPort) { s.packet(&p, b, from, time.Now()) })
+}
+
+// receiveRTCP reads the RTCP socket until it is closed.
+func (s *Session) receiveRTCP() {
+	s.read(s.rtcp, func(b []byte, from netip.AddrPort) { s.controlPacket(b, from, time.Now()) })
+}
+
+func (s *Session) read(from *socket, handle func([]byte, netip.AddrPort)) {
+	buf := make([]byte, maxPacket)
+	for failed := 0; failed < maxReadErrors; {
+		n, addr, err := from.read(buf)
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			failed++ // an ICMP message, for instance
+			continue
+		}
+		failed = 0
+		s.guarded(handle, buf[:n], addr)
+	}
+	s.log.Warn("media socket given up", zap.Stringer("local", from.LocalAddr()))
+}
+
+// guarded drops a packet whose handling panics: foreign bytes must not end the process.
+func (s *Session) guarded(handle func([]byte, netip.AddrPort), b []byte, from netip.AddrPort) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.Error("panic over a received packet", zap.Any("panic", v), zap.Stack("stack"))
+		}
+	}()
+	handle(b, from)
+}
+
+// packet handles one packet of the RTP socket. What is not RTP of the session's peer is dropped in silence.
+func (s *Session) packet(p *rtp.Packet, b []byte, from netip.AddrPort, now time.Time) {
+	if err := p.Unmarshal(b); err != nil || p.Version != 2 {
+		return
+	}
+	// RFC 5761 section 4: RTCP looks like the payload types 64 to 95.
+	if p.PayloadType >= 64 && p.PayloadType <= 95 {
+		return
+	}
+	if s.accept(&p.Header, from, now) {
+		s.engine.counters.RTPReceived(1)
+	}
+}
+
+// accept latches to the peer and counts the packet; false: it is nobody's.
+func (s *Session) accept(h *rtp.Header, from netip.AddrPort, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.params.Receive || !usable(from) {
+		return false
+	}
+	audio := h.PayloadType == s.params.PayloadType
+	event := s.params.EventType != 0 && h.PayloadType == s.params.EventType
+	if s.media.latched != from {
+		if s.media.latched.IsValid() || !audio && !event {
+			return false
+		}
+		if !s.reception.latching.passed(h, from) && from != s.media.signalled {
+			return false
+		}
+		s.media.latched = from
+	}
+	// Other payload types (comfort noise, say) are not heard, but they take part in the sequence.
+	s.reception.packet(h, timestampOf(now), audio)
+	return true
+}
+
+// timestampOf returns the time in units of the RTP timestamp, from an arbitrary start.
+func timestampOf(t time.Time) uint32 { return uint32(t.UnixNano() / (1e9 / SampleRate)) }
+
+// controlPacket handles one packet of the RTCP socket.
+func (s *Session) controlPacket(b []byte, from netip.AddrPort, now time.Time) {
+	packets, err := rtcp.Unmarshal(b)
+	if err != nil || !usable(from) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.control.latched != from {
+		// Once the peer's address is known from RTP, its RTCP comes from there too.
+		if s.control.latched.IsValid() || s.media.latched.IsValid() && s.media.latched.Addr() != from.Addr() {
+			return
+		}
+		s.control.latched = from
+	}
+	for _, p := range packets {
+		if sr, ok := p.(*rtcp.SenderReport); ok {
+			s.report = senderReport{last: uint32(sr.NTPTime >> 16), at: now}
+		}
+	}
+}

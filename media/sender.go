@@ -1,0 +1,151 @@
+package media
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/pion/rtp"
+	"go.uber.org/zap"
+)
+
+// sender is the goroutine that owns the clock of a session: it sends RTP, and RTCP reports between.
+type sender struct {
+	s      *Session
+	pace   pacer
+	header rtp.Header // of the next packet
+	quiet  bool       // the packet before was not sent: the next one starts a talkspurt
+	pcm    [maxFrame]int16
+	packet [12 + maxFrame]byte
+
+	reporter reporter
+	failing  bool // the last write failed; said once per row of failures
+}
+
+func newSender(s *Session) *sender {
+	// RFC 3550 sections 5.1 and 8: first sequence number, first timestamp and SSRC are random.
+	x := &sender{s: s, quiet: true, header: rtp.Header{
+		Version: 2, SequenceNumber: uint16(rand.Uint32()), Timestamp: rand.Uint32(), SSRC: rand.Uint32(),
+	}}
+	x.reporter = newReporter(x.header.SSRC)
+	return x
+}
+
+func (x *sender) run() {
+	start := time.Now()
+	x.pace = pacer{period: defaultPTime, next: start}
+	x.reporter.start(start)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-timer.C:
+		case <-x.s.closing:
+			x.goodbye(time.Now())
+			return
+		}
+		x.tick(time.Now())
+		timer.Reset(time.Until(x.pace.next))
+	}
+}
+
+// tick sends what is due at now.
+func (x *sender) tick(now time.Time) {
+	x.s.mu.Lock()
+	x.pace.period = x.s.params.ptime() // frames from here on
+	x.s.mu.Unlock()
+	frames, lost := x.pace.due(now)
+	if lost > 0 {
+		// The timestamp is a clock (RFC 3550 section 5.1): the gap is in it, and the sound goes on where it stood.
+		x.header.Timestamp += uint32(lost * samplesIn(x.pace.period))
+		x.quiet = true
+	}
+	for range frames {
+		x.frame(samplesIn(x.pace.period))
+	}
+	x.reporter.clock(x.header.Timestamp, x.pace.next)
+	if x.reporter.due(now) {
+		x.report(now, false)
+	}
+}
+
+// frame takes and sends the sound of one packet.
+func (x *sender) frame(samples int) {
+	s := x.s
+	s.mu.Lock()
+	p, to, playing := s.params, s.media.destination(), s.playout
+	s.mu.Unlock()
+	pcm := x.pcm[:samples]
+	n := 0
+	if playing != nil {
+		n = playing.take(pcm)
+	}
+	clear(pcm[n:])
+	if p.Send && usable(to) {
+		x.send(p, pcm)
+		if err := s.rtp.write(x.packet[:12+samples], to); err != nil {
+			x.failed(err)
+		} else {
+			x.failing = false
+			x.reporter.sent(samples)
+			s.engine.counters.RTPSent(1)
+		}
+	} else {
+		x.quiet = true
+	}
+	if playing != nil {
+		playing.taken()
+	}
+	x.header.Timestamp += uint32(samples)
+}
+
+// send puts pcm into the packet and steps the sequence number.
+func (x *sender) send(p Params, pcm []int16) {
+	x.header.PayloadType = p.PayloadType
+	// RFC 3551 section 4.1: the marker tells where a jitter buffer may adjust, which is after a pause.
+	x.header.Marker = x.quiet
+	x.quiet = false
+	_, _ = x.header.MarshalTo(x.packet[:12]) // it fails only for lack of room
+	p.Codec.encode(x.packet[12:], pcm)
+	x.header.SequenceNumber++
+}
+
+func (x *sender) failed(err error) {
+	if !x.failing {
+		x.s.log.Debug("RTP cannot be sent", zap.Error(err))
+	}
+	x.failing = true
+}
+
+// report sends a report, and with it the end of the stream if that has come.
+func (x *sender) report(now time.Time, bye bool) {
+	s := x.s
+	s.mu.Lock()
+	to := s.control.destination()
+	block, ok, lost := s.reception.block(), s.reception.known, s.reception.newlyLost()
+	last := s.report
+	s.mu.Unlock()
+	if lost > 0 {
+		s.engine.counters.RTPLost(lost)
+	}
+	if !usable(to) {
+		return
+	}
+	if ok {
+		last.fill(&block, now)
+		x.reporter.about(block)
+	}
+	b, err := x.reporter.packet(now, bye)
+	if err == nil {
+		err = s.rtcp.write(b, to)
+	}
+	if err != nil {
+		s.log.Debug("RTCP cannot be sent", zap.Error(err))
+	}
+}
+
+// goodbye ends the stream. RFC 3550 section 6.3.7: who has sent nothing does not send a BYE.
+func (x *sender) goodbye(now time.Time) {
+	if x.reporter.active() {
+		x.report(now, true)
+	}
+}

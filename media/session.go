@@ -1,0 +1,170 @@
+package media
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+
+	"go.uber.org/zap"
+)
+
+// Session is the RTP of one call. From the first Configure to Close it sends a packet every 20 ms, silence where nothing
+// is played: a stream that never pauses keeps the bindings of NATs open, stops carriers from ending a call for lack of
+// media, and lets a phone's jitter buffer settle before the first word.
+//
+// All methods may be called by several goroutines at once.
+type Session struct {
+	engine *Engine
+	log    *zap.Logger
+	port   int
+	rtp    *socket
+	rtcp   *socket
+
+	turn    chan struct{} // holds one token: whoever has it plays
+	started chan struct{} // closed by the first Configure
+	closing chan struct{} // closed by Close
+	ending  sync.Once
+	err     error // of Close
+
+	sending   sync.WaitGroup
+	receiving sync.WaitGroup
+
+	mu        sync.Mutex // guards what follows; held for no I/O
+	params    Params
+	media     path
+	control   path
+	playout   *playout // nil: nothing is played
+	reception reception
+	report    senderReport
+}
+
+// path is where packets of one socket go.
+type path struct {
+	signalled netip.AddrPort // by SDP
+	latched   netip.AddrPort // where the peer has shown to send from; zero: not yet
+}
+
+func (p path) destination() netip.AddrPort {
+	if p.latched.IsValid() {
+		return p.latched
+	}
+	return p.signalled
+}
+
+// signal takes over an address from SDP. A new one undoes the latching: the peer has moved.
+func (p *path) signal(a netip.AddrPort) {
+	a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	if a != p.signalled {
+		*p = path{signalled: a}
+	}
+}
+
+func newSession(e *Engine, opened pair) *Session {
+	return &Session{
+		engine: e, log: e.log.With(zap.Int("rtp_port", opened.port)),
+		port: opened.port, rtp: newSocket(opened.rtp), rtcp: newSocket(opened.rtcp),
+		turn: make(chan struct{}, 1), started: make(chan struct{}),
+		closing: make(chan struct{}),
+	}
+}
+
+// Port returns the local RTP port; RTCP has the next one.
+func (s *Session) Port() int { return s.port }
+
+// Configure sets what signalling has agreed on. The first time RTP starts; later (re-INVITE) it goes on as p says, with
+// timestamps and sequence numbers continued.
+//
+// Packets go to p.Remote until the peer has sent valid ones itself; from then on they go where those came from
+// (symmetric RTP, RFC 4961: behind a NAT the address in SDP is not reachable). The first source wins, so that nobody
+// else can divert the sound later; a new p.Remote starts over.
+func (s *Session) Configure(p Params) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.closing:
+		return
+	default:
+	}
+	if p.Remote != s.params.Remote {
+		s.reception.latching = probation{}
+	}
+	s.params = p
+	s.media.signal(p.Remote)
+	s.control.signal(rtcpOf(p))
+	select {
+	case <-s.started:
+		return
+	default:
+	}
+	close(s.started)
+	s.sending.Go(newSender(s).run)
+	s.receiving.Go(s.receiveRTP)
+	s.receiving.Go(s.receiveRTCP)
+}
+
+// Play plays src at the pace of the clock and returns when its last sample has been sent, or at once with the cause of
+// ctx, the error of src, or [ErrClosed]. Where src is not ready in time, silence goes out. While the session is on hold
+// the clock goes on, unheard. Before the first Configure it waits. Only one source plays at a time; further ones wait
+// their turn.
+//
+// Play closes src only if ctx ends; else it is the caller who does.
+func (s *Session) Play(ctx context.Context, src Source) error {
+	release := closeWhenDone(ctx, src)
+	defer release()
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.closing:
+		return ErrClosed
+	}
+	defer func() { <-s.turn }()
+	select {
+	case <-s.started:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.closing:
+		return ErrClosed
+	}
+	p := newPlayout()
+	s.setPlayout(p)
+	defer s.setPlayout(nil)
+	err := p.fill(ctx, s.closing, src)
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // src was closed under the reader: its error says nothing
+	}
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-s.closing:
+		return ErrClosed
+	}
+}
+
+func (s *Session) setPlayout(p *playout) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.playout = p
+}
+
+// Close says goodbye to the peer (RTCP BYE), closes the sockets and gives the ports back. It is idempotent and returns
+// when all goroutines of the session have ended.
+func (s *Session) Close() error {
+	s.ending.Do(func() {
+		s.mu.Lock()
+		close(s.closing)
+		s.mu.Unlock()
+		s.sending.Wait() // the BYE goes out on sockets that are still open
+		s.err = errors.Join(s.rtp.Close(), s.rtcp.Close())
+		s.receiving.Wait()
+		s.engine.ports.giveBack(s.port)
+		s.engine.forget(s)
+	})
+	return s.err
+}
