@@ -1,0 +1,199 @@
+package sipstack
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/callengine/callengine/media"
+	"github.com/pion/sdp/v3"
+)
+
+// errNoCommonCodec is returned when no m= line of an offer or answer can be used: no audio over RTP, none of our codecs,
+// an address of the other family. An offer gets 488.
+var errNoCommonCodec = errors.New("no audio stream with a common codec")
+
+// offeredEvents is the payload type that we offer for telephone-event.
+const offeredEvents = 101
+
+// sdpLocal is our side of a session description.
+type sdpLocal struct {
+	addr netip.Addr
+	port int
+
+	// sessionID stays the same for a dialog; version must be one higher for each description that differs from the one
+	// before it (RFC 3264 section 8).
+	sessionID, version uint64
+
+	// codecs are those that may be used: the order is that of our offers. Empty: PCMU, PCMA.
+	codecs []media.Codec
+}
+
+// answerSDP answers an offer (RFC 3264 section 6). The first m= line with audio that we can use is accepted, with the codec
+// that its offerer likes best of those that we may use; every other line is refused, in its place.
+func answerSDP(offer remoteSDP, local sdpLocal) (answer []byte, p media.Params, err error) {
+	d := local.description()
+	accepted := false
+	for _, m := range offer.media {
+		if agreed, ok := m.agree(local); ok && !accepted {
+			accepted, p = true, agreed
+			d.MediaDescriptions = append(d.MediaDescriptions, local.accept(m, agreed))
+			continue
+		}
+		d.MediaDescriptions = append(d.MediaDescriptions, refuse(m))
+	}
+	if !accepted {
+		return nil, media.Params{}, errNoCommonCodec
+	}
+	answer, err = d.Marshal()
+	return answer, p, err
+}
+
+// offerSDP makes an offer of one audio stream in both directions.
+func offerSDP(local sdpLocal) []byte {
+	m := local.audio("RTP/AVP")
+	for _, codec := range local.allowed() {
+		m = withCodec(m, staticType(codec), codec)
+	}
+	m = withDirection(withEvents(m, offeredEvents), true, true)
+	d := local.description()
+	d.MediaDescriptions = []*sdp.MediaDescription{m}
+	offer, err := d.Marshal()
+	if err != nil { // Marshal only writes the fields that were set here
+		panic("sipstack: offer: " + err.Error())
+	}
+	return offer
+}
+
+// acceptSDP reads the answer to an offer of ours.
+func acceptSDP(answer remoteSDP, local sdpLocal) (media.Params, error) {
+	if len(answer.media) == 0 {
+		return media.Params{}, errNoCommonCodec
+	}
+	p, ok := answer.media[0].agree(local)
+	if !ok {
+		return media.Params{}, errNoCommonCodec
+	}
+	if p.EventType != 0 { // Events come to us under the number that we gave them.
+		p.EventType = offeredEvents
+	}
+	return p, nil
+}
+
+// agree returns how the peer's stream is used; false: it can't be.
+func (m *remoteMedia) agree(local sdpLocal) (media.Params, bool) {
+	if !m.usable(local.addr) {
+		return media.Params{}, false
+	}
+	p := media.Params{
+		Remote: m.remote(), RemoteRTCP: m.remoteRTCP(), PTime: m.ptime,
+		// On hold by its address the peer hears nothing, whatever its direction says.
+		Send: m.recv && !m.hold, Receive: m.send,
+	}
+	found := false
+	for _, format := range m.formats {
+		number, ok := payloadType(format)
+		if !ok {
+			continue
+		}
+		if codec, ok := m.codec(format); ok && !found && slices.Contains(local.allowed(), codec) {
+			found, p.Codec, p.PayloadType = true, codec, number
+		}
+		if p.EventType == 0 && m.event(format) {
+			p.EventType = number
+		}
+	}
+	return p, found
+}
+
+// usable reports whether the stream is audio over RTP that we can reach. A name for its address is taken: its packets show
+// the address.
+func (m *remoteMedia) usable(local netip.Addr) bool {
+	if !strings.EqualFold(m.kind, "audio") || m.port == 0 {
+		return false
+	}
+	if !strings.EqualFold(m.proto, "RTP/AVP") && !strings.EqualFold(m.proto, "RTP/AVPF") {
+		return false
+	}
+	return m.named || m.addr.IsValid() && !m.addr.IsMulticast() && m.addr.Is4() == local.Unmap().Is4()
+}
+
+// description returns our description without streams.
+func (l sdpLocal) description() *sdp.SessionDescription {
+	family := "IP4"
+	if !l.addr.Unmap().Is4() {
+		family = "IP6"
+	}
+	addr := l.addr.Unmap().WithZone("").String()
+	return &sdp.SessionDescription{
+		Origin: sdp.Origin{
+			Username: "-", SessionID: l.sessionID, SessionVersion: l.version,
+			NetworkType: "IN", AddressType: family, UnicastAddress: addr,
+		},
+		SessionName:           "callengine",
+		ConnectionInformation: &sdp.ConnectionInformation{NetworkType: "IN", AddressType: family, Address: &sdp.Address{Address: addr}},
+		TimeDescriptions:      []sdp.TimeDescription{{}},
+	}
+}
+
+// allowed returns the codecs that may be used.
+func (l sdpLocal) allowed() []media.Codec {
+	if len(l.codecs) == 0 {
+		return []media.Codec{media.PCMU, media.PCMA}
+	}
+	return l.codecs
+}
+
+// accept returns our stream for one of the peer's: with one codec, so that nobody changes it in the middle.
+func (l sdpLocal) accept(m remoteMedia, p media.Params) *sdp.MediaDescription {
+	d := withCodec(l.audio(m.proto), p.PayloadType, p.Codec)
+	if p.EventType != 0 {
+		d = withEvents(d, p.EventType)
+	}
+	return withDirection(d, p.Send, p.Receive)
+}
+
+// audio returns a stream of ours without formats.
+func (l sdpLocal) audio(proto string) *sdp.MediaDescription {
+	return &sdp.MediaDescription{MediaName: sdp.MediaName{
+		Media: "audio", Port: sdp.RangedPort{Value: l.port}, Protos: strings.Split(proto, "/"),
+	}}
+}
+
+// refuse returns the line that refuses a stream: port 0, and the rest as it came (RFC 3264 section 6).
+func refuse(m remoteMedia) *sdp.MediaDescription {
+	return &sdp.MediaDescription{MediaName: sdp.MediaName{
+		Media: m.kind, Protos: strings.Split(m.proto, "/"), Formats: m.formats,
+	}}
+}
+
+func withCodec(d *sdp.MediaDescription, number uint8, codec media.Codec) *sdp.MediaDescription {
+	return d.WithCodec(number, codec.String(), media.SampleRate, 0, "")
+}
+
+func withEvents(d *sdp.MediaDescription, number uint8) *sdp.MediaDescription {
+	return d.WithCodec(number, "telephone-event", media.SampleRate, 0, "0-15") // RFC 4733 section 3.2: the keys of a phone
+}
+
+// withDirection adds our packet time and direction.
+func withDirection(d *sdp.MediaDescription, send, receive bool) *sdp.MediaDescription {
+	direction := sdp.DirectionInactive
+	switch {
+	case send && receive:
+		direction = sdp.DirectionSendRecv
+	case send:
+		direction = sdp.DirectionSendOnly
+	case receive:
+		direction = sdp.DirectionRecvOnly
+	}
+	return d.WithValueAttribute("ptime", "20").WithPropertyAttribute(direction.String())
+}
+
+// staticType returns the payload type that RFC 3551 gives a codec.
+func staticType(c media.Codec) uint8 {
+	if c == media.PCMA {
+		return 8
+	}
+	return 0
+}
