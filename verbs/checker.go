@@ -140,7 +140,7 @@ func (a *attribute) rangeText() string {
 	case a.min != nil && a.max != nil:
 		text += fmt.Sprintf(" from %s to %s", decimal(*a.min), decimal(*a.max))
 	case a.min != nil:
-		text += fmt.Sprintf(" from %s", decimal(*a.min))
+		text += fmt.Sprintf(" of at least %s", decimal(*a.min))
 	}
 	if name, ok := unitNames[a.unit]; ok {
 		text += " (" + name + ")"

@@ -33,7 +33,7 @@ var (
 	formatLanguage      = format{"", pattern(`[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*`, "must be a language such as en-US").check}
 	formatTag           = format{"max 256 chars, trimmed; empty clears", checkTag}
 	formatDisplayName   = format{"", checkDisplayName}
-	formatUUI           = format{"", checkUUI}
+	formatUUI           = format{"uui", checkUUI}
 )
 
 // pattern is the format of values that match expr as a whole.

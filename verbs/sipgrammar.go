@@ -52,11 +52,14 @@ func checkSIPBody(rest string) error {
 	} else if host, headers, ok := strings.Cut(user, "?"); ok && checkSIPAddress(host) == nil && strings.Contains(headers, "=") {
 		// By the letter of the grammar all of it is a user name, which nobody means.
 		name, _, _ := strings.Cut(headers[strings.LastIndex(headers, "&")+1:], "=")
-		return fmt.Errorf("the header %s holds an unescaped @; write %%40 (a ? in a user name is %%3F)", name)
+		return fmt.Errorf(`the header %s holds an unescaped "@"; write %%40 (a "?" in a user name is %%3F)`, name)
 	} else if err := checkSIPUser(user); err != nil {
 		return err
 	}
 	address, headers, hasHeaders := strings.Cut(address, "?")
+	if strings.Contains(address, "@") {
+		return errors.New(`it holds more than one "@"; write %40 in a user name, and one URI only`)
+	}
 	if err := checkSIPAddress(address); err != nil {
 		return err
 	}
@@ -165,15 +168,15 @@ func checkSIPChars(what, text, also string) error {
 		switch {
 		case b == '%':
 			if i+2 >= len(text) || !isHex(text[i+1]) || !isHex(text[i+2]) {
-				return fmt.Errorf("%s holds a %% that begins no escape; write %%25", what)
+				return fmt.Errorf(`%s holds a "%%" that begins no escape; write %%25`, what)
 			}
 			i += 2
 		case strings.IndexByte(sipAlphanum, b) >= 0 || strings.IndexByte(also, b) >= 0:
 		case b >= 0x80:
 			r := runeAt(text[i:])
-			return fmt.Errorf("%s holds an unescaped %c; write %s", what, r, percent(string(r)))
+			return fmt.Errorf(`%s holds an unescaped "%c"; write %s`, what, r, percent(string(r)))
 		default:
-			return fmt.Errorf("%s holds an unescaped %c; write %s", what, b, percent(string(rune(b))))
+			return fmt.Errorf(`%s holds an unescaped "%c"; write %s`, what, b, percent(string(rune(b))))
 		}
 	}
 	return nil

@@ -110,12 +110,14 @@ func (w *speechWriter) tag(tag *ssmlTag, e *element) {
 			w.markup.WriteString(" " + row.name + `="` + escapeXML(value) + `"`)
 		}
 	}
-	w.markup.WriteString(">")
-	switch tag.name {
-	case "break": // an empty element in SSML
-		w.markup.WriteString("</break>")
+	if tag.name == "break" { // empty in SSML
+		w.markup.WriteString("/>")
 		w.plain.WriteString(" ")
 		w.write(e)
+		return
+	}
+	w.markup.WriteString(">")
+	switch tag.name {
 	case "sub":
 		inner := speechWriter{c: w.c}
 		inner.write(e)
