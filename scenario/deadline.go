@@ -12,6 +12,7 @@ var errTimeout = os.ErrDeadlineExceeded
 // deadline is a point in time that can be moved while somebody waits for it.
 type deadline struct {
 	mu    sync.Mutex
+	at    time.Time // zero: none
 	timer *time.Timer
 	over  chan struct{} // closed while the deadline has passed
 }
@@ -22,6 +23,9 @@ func newDeadline() deadline { return deadline{over: make(chan struct{})} }
 func (d *deadline) passed() <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.timer != nil && !time.Now().Before(d.at) {
+		<-d.over // the timer's function is about to run
+	}
 	return d.over
 }
 
@@ -32,7 +36,7 @@ func (d *deadline) set(t time.Time) {
 	if d.timer != nil && !d.timer.Stop() {
 		<-d.over // the timer's function closes it without the lock
 	}
-	d.timer = nil
+	d.timer, d.at = nil, t
 	over := false
 	select {
 	case <-d.over:
