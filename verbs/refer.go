@@ -67,6 +67,9 @@ func (r *Refer) Execute(ctx context.Context, call Call) (Outcome, error) {
 	// The call is ended from our side: nothing waits for the outcome any longer.
 	referral.Interrupt()
 	<-referral.Done()
+	if result := referral.Result(); result.Success {
+		return r.finish(ctx, call, result)
+	}
 	r.tell(ctx, call, referral.Result())
 	return Outcome{}, cause
 }

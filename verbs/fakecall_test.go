@@ -1,0 +1,161 @@
+package verbs
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/callengine/callengine/webhook"
+)
+
+// fakeCall is a call with every ability. It records what is asked of it, in order.
+type fakeCall struct {
+	mu  sync.Mutex
+	did []string
+
+	info       webhook.Call
+	cannot     error // why it cannot be referred
+	answerErr  error
+	referErr   error
+	urlErr     error
+	playErr    error
+	referral   *fakeReferral
+	replies    func(ctx context.Context, n int) (webhook.Reply, error) // of Ask; n counts from 1
+	asked      []webhook.Event
+	askedOf    []webhook.Target
+	spoken     []Speech
+	hangupLive bool // the context of Hangup was not ended
+}
+
+var (
+	_ Referrer = (*fakeCall)(nil)
+	_ Player   = (*fakeCall)(nil)
+	_ Ringer   = (*fakeCall)(nil)
+	_ Hanger   = (*fakeCall)(nil)
+)
+
+func (c *fakeCall) note(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.did = append(c.did, fmt.Sprintf(format, args...))
+}
+
+// done returns what was asked of the call so far.
+func (c *fakeCall) done() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.did)
+}
+
+func (c *fakeCall) Info() webhook.Call { return c.info }
+
+func (c *fakeCall) SetTag(tag string) {
+	c.note("tag %q", tag)
+	c.info.Tag = tag
+}
+
+func (c *fakeCall) Answer(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	c.note("answer")
+	if c.answerErr != nil {
+		return c.answerErr
+	}
+	if !c.info.Answered() {
+		c.info.AnswerTime = time.Now()
+	}
+	return nil
+}
+
+func (c *fakeCall) URL(ref string) (string, error) {
+	base, err := url.Parse("https://app.example/a/bxml")
+	if err != nil {
+		return "", err
+	}
+	u, err := base.Parse(ref)
+	if err != nil {
+		return "", err
+	}
+	return u.String(), c.urlErr
+}
+
+func (c *fakeCall) Ask(ctx context.Context, to webhook.Target, ev webhook.Event) (webhook.Reply, error) {
+	c.note("ask %s %s %s", ev.Type, to.Method, to.URL)
+	c.asked, c.askedOf = append(c.asked, ev), append(c.askedOf, to)
+	if c.replies != nil {
+		return c.replies(ctx, len(c.asked))
+	}
+	return webhook.Reply{Status: 200, Body: []byte("<Response/>")}, nil
+}
+
+func (c *fakeCall) Hangup(ctx context.Context) error {
+	c.note("hangup")
+	c.hangupLive = ctx.Err() == nil
+	return nil
+}
+
+func (c *fakeCall) Ring(context.Context) error {
+	c.note("ring")
+	return nil
+}
+
+func (c *fakeCall) CanRefer(string) error { return c.cannot }
+
+func (c *fakeCall) Refer(_ context.Context, target string) (Referral, error) {
+	c.note("refer %s", target)
+	if c.referErr != nil {
+		return nil, c.referErr
+	}
+	return c.referral, nil
+}
+
+func (c *fakeCall) Speak(ctx context.Context, s Speech) error {
+	c.note("speak %s", s.Text)
+	c.spoken = append(c.spoken, s)
+	return c.playErr
+}
+
+func (c *fakeCall) PlayURL(ctx context.Context, url string, auth *webhook.BasicAuth) error {
+	c.note("play %s %v", url, auth)
+	return c.playErr
+}
+
+func (c *fakeCall) PlayRinging(ctx context.Context) error {
+	c.note("ringing tone")
+	<-ctx.Done()
+	return c.playErr
+}
+
+// fakeReferral is a REFER under way, whose outcome the test tells.
+type fakeReferral struct {
+	once   sync.Once
+	done   chan struct{}
+	result ReferResult
+	known  ReferResult // the outcome if it is interrupted
+	note   func(string, ...any)
+}
+
+// refer gives the call a referral.
+func (c *fakeCall) refer() *fakeReferral {
+	c.referral = &fakeReferral{done: make(chan struct{}), note: c.note}
+	return c.referral
+}
+
+func (r *fakeReferral) end(result ReferResult) {
+	r.once.Do(func() {
+		r.result = result
+		close(r.done)
+	})
+}
+
+func (r *fakeReferral) Done() <-chan struct{} { return r.done }
+func (r *fakeReferral) Result() ReferResult   { return r.result }
+
+func (r *fakeReferral) Interrupt() {
+	r.note("interrupt")
+	r.end(r.known)
+}
