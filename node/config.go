@@ -1,0 +1,179 @@
+package node
+
+import (
+	"net/netip"
+	"strconv"
+	"time"
+)
+
+// Config is everything that a user may set. Its shape is that of the YAML file, key by key; [DefaultConfig] holds what
+// is true where nothing is set, and [LoadConfig] reads and checks one.
+//
+// A field tagged secret is never printed.
+type Config struct {
+	AccountID    string        `yaml:"account_id"`    // accountId in every webhook and in the API's paths; letters, digits, - . _ ~
+	DrainTimeout time.Duration `yaml:"drain_timeout"` // how long live calls may go on after SIGTERM; 0: not at all
+	Applications []Application `yaml:"applications"`  // the first one that matches takes the call; none: 404
+
+	SIP     SIPConfig     `yaml:"sip"`
+	Refer   ReferConfig   `yaml:"refer"`
+	Media   MediaConfig   `yaml:"media"`
+	Webhook WebhookConfig `yaml:"webhook"`
+	API     APIConfig     `yaml:"api"`
+	State   StateConfig   `yaml:"state"`
+	Log     LogConfig     `yaml:"log"`
+}
+
+// Application is a web application, and which calls it gets.
+type Application struct {
+	ID    string   `yaml:"id"`    // applicationId in webhooks; default: "application-" and its place in the list, from 1
+	Match []string `yaml:"match"` // globs over the Request-URI's user part, or over user@host if it holds an @; default: ["*"]
+
+	CallInitiatedCallbackURL    string `yaml:"call_initiated_callback_url"` // asked for the first document; required
+	CallInitiatedMethod         string `yaml:"call_initiated_method"`       // POST or GET
+	CallInitiatedFallbackURL    string `yaml:"call_initiated_fallback_url"`
+	CallInitiatedFallbackMethod string `yaml:"call_initiated_fallback_method"`
+	CallStatusCallbackURL       string `yaml:"call_status_callback_url"` // told of the end of calls; empty: not told
+	CallStatusMethod            string `yaml:"call_status_method"`
+
+	CallbackTimeout  time.Duration `yaml:"callback_timeout"` // 1s..25s
+	Username         string        `yaml:"username"`         // HTTP Basic for the initiated and the status URL
+	Password         string        `yaml:"password" secret:"true"`
+	FallbackUsername string        `yaml:"fallback_username"`
+	FallbackPassword string        `yaml:"fallback_password" secret:"true"`
+	Tag              string        `yaml:"tag"` // that a new call starts with; at most 256 characters
+}
+
+// SIPConfig is the telephone side.
+type SIPConfig struct {
+	Listen            []Listener      `yaml:"listen"`
+	Advertise         string          `yaml:"advertise"`   // host or host:port for Via, Contact and SDP
+	Allow             []netip.Prefix  `yaml:"allow"`       // who may send requests; none: everybody
+	PSTNTrunks        []netip.Prefix  `yaml:"pstn_trunks"` // whose calls are telephone calls
+	Users             []SIPUser       `yaml:"users"`
+	Credentials       []SIPCredential `yaml:"credentials"` // for challenges of our own requests
+	TLS               SIPTLSConfig    `yaml:"tls"`
+	MaxCalls          int             `yaml:"max_calls"` // 0: no limit
+	MaxCallsPerSecond int             `yaml:"max_calls_per_second"`
+	RejectCode        int             `yaml:"reject_code"` // 400..699
+	Keepalive         time.Duration   `yaml:"keepalive"`   // 0: off, else 100ms..24h
+}
+
+// SIPUser may place calls, once users are asked who they are.
+type SIPUser struct {
+	Username string `yaml:"username"`
+	Password string `yaml:"password" secret:"true"`
+}
+
+// SIPCredential answers a challenge of its realm.
+type SIPCredential struct {
+	Realm    string `yaml:"realm"`
+	Username string `yaml:"username"`
+	Password string `yaml:"password" secret:"true"`
+}
+
+// SIPTLSConfig is for listeners with tls://.
+type SIPTLSConfig struct {
+	CertFile     string `yaml:"cert_file"`
+	KeyFile      string `yaml:"key_file"`
+	CAFile       string `yaml:"ca_file"`
+	VerifyClient bool   `yaml:"verify_client"`
+}
+
+// ReferConfig bounds what Refer may do.
+type ReferConfig struct {
+	NotifyTimeout time.Duration `yaml:"notify_timeout"` // 100ms..10m
+	AllowTargets  []string      `yaml:"allow_targets"`  // globs over the host of a Refer's SipUri; none: any
+}
+
+// MediaConfig is the sound of calls.
+type MediaConfig struct {
+	Address  string    `yaml:"address"`   // host or IP in SDP; empty: sip.advertise's host, else the listener's
+	RTPPorts PortRange `yaml:"rtp_ports"` // each call takes an even one and the next
+	Codecs   []string  `yaml:"codecs"`    // PCMU, PCMA
+	TTS      TTSConfig `yaml:"tts"`
+}
+
+// TTSConfig is the engine that speaks.
+type TTSConfig struct {
+	Engine  string   `yaml:"engine"`  // espeak-ng, command, http or none
+	Command []string `yaml:"command"` // program and arguments of the engine "command"
+	URL     string   `yaml:"url"`     // of the engine "http"
+	Voices  []Voice  `yaml:"voices"`  // beyond the built-in ones; one of the same name replaces it
+}
+
+// Voice is a voice that documents may ask for, and what the engine calls it.
+type Voice struct {
+	Name   string `yaml:"name"`
+	Locale string `yaml:"locale"` // such as en_US
+	Gender string `yaml:"gender"` // female or male
+	Voice  string `yaml:"voice"`  // the engine's own name of it; empty: its choice for the locale
+}
+
+// WebhookConfig says with whom a node speaks HTTP. It holds for audio files, too.
+type WebhookConfig struct {
+	AllowHosts []string       `yaml:"allow_hosts"` // globs; none: any host
+	DenyCIDRs  []netip.Prefix `yaml:"deny_cidrs"`  // never connected to
+	TLSCAFile  string         `yaml:"tls_ca_file"` // PEM; empty: the system's authorities
+}
+
+// APIConfig is the HTTP side.
+type APIConfig struct {
+	Listen    string `yaml:"listen"`     // host:port
+	PublicURL string `yaml:"public_url"` // base of callUrl; default: http:// and api.listen, or where that is a wildcard, loopback
+	Username  string `yaml:"username"`   // HTTP Basic when set
+	Password  string `yaml:"password" secret:"true"`
+}
+
+// StateConfig says what is kept, where and for how long.
+type StateConfig struct {
+	Dir           string        `yaml:"dir"`
+	NATSURL       string        `yaml:"nats_url"`
+	Fsync         string        `yaml:"fsync"`          // interval or always
+	CallRetention time.Duration `yaml:"call_retention"` // at least 1s
+	OutboxMaxAge  time.Duration `yaml:"outbox_max_age"` // at least 1s
+}
+
+// LogConfig is the log on standard error.
+type LogConfig struct {
+	Level  string `yaml:"level"`  // debug, info, warn or error
+	Format string `yaml:"format"` // console or json
+}
+
+// DefaultConfig returns what is true where nothing is set. It has no applications.
+func DefaultConfig() Config {
+	loopback := netip.MustParseAddrPort("127.0.0.1:5060")
+	return Config{
+		AccountID:    "5555555",
+		DrainTimeout: 30 * time.Second,
+		SIP: SIPConfig{
+			Listen:     []Listener{{"udp", loopback}, {"tcp", loopback}},
+			RejectCode: 603,
+			Keepalive:  time.Minute,
+		},
+		Refer: ReferConfig{NotifyTimeout: 30 * time.Second},
+		Media: MediaConfig{
+			RTPPorts: PortRange{20000, 29999},
+			Codecs:   []string{"PCMU", "PCMA"},
+			TTS:      TTSConfig{Engine: EngineESpeak},
+		},
+		Webhook: WebhookConfig{
+			DenyCIDRs: []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("fe80::/10")},
+		},
+		API:   APIConfig{Listen: "127.0.0.1:8088", PublicURL: "http://127.0.0.1:8088"},
+		State: StateConfig{Dir: "./callengine-data", Fsync: "interval", CallRetention: 24 * time.Hour, OutboxMaxAge: 24 * time.Hour},
+		Log:   LogConfig{Level: "info", Format: "console"},
+	}
+}
+
+// defaultApplication returns what is true of an application, the nth from 1, where nothing is said about it.
+func defaultApplication(n int) Application {
+	return Application{
+		ID:                          "application-" + strconv.Itoa(n),
+		Match:                       []string{"*"},
+		CallInitiatedMethod:         "POST",
+		CallInitiatedFallbackMethod: "POST",
+		CallStatusMethod:            "POST",
+		CallbackTimeout:             15 * time.Second,
+	}
+}

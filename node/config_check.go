@@ -1,0 +1,303 @@
+package node
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// checker holds a configuration against its rules. Zero values that a user cannot have meant are errors, so that the
+// rooms may take them for "not set".
+type checker struct {
+	cfg      *Config
+	origin   origins
+	errs     []*ConfigError
+	warnings []string
+}
+
+func (c *checker) fail(key, format string, args ...any) {
+	at := c.origin.of(key)
+	c.errs = append(c.errs, &ConfigError{
+		Key: key, File: at.file, Line: at.line, From: at.from, Reason: fmt.Sprintf(format, args...),
+	})
+}
+
+func (c *checker) warn(format string, args ...any) {
+	c.warnings = append(c.warnings, fmt.Sprintf(format, args...))
+}
+
+func (c *checker) check() {
+	c.accountID()
+	if c.cfg.DrainTimeout < 0 {
+		c.fail("drain_timeout", "must not be negative")
+	}
+	for i := range c.cfg.Applications {
+		c.application(fmt.Sprintf("applications[%d]", i), &c.cfg.Applications[i])
+	}
+	c.sip()
+	c.duration("refer.notify_timeout", c.cfg.Refer.NotifyTimeout, 100*time.Millisecond, 10*time.Minute)
+	c.globs("refer.allow_targets", c.cfg.Refer.AllowTargets)
+	c.media()
+	c.globs("webhook.allow_hosts", c.cfg.Webhook.AllowHosts)
+	c.api()
+	c.state()
+	c.oneOf("log.level", c.cfg.Log.Level, "debug", "info", "warn", "error")
+	c.oneOf("log.format", c.cfg.Log.Format, "console", "json")
+	c.built()
+}
+
+// accountPattern keeps the account id readable in paths (RFC 3986 section 2.3, unreserved characters).
+var accountPattern = regexp.MustCompile(`^[A-Za-z0-9._~-]+$`)
+
+func (c *checker) accountID() {
+	if id := c.cfg.AccountID; !accountPattern.MatchString(id) || id == "." || id == ".." {
+		c.fail("account_id", "must be letters, digits and - . _ ~")
+	}
+}
+
+// maxTag is the longest tag of a call, in characters (verbs.md 1.1).
+const maxTag = 256
+
+func (c *checker) application(key string, a *Application) {
+	if a.ID == "" {
+		c.fail(key+".id", "must not be empty")
+	}
+	if len(a.Match) == 0 {
+		c.fail(key+".match", "must not be empty: no call would match")
+	}
+	c.globs(key+".match", a.Match)
+	if a.CallInitiatedCallbackURL == "" {
+		c.fail(key+".call_initiated_callback_url", "is missing")
+	}
+	for _, u := range []struct{ name, value string }{
+		{"call_initiated_callback_url", a.CallInitiatedCallbackURL},
+		{"call_initiated_fallback_url", a.CallInitiatedFallbackURL},
+		{"call_status_callback_url", a.CallStatusCallbackURL},
+	} {
+		if u.value != "" && !isWebURL(u.value) {
+			c.fail(key+"."+u.name, notWebURL)
+		}
+	}
+	for _, m := range []struct {
+		name  string
+		value *string
+	}{
+		{"call_initiated_method", &a.CallInitiatedMethod},
+		{"call_initiated_fallback_method", &a.CallInitiatedFallbackMethod},
+		{"call_status_method", &a.CallStatusMethod},
+	} {
+		*m.value = strings.ToUpper(*m.value)
+		c.oneOf(key+"."+m.name, *m.value, "POST", "GET")
+	}
+	c.duration(key+".callback_timeout", a.CallbackTimeout, time.Second, 25*time.Second)
+	if utf8.RuneCountInString(a.Tag) > maxTag {
+		c.fail(key+".tag", "must have at most %d characters", maxTag)
+	}
+}
+
+func (c *checker) sip() {
+	sip := &c.cfg.SIP
+	if len(sip.Listen) == 0 {
+		c.fail("sip.listen", "must not be empty")
+	}
+	for i, l := range sip.Listen {
+		key := fmt.Sprintf("sip.listen[%d]", i)
+		if l.Network == "tls" {
+			c.fail(key, "%s: %s", l, notBuilt)
+		}
+		if l.Addr.Port() != 0 && slices.Contains(sip.Listen[:i], l) {
+			c.fail(key, "%s stands there twice", l)
+		}
+		if l.Addr.Addr().IsUnspecified() && sip.Advertise == "" {
+			c.fail("sip.advertise", "is needed with the wildcard listener %s", l)
+		}
+		if !l.Addr.Addr().IsLoopback() && len(sip.Allow) == 0 && len(sip.Users) == 0 {
+			c.warn("sip.listen: %s takes calls from everybody who can reach it; sip.allow says who may", l)
+		}
+	}
+	if sip.Advertise != "" && !isHostPort(sip.Advertise) {
+		c.fail("sip.advertise", "must be a host or host:port")
+	}
+	for i, credential := range sip.Credentials {
+		if credential.Realm == "" || credential.Username == "" {
+			c.fail(fmt.Sprintf("sip.credentials[%d]", i), "needs a realm and a username")
+		}
+	}
+	c.number("sip.max_calls", sip.MaxCalls, 0, 1<<20)
+	c.number("sip.reject_code", sip.RejectCode, 400, 699)
+	if sip.Keepalive != 0 {
+		c.duration("sip.keepalive", sip.Keepalive, 100*time.Millisecond, 24*time.Hour)
+	}
+	if pairs := c.cfg.Media.RTPPorts.pairs(); sip.MaxCalls > pairs {
+		c.warn("sip.max_calls: %d calls are let in at a time, but media.rtp_ports has room for %d", sip.MaxCalls, pairs)
+	}
+}
+
+func (c *checker) media() {
+	m := &c.cfg.Media
+	if m.Address != "" && !isHost(m.Address) {
+		c.fail("media.address", "must be an IP address or a host name")
+	}
+	switch r := m.RTPPorts; {
+	case r.Min < 1 || r.Max > 65535 || r.Min > r.Max:
+		c.fail("media.rtp_ports", "%s is no range of UDP ports", r)
+	case r.pairs() == 0:
+		c.fail("media.rtp_ports", "%s has no room for an even port and the next one, which each call needs", r)
+	}
+	if len(m.Codecs) == 0 {
+		c.fail("media.codecs", "must not be empty")
+	}
+	for i, codec := range m.Codecs {
+		key := fmt.Sprintf("media.codecs[%d]", i)
+		c.oneOf(key, codec, "PCMU", "PCMA")
+		if slices.Contains(m.Codecs[:i], codec) {
+			c.fail(key, "%s stands there twice", codec)
+		}
+	}
+	c.speech()
+}
+
+func (c *checker) speech() {
+	t := &c.cfg.Media.TTS
+	c.oneOf("media.tts.engine", t.Engine, EngineESpeak, EngineCommand, EngineHTTP, EngineNone)
+	switch {
+	case t.Engine == EngineCommand && (len(t.Command) == 0 || t.Command[0] == ""):
+		c.fail("media.tts.command", "is needed with media.tts.engine: command")
+	case t.Engine == EngineHTTP && t.URL == "":
+		c.fail("media.tts.url", "is needed with media.tts.engine: http")
+	}
+	if t.URL != "" && !isWebURL(t.URL) {
+		c.fail("media.tts.url", notWebURL)
+	}
+	for i, v := range t.Voices {
+		key := fmt.Sprintf("media.tts.voices[%d]", i)
+		if v.Name == "" || v.Locale == "" {
+			c.fail(key, "needs a name and a locale")
+		}
+		c.oneOf(key+".gender", v.Gender, "female", "male")
+	}
+}
+
+func (c *checker) api() {
+	a := &c.cfg.API
+	host, port, err := net.SplitHostPort(a.Listen)
+	if err == nil {
+		_, err = parsePort(port, 0)
+	}
+	switch {
+	case err != nil || host != "" && !isHost(host):
+		c.fail("api.listen", "must be HOST:PORT")
+	case !isLoopback(host) && a.Username == "":
+		c.warn("api.listen: %s tells everybody who can reach it of all calls; set api.username and api.password", a.Listen)
+	}
+	if u, err := url.Parse(a.PublicURL); !isWebURL(a.PublicURL) || err != nil || u.RawQuery != "" || u.Fragment != "" {
+		c.fail("api.public_url", "must be an absolute http:// or https:// URL without a query")
+	}
+	switch {
+	case a.Username == "" && a.Password != "":
+		c.fail("api.username", "is missing, so that api.password would protect nothing")
+	case strings.Contains(a.Username, ":"):
+		c.fail("api.username", "must not hold a colon") // RFC 7617 section 2
+	case a.Username != "" && a.Password == "":
+		c.warn("api.password: is empty")
+	}
+}
+
+func (c *checker) state() {
+	s := &c.cfg.State
+	c.oneOf("state.fsync", s.Fsync, "interval", "always")
+	c.duration("state.call_retention", s.CallRetention, time.Second, 100*365*24*time.Hour)
+	c.duration("state.outbox_max_age", s.OutboxMaxAge, time.Second, 100*365*24*time.Hour)
+}
+
+// unbuilt are the keys that may only have their default: what they ask for is not there yet, and a setting, above all one
+// for security, must not be ignored in silence.
+var unbuilt = []string{
+	"sip.users", "sip.tls.cert_file", "sip.tls.key_file", "sip.tls.ca_file", "sip.tls.verify_client",
+	"sip.max_calls_per_second", "state.dir", "state.nats_url", "state.fsync",
+}
+
+const notBuilt = "not supported yet"
+
+func (c *checker) built() {
+	def := DefaultConfig()
+	defaults := leavesOf(&def)
+	for i, l := range leavesOf(c.cfg) {
+		empty := l.value.Kind() == reflect.Slice && l.value.Len() == 0 && defaults[i].value.Len() == 0
+		if slices.Contains(unbuilt, l.path) && !empty && !reflect.DeepEqual(l.value.Interface(), defaults[i].value.Interface()) {
+			c.fail(l.path, notBuilt)
+		}
+	}
+}
+
+func (c *checker) duration(key string, d, least, most time.Duration) {
+	if d < least || d > most {
+		c.fail(key, "must be from %s to %s", formatDuration(least), formatDuration(most))
+	}
+}
+
+func (c *checker) number(key string, n, least, most int) {
+	if n < least || n > most {
+		c.fail(key, "must be from %d to %d", least, most)
+	}
+}
+
+func (c *checker) oneOf(key, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		c.fail(key, "must be %s%s", alternatives(allowed), didYouMean(value, allowed))
+	}
+}
+
+// alternatives joins names: "a, b or c".
+func alternatives(names []string) string {
+	last := len(names) - 1
+	if last == 0 {
+		return names[0]
+	}
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+func (c *checker) globs(key string, globs []string) {
+	for i, g := range globs {
+		if _, err := path.Match(g, ""); err != nil || g == "" {
+			c.fail(fmt.Sprintf("%s[%d]", key, i), "%q is no glob", g)
+		}
+	}
+}
+
+const notWebURL = "must be an absolute http:// or https:// URL"
+
+// isWebURL reports whether s is an absolute URL of HTTP. What is wrong with it is not told: it may hold a password.
+func isWebURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
+}
+
+// hostName matches DNS names and IPv4 addresses (RFC 1123 section 2.1, and the underscore that many use).
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?$`)
+
+func isHost(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil || len(s) <= 253 && hostName.MatchString(s)
+}
+
+func isHostPort(s string) bool {
+	host, port, err := splitHostPort(s)
+	if err == nil && port != "" {
+		_, err = parsePort(port, 1)
+	}
+	return err == nil && isHost(host)
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
