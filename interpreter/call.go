@@ -1,0 +1,150 @@
+package interpreter
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/callengine/callengine/state"
+	"github.com/callengine/callengine/verbs"
+	"github.com/callengine/callengine/webhook"
+)
+
+// call is the call as its verbs see it. Everything in it belongs to the call's goroutine.
+type call struct {
+	*Runner
+	leg  Leg
+	info webhook.Call
+	base string // URL that returned the document that is running
+	// offHook: a 200 was or is being sent, so the call ends with BYE and not with a final response.
+	offHook bool
+	limits  Limits
+}
+
+var (
+	_ verbs.Call     = (*call)(nil)
+	_ verbs.Hanger   = (*call)(nil)
+	_ verbs.Ringer   = (*call)(nil)
+	_ verbs.Referrer = (*call)(nil)
+	_ verbs.Player   = (*call)(nil)
+)
+
+func (c *call) Info() webhook.Call { return c.info }
+
+func (c *call) SetTag(tag string) {
+	c.info.Tag = tag
+	c.note(state.Entry{Type: state.TypeCall, Call: &state.Call{Event: state.CallTagged, Tag: &tag}})
+}
+
+func (c *call) Answer(ctx context.Context) error {
+	if c.info.Answered() {
+		return nil
+	}
+	c.offHook = true
+	at := time.Now()
+	if err := c.leg.Answer(ctx); err != nil {
+		return err
+	}
+	c.info.AnswerTime = at
+	c.note(state.Entry{Type: state.TypeCall, Call: &state.Call{Event: state.CallAnswered, At: at}})
+	return nil
+}
+
+func (c *call) Ring(ctx context.Context) error {
+	if c.info.Answered() {
+		return nil
+	}
+	if err := c.leg.Ring(ctx); err != nil {
+		return err
+	}
+	c.note(state.Entry{Type: state.TypeCall, Call: &state.Call{Event: state.CallRinging}})
+	return nil
+}
+
+// byeWait is how long the end of a call waits for the other side to confirm it. A BYE that is answered later, or never,
+// goes on in the background: the application need not wait for it to be told.
+const byeWait = time.Second
+
+// Hangup ends the call from our side.
+func (c *call) Hangup(ctx context.Context) error { return c.hangup(ctx, c.rejectCode) }
+
+func (c *call) hangup(ctx context.Context, rejectWith int) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), byeWait)
+	defer cancel()
+	if c.offHook {
+		return c.leg.Bye(ctx)
+	}
+	return c.leg.Reject(ctx, rejectWith)
+}
+
+func (c *call) CanRefer(target string) error { return c.leg.CanRefer(target) }
+
+func (c *call) Refer(ctx context.Context, target string) (verbs.Referral, error) {
+	return c.leg.Refer(ctx, target)
+}
+
+func (c *call) Speak(ctx context.Context, s verbs.Speech) error {
+	return c.play(s.Text, func() error { return c.leg.Speak(ctx, s) })
+}
+
+func (c *call) PlayURL(ctx context.Context, address string, auth *webhook.BasicAuth) error {
+	return c.play(address, func() error { return c.leg.PlayURL(ctx, address, auth) })
+}
+
+func (c *call) PlayRinging(ctx context.Context) error {
+	return c.play("ringing", func() error { return c.leg.PlayRinging(ctx) })
+}
+
+func (c *call) play(what string, sound func() error) error {
+	c.note(state.Entry{Type: state.TypeMedia, Media: &state.Media{Event: "playing", Detail: what}})
+	err := sound()
+	c.note(state.Entry{Type: state.TypeMedia, Media: &state.Media{Event: "played", Detail: what}})
+	return err
+}
+
+// URL resolves as RFC 3986 section 5 says. A document that was not fetched has no base, and a relative URL in it leads nowhere.
+func (c *call) URL(ref string) (string, error) {
+	u, err := url.Parse(ref)
+	if err != nil {
+		return "", fmt.Errorf("URL %q: %w", ref, err)
+	}
+	if base, err := url.Parse(c.base); err == nil && c.base != "" {
+		u = base.ResolveReference(u)
+	}
+	if !u.IsAbs() {
+		return "", fmt.Errorf("URL %q is relative, and the document has no URL of its own", ref)
+	}
+	return u.String(), nil
+}
+
+// Ask delivers ev, bounded by ctx, the time-out of the call's application, and what the node can wait at all.
+func (c *call) Ask(ctx context.Context, to webhook.Target, ev webhook.Event) (webhook.Reply, error) {
+	to, err := c.resolve(to)
+	if err != nil {
+		return webhook.Reply{}, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.limits.Closed, func() { cancel(context.Cause(c.limits.Closed)) })()
+	return c.asker.Ask(ctx, to, ev)
+}
+
+func (c *call) resolve(to webhook.Target) (webhook.Target, error) {
+	address, err := c.URL(to.URL)
+	if err != nil {
+		return to, err
+	}
+	to.URL = address
+	if to.Timeout == 0 {
+		to.Timeout = c.app.Timeout
+	}
+	if to.Fallback != nil {
+		fallback, err := c.resolve(*to.Fallback)
+		if err != nil {
+			return to, err
+		}
+		to.Fallback = &fallback
+	}
+	return to, nil
+}

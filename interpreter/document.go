@@ -1,0 +1,119 @@
+package interpreter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/callengine/callengine/state"
+	"github.com/callengine/callengine/verbs"
+	"github.com/callengine/callengine/webhook"
+	"go.uber.org/zap"
+)
+
+// maxRedirects is how many documents in a row may do nothing but lead to another (verbs.md 7).
+const maxRedirects = 100
+
+// documents runs a document, and whatever replaces it, until the call is to end.
+func (r *Runner) documents(ctx context.Context, c *call, reply webhook.Reply) ending {
+	redirects := 0
+	for {
+		doc, err := r.accept(ctx, c, reply)
+		if err != nil {
+			return ending{err: err}
+		}
+		out, idle, err := r.walk(ctx, c, doc)
+		switch {
+		case err != nil:
+			return ending{err: err, after: out.After}
+		case out.Replace == nil:
+			return ending{cause: out.End, after: out.After}
+		}
+		if redirects++; !idle {
+			redirects = 0
+		}
+		if redirects == maxRedirects {
+			return ending{err: &verbs.ActionError{Verb: "Redirect",
+				Reason: fmt.Sprintf("%d documents in a row did nothing but redirect", maxRedirects)}}
+		}
+		reply = *out.Replace
+	}
+}
+
+// accept reads the document of a reply, whole, before anything of it runs.
+func (r *Runner) accept(ctx context.Context, c *call, reply webhook.Reply) (*verbs.Document, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	c.base = reply.URL
+	entry := &state.Document{URL: reply.URL, Body: string(reply.Body)}
+	doc, err := r.parser.Parse(reply.Body, reply.URL)
+	if err != nil {
+		entry.Error = err.Error()
+		r.note(state.Entry{Type: state.TypeDocument, Document: entry})
+		r.log.Warn("invalid BXML", zap.Error(err))
+		return nil, err
+	}
+	for _, v := range doc.Verbs {
+		entry.Verbs = append(entry.Verbs, v.Name())
+	}
+	for _, w := range doc.Warnings {
+		entry.Warnings = append(entry.Warnings, w.String())
+	}
+	r.note(state.Entry{Type: state.TypeDocument, Document: entry})
+	if len(entry.Warnings) > 0 {
+		r.log.Warn("BXML with parts that are ignored", zap.Strings("warnings", entry.Warnings))
+	}
+	return doc, nil
+}
+
+// walk executes the verbs in order until one leads elsewhere. A document that runs out ends the call: the implicit
+// Hangup (verbs.md 21.3). idle reports that nothing but Redirect and Tag ran.
+func (r *Runner) walk(ctx context.Context, c *call, doc *verbs.Document) (out verbs.Outcome, idle bool, err error) {
+	idle = true
+	for _, v := range doc.Verbs {
+		if ctx.Err() != nil {
+			return verbs.Outcome{}, idle, context.Cause(ctx)
+		}
+		if v.Name() != "Redirect" && v.Name() != "Tag" {
+			idle = false
+		}
+		out, err = r.step(ctx, c, v)
+		if err != nil || out.Replace != nil || out.End != "" {
+			return out, idle, err
+		}
+	}
+	return verbs.Outcome{End: verbs.CauseHangup}, idle, nil
+}
+
+func (r *Runner) step(ctx context.Context, c *call, v verbs.Verb) (verbs.Outcome, error) {
+	pos := v.Pos()
+	entry := state.Verb{Event: state.VerbStarted, Name: v.Name(), Line: pos.Line, Column: pos.Column}
+	r.note(state.Entry{Type: state.TypeVerb, Verb: &entry})
+	out, err := v.Execute(ctx, c)
+	if interrupted(err) {
+		err = because(ctx, err)
+	}
+	ended := entry
+	ended.Event = state.VerbEnded
+	switch {
+	case err != nil:
+		ended.Error = err.Error()
+		ended.Next = "end"
+	case out.Replace != nil:
+		ended.Next = "new document"
+	case out.End != "":
+		ended.Next = "end"
+	default:
+		ended.Next = "next verb"
+	}
+	r.note(state.Entry{Type: state.TypeVerb, Verb: &ended})
+	return out, err
+}
+
+// interrupted reports whether an error may be no more than the trace of the call's end: then the end's own cause tells
+// more. An error that names a fault of its own stays.
+func interrupted(err error) bool {
+	var action *verbs.ActionError
+	return err != nil && !errors.As(err, &action)
+}

@@ -1,0 +1,181 @@
+package interpreter
+
+import (
+	"context"
+	"runtime/debug"
+	"time"
+
+	"github.com/callengine/callengine/state"
+	"github.com/callengine/callengine/verbs"
+	"github.com/callengine/callengine/webhook"
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+)
+
+// Application is the web application that a call belongs to.
+type Application struct {
+	Initiate webhook.Target // where the first document comes from
+	Status   webhook.Target // where disconnect goes; without a URL it is not sent
+	Timeout  time.Duration  // of every webhook of the call; 0: the client's default
+	Tag      string         // that a new call starts with
+}
+
+// Config is what runners share.
+type Config struct {
+	RejectCode int // final status of a call that is hung up unanswered; 0: 603
+}
+
+// failedCode is the final status of an unanswered call that ends with an error. 503 would tell proxies that the whole
+// node is down.
+const failedCode = 500
+
+// Runner runs one call, once.
+type Runner struct {
+	asker      Asker
+	sender     Sender
+	journal    Journal
+	parser     Parser
+	app        Application
+	rejectCode int
+	log        *zap.Logger
+	callID     string
+	panicked   func(any)
+}
+
+// Option replaces a default of [New].
+type Option func(*Runner)
+
+// WithLogger sets the logger; the runner adds call_id. Default: none.
+func WithLogger(l *zap.Logger) Option { return func(r *Runner) { r.log = l } }
+
+// WithPanicHandler is told the value of a panic that ended a call. Default: nobody.
+func WithPanicHandler(f func(any)) Option { return func(r *Runner) { r.panicked = f } }
+
+// New returns the runner of one call of app.
+func New(cfg Config, app Application, p Parser, a Asker, s Sender, j Journal, opts ...Option) *Runner {
+	r := &Runner{
+		asker: a, sender: s, journal: j, parser: p, app: app,
+		rejectCode: cfg.RejectCode, log: zap.NewNop(), panicked: func(any) {},
+	}
+	if r.rejectCode == 0 {
+		r.rejectCode = 603
+	}
+	for _, o := range opts {
+		o(r)
+	}
+	return r
+}
+
+// Limits bound what does not depend on the call's life: a referral that outlives it, a referComplete on its way.
+type Limits struct {
+	Drained context.Context // ends when the time of a drain is over: a referral ends with what is known so far
+	Closed  context.Context // ends when the node can wait no longer: webhooks on their way are given up
+}
+
+// Run runs the call from its arrival to its end and returns when nothing of it is left to do. ctx is the call's: whoever
+// learns that the call is over cancels it with one of the errors of package verbs.
+//
+// Whatever happens, a panic included, Run ends the call on the wire, journals its end, and hands over one disconnect event.
+func (r *Runner) Run(ctx context.Context, limits Limits, info webhook.Call, invite webhook.Invite, leg Leg) {
+	r.callID = info.CallID
+	r.log = r.log.With(zap.String("call_id", info.CallID))
+	c := &call{Runner: r, leg: leg, info: info, limits: limits}
+	if c.info.Tag == "" {
+		c.info.Tag = r.app.Tag
+	}
+	r.note(state.Entry{Type: state.TypeCall, Call: &state.Call{
+		Event: state.CallInitiated, AccountID: info.AccountID, ApplicationID: info.ApplicationID,
+		From: info.From, To: info.To, Direction: string(info.Direction), SIPCallID: info.SIPCallID,
+		At: info.StartTime, Tag: &c.info.Tag,
+	}})
+	end := r.execute(ctx, c, invite)
+	r.finish(ctx, c, end)
+}
+
+// ending is how the documents of a call came to their end.
+type ending struct {
+	err   error // nil: an ordinary end
+	cause verbs.Cause
+	after func(context.Context)
+}
+
+func (r *Runner) execute(ctx context.Context, c *call, invite webhook.Invite) (e ending) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.recovered(v)
+			e = ending{err: recovered(v)}
+		}
+	}()
+	reply, err := c.Ask(ctx, r.app.Initiate, webhook.NewInitiate(c.Info(), invite))
+	if err != nil {
+		return ending{err: because(ctx, err)}
+	}
+	return r.documents(ctx, c, reply)
+}
+
+// finish ends the call on the wire if it is up, then tells of it: journal first, then the application, then whatever
+// outlives the call.
+func (r *Runner) finish(ctx context.Context, c *call, e ending) {
+	cause, message := causeOf(e.err)
+	if e.err == nil && e.cause != "" {
+		cause = e.cause
+	}
+	if !remote(e.err) {
+		code := r.rejectCode
+		if e.err != nil {
+			code = failedCode
+		}
+		if err := c.hangup(ctx, code); err != nil {
+			r.log.Debug("hanging up was not confirmed", zap.Error(err))
+		}
+	}
+	end := webhook.End{Time: c.leg.EndTime(), Cause: string(cause), ErrorMessage: message}
+	if end.Time.IsZero() {
+		end.Time = time.Now()
+	}
+	if message != "" {
+		end.ErrorID = uuid.NewString()
+	}
+	r.note(state.Entry{Type: state.TypeCall, Call: &state.Call{
+		Event: state.CallEnded, At: end.Time, Cause: end.Cause, ErrorMessage: message, ErrorID: end.ErrorID,
+	}})
+	r.disconnect(context.WithoutCancel(ctx), c, end)
+	if e.after != nil {
+		r.guard(func() { e.after(c.limits.Drained) })
+	}
+}
+
+func (r *Runner) disconnect(ctx context.Context, c *call, end webhook.End) {
+	if r.app.Status.URL == "" {
+		return
+	}
+	to := r.app.Status
+	to.Timeout = r.app.Timeout
+	if err := r.sender.Send(ctx, to, webhook.NewDisconnect(c.Info(), end)); err != nil {
+		r.log.Error("the disconnect event could not be stored", zap.Error(err))
+	}
+}
+
+// guard keeps a panic within the call.
+func (r *Runner) guard(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.recovered(v)
+		}
+	}()
+	f()
+}
+
+func (r *Runner) recovered(v any) {
+	r.log.Error("a call failed inside the node", zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+	r.panicked(v)
+}
+
+// note appends to the call's journal. The journal outlives the call's context; that it cannot be written is reported,
+// and the call goes on.
+func (r *Runner) note(e state.Entry) {
+	e.CallID = r.callID
+	if _, err := r.journal.Append(context.Background(), e); err != nil {
+		r.log.Error("the journal could not be written", zap.Error(err))
+	}
+}
