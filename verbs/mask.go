@@ -10,14 +10,17 @@ const masked = "***"
 var (
 	// secretAttribute matches an attribute whose name tells of a password, misspelt or not, and its value: quoted, with
 	// the closing quote missing, or bare.
-	secretAttribute = regexp.MustCompile(`(?i)([\p{L}\d_.:-]*(?:pass|pasw|pwd)[\p{L}\d_.-]*\s*=\s*)("[^"]*"?|'[^']*'?|[^\s"'<>]+)`)
+	secretAttribute = regexp.MustCompile(`(?i)([\p{L}\d_.:-]*(?:pass|pasw|pwd)[\p{L}\d_.-]*\s*=\s*)("[^"]*"?|'[^']*'?|[^ \t\r\n"'<>]+)`)
 
 	// userInformation matches "//user:password@" of a URL. Each of the characters that count may be written as a
 	// character reference; "#" counts only outside of one.
-	userInformation = regexp.MustCompile(`(?i)((?:/|&#0*47;|&#x0*2f;){2})(?:[^/?#"<>\s]|&#)*(?:@|&#0*64;|&#x0*40;)`)
+	userInformation = regexp.MustCompile(`(?i)((?:/|&#0*47;|&#x0*2f;){2})(?:[^/?#"<> \t\r\n]|&#)*(?:@|&#0*64;|&#x0*40;)`)
+
+	// spacedInformation is the same where white space was forgotten in a value that begins with a URL.
+	spacedInformation = regexp.MustCompile(`(?i)("\s*[a-z]+://)[^/?#"<>]*@|('\s*[a-z]+://)[^/?#'<>]*@|(>\s*[a-z]+://)[^/?#<>]*@`)
 
 	// sipPassword matches "sip:user:password@": a SIP user names whom to call, so that it stays.
-	sipPassword = regexp.MustCompile(`(?i)(\bsips?:[^:@"<>\s]*:)[^@"<>\s]*@`)
+	sipPassword = regexp.MustCompile(`(?i)(\bsips?:[^:@"<> \t\r\n]*:)[^@"<> \t\r\n]*@`)
 )
 
 // Mask returns a document, valid or not, with its secrets replaced by "***": the values of attributes that hold
@@ -48,5 +51,6 @@ func maskText(text string) string {
 
 func maskURLs(text string) string {
 	text = userInformation.ReplaceAllString(text, "${1}"+masked+"@")
+	text = spacedInformation.ReplaceAllString(text, "${1}${2}${3}"+masked+"@")
 	return sipPassword.ReplaceAllString(text, "${1}"+masked+"@")
 }

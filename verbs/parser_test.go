@@ -115,3 +115,18 @@ func TestHostileDocumentsAreReadQuickly(t *testing.T) {
 		})
 	}
 }
+
+func BenchmarkParse(b *testing.B) {
+	body := []byte(`<?xml version="1.0" encoding="UTF-8"?>
+<Response>
+  <SpeakSentence voice="susan">One moment, <break time="1s"/> handing you over.</SpeakSentence>
+  <Refer referCompleteUrl="/refer-done" tag="to-desk-2"><SipUri>sip:desk2@pbx.example.com</SipUri></Refer>
+</Response>`)
+	p := NewParser(Config{})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Parse(body, "https://app.example/bxml"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
