@@ -1,0 +1,226 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// manner says how an event is to be delivered to a URL.
+type manner struct {
+	wanted   bool // the reply's body is wanted: the event is synchronous
+	fallback bool // the URL is a fallback
+	again    bool // once more, at once, after a connection failure
+	earlier  int  // attempts that were made before, elsewhere or at another time
+}
+
+// delivery is one event on its way to one URL: an attempt, or two.
+type delivery struct {
+	manner
+	client  *Client
+	event   Event
+	timeout time.Duration
+	target  *url.URL // where the first request of each attempt goes, as it is told
+
+	exchange Exchange // the request under way
+	location *url.URL // where it goes
+	begun    time.Time
+	line     line
+	asked    time.Duration // Retry-After of the last reply
+	reply    Reply
+}
+
+func (c *Client) deliver(ctx context.Context, to Target, ev Event, m manner) (Reply, *DeliveryError) {
+	d := &delivery{manner: m, client: c, event: ev, timeout: to.Timeout}
+	d.exchange = Exchange{Event: ev, Fallback: m.fallback, Attempt: m.earlier}
+	if d.timeout <= 0 {
+		d.timeout = c.cfg.Timeout
+	}
+	req, target, err := c.newRequest(httptrace.WithClientTrace(ctx, d.line.trace()), to, ev)
+	if err != nil {
+		failed := &DeliveryError{EventType: ev.Type, Fallback: m.fallback, Err: err}
+		if target != nil {
+			failed.URL = withoutQuery(target)
+		}
+		return Reply{}, failed
+	}
+	d.target = target
+	req.SetResponseHandler(d.read)
+	client := retryablehttp.Client{
+		// The time-out holds for each attempt: from connecting to the last byte, redirects included (webhooks.md 1.3).
+		HTTPClient:     &http.Client{Transport: gate{c}, CheckRedirect: d.redirected, Timeout: d.timeout},
+		RequestLogHook: d.attempt,
+		CheckRetry:     d.failed,
+		Backoff:        func(time.Duration, time.Duration, int, *http.Response) time.Duration { return 0 },
+		ErrorHandler:   retryablehttp.PassthroughErrorHandler,
+	}
+	if m.again {
+		client.RetryMax = 1
+	}
+	// The body has been read and closed by d.read, or there is none.
+	if _, err := client.Do(req); err != nil {
+		return Reply{}, d.failure(ctx, err)
+	}
+	return d.reply, nil
+}
+
+// attempt notes that a request to the target is about to be sent.
+func (d *delivery) attempt(_ retryablehttp.Logger, req *http.Request, _ int) {
+	d.exchange.Attempt++
+	d.begin(req.Method, d.target)
+}
+
+func (d *delivery) begin(method string, to *url.URL) {
+	d.line.lost()
+	d.begun = time.Now()
+	d.location = to
+	x := &d.exchange
+	x.Method, x.URL, x.Status, x.Body, x.Err, x.Duration = method, withoutUser(to), 0, nil, nil, 0
+	d.client.observer.Request(*x)
+}
+
+func (d *delivery) end(err error) {
+	d.exchange.Err, d.exchange.Duration = err, time.Since(d.begun)
+	d.client.observer.Reply(d.exchange)
+}
+
+// redirected decides about a redirect (webhooks.md 1.4): 307 and 308 keep method and body; after the others a POST would
+// lose the event, so that they are the reply, and a failure.
+func (d *delivery) redirected(next *http.Request, via []*http.Request) error {
+	status := next.Response.StatusCode
+	keeps := status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect
+	if !keeps && via[0].Method != http.MethodGet {
+		return http.ErrUseLastResponse
+	}
+	d.exchange.Status = status
+	if err := checkHop(next, via); err != nil {
+		return err
+	}
+	d.end(nil)
+	d.begin(next.Method, next.URL)
+	return nil
+}
+
+// errStatus stands for a reply whose status says that the event was not taken.
+var errStatus = errors.New("not a status of success")
+
+const drained = 4 << 10 // bytes of an unwanted body that are read so that the connection can be used again
+
+// read takes the reply.
+func (d *delivery) read(res *http.Response) error {
+	defer func() { _ = res.Body.Close() }() // what is unread then ends the connection
+	d.exchange.Status = res.StatusCode
+	d.asked = retryAfter(res.Header.Get("Retry-After"))
+	if res.StatusCode < 200 || res.StatusCode > 299 {
+		return errStatus
+	}
+	if d.wanted {
+		// One byte more than allowed tells that there was more; nothing is gained by reading on. The limit is one of
+		// decoded bytes: of a compressed body no more is unpacked.
+		body, err := io.ReadAll(io.LimitReader(res.Body, MaxReply+1))
+		if err != nil {
+			return err
+		}
+		d.exchange.Body = body
+		d.reply = Reply{URL: withoutUser(d.location), Status: res.StatusCode, Body: body}
+	} else {
+		_, _ = io.CopyN(io.Discard, res.Body, drained) // the status has said all
+	}
+	d.end(nil)
+	return nil
+}
+
+// failed is told how each attempt ended and decides whether there is another: after a connection failure alone, and
+// retryablehttp counts.
+func (d *delivery) failed(ctx context.Context, _ *http.Response, err error) (bool, error) {
+	switch {
+	case err == nil:
+		return false, nil
+	case errors.Is(err, errStatus):
+		d.end(nil)
+		return false, nil
+	}
+	again := ctx.Err() == nil && !timedOut(err) && !errors.Is(err, ErrRefused) && d.exchange.Status == 0 && d.line.failed()
+	if again && d.line.reused() {
+		// The server has ended a connection that it kept alive; others that wait are likely to have gone the same way.
+		d.client.transport.CloseIdleConnections()
+	}
+	d.end(d.reason(ctx, err))
+	return again, nil
+}
+
+func (d *delivery) reason(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case timedOut(err):
+		return &safeError{ErrTimeout.Error() + " (" + d.timeout.String() + ")", ErrTimeout}
+	}
+	return safe(err)
+}
+
+func (d *delivery) failure(ctx context.Context, err error) *DeliveryError {
+	failed := &DeliveryError{
+		EventType: d.event.Type, URL: withoutQuery(d.location), Fallback: d.fallback,
+		Status: d.exchange.Status, Attempts: d.exchange.Attempt - d.earlier, retryAfter: d.asked,
+	}
+	if !errors.Is(err, errStatus) {
+		failed.Err = d.reason(ctx, err)
+	}
+	return failed
+}
+
+// retryAfter reads a Retry-After header (RFC 9110 section 10.2.3); 0: none, or nothing that can be read.
+func retryAfter(value string) time.Duration {
+	value = strings.TrimSpace(value)
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, time.Until(at))
+	}
+	return 0
+}
+
+// line is the state of the connection that a request is sent on. The transport tells of it from its own goroutines.
+type line struct{ state atomic.Int32 }
+
+const (
+	lineNone   int32 = iota // no connection, or not yet
+	lineFresh               // a connection made for this request
+	lineReused              // a connection that served another request before
+	lineReply               // the reply has begun
+)
+
+func (l *line) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotConn: func(info httptrace.GotConnInfo) {
+			if info.Reused {
+				l.state.Store(lineReused)
+			} else {
+				l.state.Store(lineFresh)
+			}
+		},
+		GotFirstResponseByte: func() { l.state.Store(lineReply) },
+	}
+}
+
+func (l *line) lost() { l.state.Store(lineNone) }
+
+func (l *line) reused() bool { return l.state.Load() == lineReused }
+
+// failed reports whether an error is a connection failure (webhooks.md 1.4): no connection, a TLS failure, or a reused
+// connection that ended before the first byte of the reply.
+func (l *line) failed() bool {
+	state := l.state.Load()
+	return state == lineNone || state == lineReused
+}
