@@ -54,7 +54,7 @@ const (
 // document; empty: not known, and relative URLs are taken as they are.
 //
 // A document that is not valid BXML gives [SyntaxErrors]; the document returned along with them has no verbs, only the
-// warnings.
+// warnings. The only other error is a base that is not an absolute URL; there is no document then.
 func (p *Parser) Parse(body []byte, base string) (*Document, error) {
 	return p.ParseIn(OnCall, body, base)
 }
