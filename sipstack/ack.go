@@ -1,0 +1,88 @@
+package sipstack
+
+import (
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// ackWait is the wait for the ACK of a 2xx.
+type ackWait struct {
+	cseq uint32            // of the INVITE
+	got  chan *sip.Request // room for one: whoever handles the ACK does not wait
+}
+
+// expectAck starts a wait. There is one at a time: another INVITE is refused before.
+func (d *dialog) expectAck(cseq uint32) *ackWait {
+	w := &ackWait{cseq: cseq, got: make(chan *sip.Request, 1)}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.acks = w
+	return w
+}
+
+// ackPending reports whether an ACK is waited for.
+func (d *dialog) ackPending() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.acks != nil
+}
+
+// ackDone ends a wait.
+func (d *dialog) ackDone(w *ackWait) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.acks == w {
+		d.acks = nil
+	}
+}
+
+// ack takes an ACK with a branch of its own, which is that of a 2xx (RFC 3261 section 13.2.2.4).
+func (s *Stack) ack(req *sip.Request) {
+	d := s.dialog(req)
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.acks == nil || d.acks.cseq != req.CSeq().SeqNo {
+		return
+	}
+	select {
+	case d.acks.got <- req:
+	default: // another one
+	}
+}
+
+// untilAcked sends a 2xx to an INVITE and repeats it until it is acknowledged, on every transport (RFC 3261 section
+// 13.3.1.4). It returns the ACK; [ErrNoAck] after 64*T1; nil and nil when stop is closed first.
+func (d *dialog) untilAcked(tx *sip.ServerTx, res *sip.Response, w *ackWait, stop <-chan struct{}) (*sip.Request, error) {
+	limit := 64 * sip.T1
+	d.stack.observer.Timer(d.callID, "ack", "started", limit)
+	end := "stopped"
+	defer func() { d.stack.observer.Timer(d.callID, "ack", end, limit) }()
+
+	giveUp := time.NewTimer(limit)
+	defer giveUp.Stop()
+	wait := sip.T1
+	again := time.NewTimer(wait)
+	defer again.Stop()
+	for {
+		select {
+		case ack := <-w.got:
+			return ack, nil
+		case ack := <-tx.Acks(): // one with the INVITE's branch, as some peers send
+			return ack, nil
+		case <-stop:
+			return nil, nil
+		case <-giveUp.C:
+			end = "fired"
+			return nil, ErrNoAck
+		case <-again.C:
+			// A connection that is gone does not end the wait: the ACK may come on another.
+			_ = tx.Respond(res)
+			wait = min(2*wait, sip.T2)
+			again.Reset(wait)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package sipstack
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+	"go.uber.org/zap"
+)
+
+// arrive looks at each message in the goroutine that read it, before sipgo starts one to handle it. Requests are
+// completed here, where nobody else has them.
+func (s *Stack) arrive(msg sip.Message) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.observer.Panic("", v)
+		}
+	}()
+	req, ok := msg.(*sip.Request)
+	if !ok {
+		return
+	}
+	// RFC 3261 section 18.2.1
+	if via := req.Via(); via != nil && via.Params.Has("branch") {
+		if host, _, err := net.SplitHostPort(req.Source()); err == nil && strings.Trim(via.Host, "[]") != host {
+			via.Params.Add("received", host)
+		}
+	}
+	if req.IsInvite() || req.IsCancel() {
+		s.tagged(req)
+	}
+}
+
+// tagged puts our tag on an INVITE that has none, and on its CANCEL: all responses to them have it then, those of
+// sipgo's own making too (RFC 3261 sections 8.2.6.2 and 9.2).
+func (s *Stack) tagged(req *sip.Request) {
+	to := req.To()
+	if to == nil || tagOf(to.Params) != "" || req.From() == nil || req.CallID() == nil || req.CSeq() == nil {
+		return
+	}
+	to.Params.Add("tag", s.tag(req))
+}
+
+// tag computes our tag for an INVITE. The same INVITE, sent again or canceled, gets the same; nobody else can guess it.
+func (s *Stack) tag(req *sip.Request) string {
+	var branch string
+	if via := req.Via(); via != nil {
+		branch, _ = via.Params.Get("branch")
+	}
+	mac := hmac.New(sha256.New, s.secret[:])
+	for _, part := range []string{
+		req.CallID().Value(), tagOf(req.From().Params), branch, strconv.FormatUint(uint64(req.CSeq().SeqNo), 10),
+	} {
+		mac.Write([]byte(part))
+		mac.Write([]byte{0})
+	}
+	return hex.EncodeToString(mac.Sum(nil)[:10])
+}
+
+// initial reports whether an INVITE opens a dialog: it came without a To tag, and has ours since.
+func (s *Stack) initial(req *sip.Request) bool { return tagOf(req.To().Params) == s.tag(req) }
+
+// stray takes responses that belong to no transaction: repeated ones, most of the time.
+func (s *Stack) stray(res *sip.Response) {
+	s.log.Debug("response without a transaction", zap.Int("code", res.StatusCode))
+}

@@ -1,0 +1,108 @@
+package sipstack
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"go.uber.org/zap"
+)
+
+// byeAckWait is how long a BYE waits for the ACK before it: sent in one breath they may be handled in any order.
+const byeAckWait = 50 * time.Millisecond
+
+// bye handles a BYE of the peer (RFC 3261 section 15.1.2).
+func (s *Stack) bye(d *dialog, t *turn) {
+	l := d.leg
+	switch err := l.Err(); {
+	case err != nil && l.bySelf(): // Both sides hang up at once: the dialog is up until our BYE has been answered.
+		t.respond(sip.StatusOK, "")
+	case err != nil: // RFC 5057: a referral holds the dialog, but what a BYE ends is over.
+		t.respond(sip.StatusCallTransactionDoesNotExists, "")
+	case !l.isAnswered(): // Section 15: the caller may end an early dialog so, too.
+		t.respond(sip.StatusOK, "")
+		d.invite.cancel()
+	default:
+		if !l.isConfirmed() {
+			s.pause(byeAckWait, l.confirmed)
+		}
+		t.respond(sip.StatusOK, "")
+		l.over(ErrRemoteHangup)
+	}
+}
+
+// bySelf reports whether a BYE of ours is under way.
+func (l *Leg) bySelf() bool {
+	select {
+	case <-l.hungUp:
+		return false
+	default:
+	}
+	err := l.Err()
+	return errors.Is(err, ErrLocalHangup) && l.isAnswered() || errors.Is(err, ErrNoAck) || errors.Is(err, ErrNoMedia)
+}
+
+// Bye hangs up an answered call: it waits for the ACK, which a BYE must not overtake (RFC 3261 section 15), sends the
+// BYE and returns when that has been answered, or never will be. The call is over then, whatever the answer was, so that
+// the error is nil, also when the call was over before. When ctx ends first its cause is returned and the BYE goes on.
+func (l *Leg) Bye(ctx context.Context) error {
+	if l.Err() == nil && !l.isAnswered() {
+		return errNotAnswered
+	}
+	if l.Err() == nil {
+		done := make(chan struct{})
+		if !l.stack.spawn(func() {
+			defer close(done)
+			select {
+			case <-l.confirmed:
+				l.hangUp(ErrLocalHangup)
+			case <-l.ended:
+			}
+		}) {
+			return nil // the stack has ended the call
+		}
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	if !l.bySelf() {
+		return nil
+	}
+	select {
+	case <-l.hungUp:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// hangUp sends a BYE, unless the peer has no such dialog any more, and ends the leg when it is on its way.
+func (l *Leg) hangUp(cause error) {
+	l.hanging.Do(func() {
+		if l.Err() != nil {
+			return // the peer was faster
+		}
+		out := make(chan struct{})
+		sent := sync.OnceFunc(func() { close(out) })
+		if !l.stack.spawn(func() {
+			defer close(l.hungUp)
+			defer l.usageOver()
+			defer sent()
+			if l.dialog.lost.Load() {
+				return
+			}
+			// RFC 5057 section 5.1: whatever the answer, and without one, the session is over.
+			if _, err := l.dialog.transact(sip.BYE, nil, nil, func(uint32) { sent() }); err != nil {
+				l.log.Debug("BYE without an answer", zap.Error(err))
+			}
+		}) {
+			return // Close ends the leg
+		}
+		<-out
+		l.end(cause)
+	})
+}

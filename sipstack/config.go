@@ -1,0 +1,143 @@
+package sipstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/callengine/callengine/media"
+	"go.uber.org/zap"
+)
+
+// Listener is an address to take SIP messages at.
+type Listener struct {
+	Network string // "udp" or "tcp"
+	Address string // host:port; port 0: any free one
+}
+
+// Credential answers digest challenges (401, 407) of one realm to requests of ours.
+type Credential struct{ Realm, Username, Password string }
+
+// Config is what users set of the stack.
+type Config struct {
+	Listeners []Listener
+
+	// Advertise is the host, or host:port, that Via, Contact and SDP name instead of the listener's; the port holds for
+	// the first listener only. It is needed when a listener has a wildcard address.
+	Advertise string
+
+	// Allow are the networks that may send requests; empty: all. Others get no answer at all.
+	Allow []netip.Prefix
+
+	// PSTNTrunks are the networks whose calls are telephone calls.
+	PSTNTrunks []netip.Prefix
+
+	Credentials []Credential
+
+	// Codecs are those that may be used, in the order of our offers; empty: PCMU, PCMA.
+	Codecs []media.Codec
+
+	// Keepalive is the time between two OPTIONS in an answered dialog; 0: none are sent.
+	Keepalive time.Duration
+
+	// NotifyTimeout is the time allowed from a REFER's acceptance to its final NOTIFY; 0: 30 s.
+	NotifyTimeout time.Duration
+
+	// MediaAddress is the address in SDP; zero: Advertise if that is an IP address, else the listener's.
+	MediaAddress netip.Addr
+}
+
+// Network opens the stack's sockets. One that has DialContext too, as [net.Dialer] has it, also opens the TCP connections
+// to peers whose own is gone; without it the host's network does.
+type Network interface {
+	ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error)
+	Listen(ctx context.Context, network, address string) (net.Listener, error)
+}
+
+// dialer is the optional part of a [Network].
+type dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Option replaces a default of [New].
+type Option func(*Stack)
+
+// WithLogger sets the logger. Default: none.
+func WithLogger(l *zap.Logger) Option { return func(s *Stack) { s.log = l } }
+
+// WithObserver tells o what happens. Default: nobody.
+func WithObserver(o Observer) Option { return func(s *Stack) { s.observer = o } }
+
+// WithNetwork opens the sockets through n. Default: the host's network.
+func WithNetwork(n Network) Option {
+	return func(s *Stack) {
+		s.network = n
+		if d, ok := n.(dialer); ok {
+			s.dialer = d
+		}
+	}
+}
+
+// check completes the configuration with its defaults. Its errors name the key.
+func (c *Config) check() error {
+	if len(c.Listeners) == 0 {
+		return errors.New("sip.listen: no listener")
+	}
+	if _, _, err := splitAdvertise(c.Advertise); err != nil {
+		return fmt.Errorf("sip.advertise: %w", err)
+	}
+	for _, l := range c.Listeners {
+		if l.Network != "udp" && l.Network != "tcp" {
+			return fmt.Errorf("sip.listen: %q is neither udp nor tcp", l.Network)
+		}
+		host, _, err := net.SplitHostPort(l.Address)
+		if err != nil {
+			return fmt.Errorf("sip.listen: %w", err)
+		}
+		if c.Advertise == "" && wildcard(host) {
+			return fmt.Errorf("sip.advertise: needed with the wildcard listener %s", l.Address)
+		}
+	}
+	if c.Keepalive < 0 {
+		return fmt.Errorf("sip.keepalive: %v is negative", c.Keepalive)
+	}
+	if c.NotifyTimeout < 0 {
+		return fmt.Errorf("refer.notify_timeout: %v is negative", c.NotifyTimeout)
+	}
+	if c.NotifyTimeout == 0 {
+		c.NotifyTimeout = defaultNotifyTimeout
+	}
+	return nil
+}
+
+func wildcard(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && ip.IsUnspecified()
+}
+
+// splitAdvertise returns the host without brackets, and the port; 0: none.
+func splitAdvertise(advertise string) (host string, port int, err error) {
+	if ip, err := netip.ParseAddr(strings.Trim(advertise, "[]")); err == nil {
+		return ip.String(), 0, nil
+	}
+	host, p, found := strings.Cut(advertise, ":")
+	if strings.HasPrefix(advertise, "[") {
+		if host, p, err = net.SplitHostPort(advertise); err != nil {
+			return "", 0, err
+		}
+		found = true
+	}
+	if !found {
+		return host, 0, nil
+	}
+	port, err = strconv.Atoi(p)
+	if err != nil || port < 1 || port > 65535 || host == "" {
+		return "", 0, fmt.Errorf("%q is neither a host nor a host:port", advertise)
+	}
+	return host, port, nil
+}

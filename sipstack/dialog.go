@@ -1,0 +1,153 @@
+package sipstack
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"go.uber.org/zap"
+)
+
+// dialogID names a dialog of which we are the UAS (RFC 3261 section 12).
+type dialogID struct{ callID, local, remote string }
+
+// dialogOf returns the dialog that a request from the peer names.
+func dialogOf(req *sip.Request) dialogID {
+	return dialogID{req.CallID().Value(), tagOf(req.To().Params), tagOf(req.From().Params)}
+}
+
+// dialog is what both sides share after an INVITE (RFC 3261 section 12), and longer than its INVITE's usage: it ends when
+// that is over and no referral is pending (RFC 5057).
+type dialog struct {
+	stack     *Stack
+	id        dialogID
+	callID    string // the call's, as the observer knows it
+	log       *zap.Logger
+	leg       *Leg
+	invite    *invite
+	local     sip.FromHeader // From of our requests
+	remote    sip.ToHeader   // To of our requests
+	contact   sip.Uri        // ours
+	routes    []sip.Uri      // the route set, in order
+	path      path
+	inbox     inbox
+	referrals *referrals
+
+	// turn lets one request of ours at a time take its number and go out, so that they arrive in order.
+	turn chan struct{}
+	// lost says that the peer has no such dialog any more: nothing needs to be sent in it.
+	lost atomic.Bool
+
+	mu       sync.Mutex
+	seq      uint32  // of our newest request
+	target   sip.Uri // remote target
+	flow     flow    // where the peer was heard last
+	acks     *ackWait
+	using    bool // the INVITE's usage is up
+	gone     bool
+	expiring *time.Timer // forgets the dialog after it is gone
+}
+
+// newDialog makes the dialog that an INVITE opens (RFC 3261 section 12.1.1).
+func newDialog(s *Stack, req *sip.Request, on *listener, callID string) *dialog {
+	from, to := req.From(), req.To()
+	d := &dialog{
+		stack: s, id: dialogOf(req), callID: callID, log: s.log.With(zap.String("call_id", callID)),
+		local:   sip.FromHeader{DisplayName: to.DisplayName, Address: *to.Address.Clone()},
+		remote:  sip.ToHeader{DisplayName: from.DisplayName, Address: *from.Address.Clone()},
+		contact: s.contact(on, req.Recipient.User),
+		path:    pathOf(req),
+		inbox:   inbox{last: req.CSeq().SeqNo},
+		turn:    make(chan struct{}, 1),
+		flow:    flow{on: on, source: sourceOf(req)},
+		using:   true,
+	}
+	d.local.Params.Add("tag", d.id.local)
+	if d.id.remote != "" { // RFC 2543 knew none
+		d.remote.Params.Add("tag", d.id.remote)
+	}
+	for _, h := range req.GetHeaders("Record-Route") {
+		if rr, ok := h.(*sip.RecordRouteHeader); ok {
+			d.routes = append(d.routes, *rr.Address.Clone())
+		}
+	}
+	d.target = remoteTarget(req, d.remote.Address.User)
+	d.referrals = newReferrals(referEnv{
+		send: d.send, observer: s.observer, callID: callID, notifyTimeout: s.cfg.NotifyTimeout,
+		log: s.log, wg: &s.tasks, lost: d.lostByRefer, release: d.retire,
+	})
+	return d
+}
+
+// remoteTarget is the Contact of a request. Where there is none the peer is asked where it sent from.
+func remoteTarget(req *sip.Request, user string) sip.Uri {
+	if c := req.Contact(); c != nil && !c.Address.Wildcard && c.Address.Host != "" {
+		return requestURI(c.Address)
+	}
+	source := sourceOf(req)
+	return sip.Uri{Scheme: "sip", User: user, Host: source.Addr().String(), Port: int(source.Port())}
+}
+
+// localURI is our own URI of the call: that of the INVITE's To.
+func (d *dialog) localURI() string { return d.local.Address.String() }
+
+// refresh takes the remote target of a request whose answer is a 2xx (RFC 3261 section 12.2.2).
+func (d *dialog) refresh(req *sip.Request) {
+	if c := req.Contact(); c == nil {
+		return
+	}
+	target := remoteTarget(req, d.remote.Address.User)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.target = target
+}
+
+// heard notes where a request of the peer came from.
+func (d *dialog) heard(f flow) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.flow = f
+}
+
+// usageOver says that the INVITE's usage is over.
+func (d *dialog) usageOver() {
+	d.mu.Lock()
+	d.using = false
+	d.mu.Unlock()
+	d.retire()
+}
+
+// retire ends the dialog, unless something still uses it. It is remembered a while: what comes late is told as the call's.
+func (d *dialog) retire() {
+	pending := d.referrals.pending()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.using || pending || d.gone {
+		return
+	}
+	d.gone = true
+	d.expiring = time.AfterFunc(linger(), func() { d.stack.forget(d) })
+	d.stack.tap.ended(d.id.callID, d.callID)
+}
+
+// isGone reports whether the dialog has ended.
+func (d *dialog) isGone() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.gone
+}
+
+// stop ends the remembering of a dialog.
+func (d *dialog) stop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.expiring != nil {
+		d.expiring.Stop()
+	}
+}
+
+// lostByRefer ends the call whose peer answered 408 or 481 to a REFER (RFC 5057 section 5.1).
+func (d *dialog) lostByRefer(code int) {
+	d.leg.end(lostBy(string(sip.REFER), code, phrase(code)))
+}

@@ -1,0 +1,207 @@
+package sipstack
+
+import (
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// handle takes a request from sipgo, in a goroutine of its own. What it answers late, or not at all, keeps nobody else
+// waiting.
+func (s *Stack) handle(req *sip.Request, tx *sip.ServerTx) {
+	if !s.begin() {
+		tx.Terminate()
+		return
+	}
+	defer s.tasks.Done()
+	// sipgo keeps a transaction over UDP for repetitions once it has its final response, and ends every other.
+	defer tx.TerminateGracefully()
+	defer s.recovered(req, tx)
+	if code := unacceptable(req); code != 0 {
+		if !req.IsAck() {
+			s.respond(tx, s.response(req, code, ""))
+		}
+		s.tap.release(callIDOf(req))
+		return
+	}
+	switch req.Method {
+	case sip.INVITE:
+		if s.initial(req) {
+			s.invite(req, tx)
+		} else {
+			s.inDialog(req, tx, s.reinvite)
+		}
+	case sip.ACK:
+		s.ack(req)
+	case sip.CANCEL:
+		s.strayCancel(req, tx)
+	case sip.BYE:
+		s.inDialog(req, tx, s.bye)
+	case sip.OPTIONS:
+		s.options(req, tx)
+	case sip.INFO:
+		s.inDialog(req, tx, s.info)
+	case sip.NOTIFY:
+		s.inDialog(req, tx, s.notify)
+	default:
+		s.unknown(req, tx)
+	}
+}
+
+// recovered ends a panic of a handler: the process goes on, and the peer gets 500.
+func (s *Stack) recovered(req *sip.Request, tx *sip.ServerTx) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	var callID string
+	if req.CallID() != nil && req.To() != nil && req.From() != nil {
+		if d := s.dialog(req); d != nil {
+			callID = d.callID
+		}
+	}
+	s.observer.Panic(callID, v)
+	if !req.IsAck() {
+		s.respond(tx, s.response(req, sip.StatusInternalServerError, ""))
+	}
+}
+
+// unacceptable returns the final response to a request that cannot be handled at all, 0 for others (RFC 3261 section
+// 8.2).
+func unacceptable(req *sip.Request) int {
+	cseq := req.CSeq()
+	switch {
+	case req.SipVersion != "SIP/2.0":
+		return sip.StatusVersionNotSupported
+	case req.From() == nil || req.To() == nil || req.CallID() == nil || cseq == nil || req.Via() == nil:
+		return sip.StatusBadRequest
+	case !strings.EqualFold(string(cseq.MethodName), string(req.Method)):
+		return sip.StatusBadRequest
+	}
+	switch strings.ToLower(req.Recipient.Scheme) {
+	case "sip", "sips", "tel", "":
+		return 0
+	}
+	return 416
+}
+
+// turn is a request of the peer in a dialog whose turn it is.
+type turn struct {
+	stack  *Stack
+	req    *sip.Request
+	tx     *sip.ServerTx
+	leave  func(answer) // ends the turn; may be called again
+	answer answer
+}
+
+// respond answers and ends the turn: what follows in the dialog may be handled now.
+func (t *turn) respond(code int, reason string, hdrs ...sip.Header) {
+	t.send(t.stack.response(t.req, code, reason, hdrs...))
+}
+
+func (t *turn) send(res *sip.Response) {
+	t.stack.respond(t.tx, res)
+	t.answer = answer{method: string(t.req.Method), code: res.StatusCode, reason: res.Reason}
+	t.leave(t.answer)
+}
+
+// inDialog handles a request in a dialog when its turn has come. One without a dialog gets 481 (RFC 3261 section 12.2.2).
+func (s *Stack) inDialog(req *sip.Request, tx *sip.ServerTx, handle func(*dialog, *turn)) {
+	d := s.dialog(req)
+	if d == nil || d.isGone() {
+		if d != nil && req.Method == sip.NOTIFY {
+			d.referrals.notify(req, func(int, string, ...sip.Header) { s.noDialog(req, tx) }) // counted as late
+			return
+		}
+		s.noDialog(req, tx)
+		return
+	}
+	switch d.inbox.enter(req.CSeq().SeqNo) {
+	case outdated:
+		s.respond(tx, s.response(req, sip.StatusInternalServerError, "CSeq Out Of Order"))
+		return
+	case repeated:
+		s.respond(tx, s.again(req, d.inbox.previous()))
+		return
+	}
+	d.heard(flow{on: s.arrivedOn(tx, d), source: sourceOf(req)})
+	left := false
+	t := &turn{stack: s, req: req, tx: tx, leave: func(a answer) {
+		if !left {
+			left = true
+			d.inbox.leave(a)
+		}
+	}}
+	defer func() { t.leave(t.answer) }()
+	handle(d, t)
+}
+
+// again answers a request that came under the CSeq of the one before it, on another transaction: as that was answered, and
+// without being handled. An answer with a body cannot be given twice.
+func (s *Stack) again(req *sip.Request, previous answer) *sip.Response {
+	switch {
+	case req.IsInvite():
+		return s.response(req, sip.StatusLoopDetected, "")
+	case previous.method != string(req.Method) || previous.code == 0:
+		return s.response(req, sip.StatusInternalServerError, "CSeq Out Of Order")
+	}
+	return s.response(req, previous.code, previous.reason)
+}
+
+// noDialog refuses a request in a dialog that we do not know.
+func (s *Stack) noDialog(req *sip.Request, tx *sip.ServerTx) {
+	s.respond(tx, s.response(req, sip.StatusCallTransactionDoesNotExists, ""))
+}
+
+// arrivedOn returns the listener that a transaction's request came in at.
+func (s *Stack) arrivedOn(tx *sip.ServerTx, d *dialog) *listener {
+	if l := s.listenerOf(tx); l != nil {
+		return l
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.flow.on
+}
+
+// listenerOf returns the listener of a transaction's connection. Of a connection that we dialled, whose local address is
+// none of ours, it is the first of its transport.
+func (s *Stack) listenerOf(tx *sip.ServerTx) *listener {
+	local := tx.Connection().LocalAddr()
+	bound := s.bound()
+	for _, l := range bound {
+		if l.network == local.Network() && l.addr.String() == local.String() {
+			return l
+		}
+	}
+	for _, l := range bound {
+		// A wildcard listener has the port, and any of the host's addresses.
+		if l.network == local.Network() && addrPort(l.addr).Port() == addrPort(local).Port() {
+			return l
+		}
+	}
+	for _, l := range bound {
+		if l.network == local.Network() {
+			return l
+		}
+	}
+	return nil
+}
+
+// pause waits for d, or the stack's end.
+func (s *Stack) pause(d time.Duration, sooner <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-sooner:
+	case <-s.living.Done():
+	}
+}
+
+func callIDOf(req *sip.Request) string {
+	if h := req.CallID(); h != nil {
+		return h.Value()
+	}
+	return ""
+}

@@ -1,0 +1,40 @@
+package sipstack
+
+import (
+	"github.com/emiago/sipgo/sip"
+)
+
+// options answers OPTIONS, which asks for nothing but that (RFC 3261 section 11.2). With a To tag it is in a dialog.
+func (s *Stack) options(req *sip.Request, tx *sip.ServerTx) {
+	capabilities := []sip.Header{sip.NewHeader("Accept", accept), sip.NewHeader("Allow-Events", allowEvents)}
+	if tagOf(req.To().Params) == "" {
+		s.respond(tx, s.response(req, sip.StatusOK, "", capabilities...))
+		return
+	}
+	s.inDialog(req, tx, func(d *dialog, t *turn) {
+		t.respond(sip.StatusOK, "", append(capabilities, &sip.ContactHeader{Address: *d.contact.Clone()})...)
+	})
+}
+
+// info takes an INFO (RFC 6086). Its content means nothing to us, which is no reason to refuse it (RFC 2976 section 2.2):
+// phones send it for keys.
+func (s *Stack) info(d *dialog, t *turn) {
+	if d.leg.Err() != nil { // the INVITE's usage, to which it belongs, is over
+		t.respond(sip.StatusCallTransactionDoesNotExists, "")
+		return
+	}
+	t.respond(sip.StatusOK, "")
+}
+
+// notify hands a NOTIFY to the dialog's referrals, which the INVITE's usage does not end.
+func (s *Stack) notify(d *dialog, t *turn) { d.referrals.notify(t.req, t.respond) }
+
+// unknown refuses the methods that are not served (405), in a dialog and out of one. A request in a dialog that does not
+// exist gets 481.
+func (s *Stack) unknown(req *sip.Request, tx *sip.ServerTx) {
+	if tagOf(req.To().Params) == "" {
+		s.respond(tx, s.response(req, sip.StatusMethodNotAllowed, ""))
+		return
+	}
+	s.inDialog(req, tx, func(_ *dialog, t *turn) { t.respond(sip.StatusMethodNotAllowed, "") })
+}

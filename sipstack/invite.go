@@ -1,0 +1,196 @@
+package sipstack
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// inviteID names an INVITE whatever way it came (RFC 3261 section 8.2.2.2).
+type inviteID struct {
+	callID, tag string
+	cseq        uint32
+}
+
+func inviteOf(req *sip.Request) inviteID {
+	return inviteID{req.CallID().Value(), tagOf(req.From().Params), req.CSeq().SeqNo}
+}
+
+// invite is an initial INVITE and its server transaction. The goroutine that handles it is the only one that answers it.
+type invite struct {
+	stack *Stack
+	req   *sip.Request
+	tx    *sip.ServerTx
+	id    inviteID
+
+	canceled chan struct{} // closed when the caller gave up
+	once     sync.Once
+}
+
+// cancel says that the caller gave up. It only signals: sipgo calls it under the transaction's locks.
+func (i *invite) cancel() { i.once.Do(func() { close(i.canceled) }) }
+
+func (i *invite) isCanceled() bool {
+	select {
+	case <-i.canceled:
+		return true
+	default:
+		return false
+	}
+}
+
+// respond answers the INVITE. When a CANCEL was faster, sipgo has sent 487 and reports that; but what it repeats from
+// then on is the response given here, so the 487 is put back.
+func (i *invite) respond(res *sip.Response) error {
+	err := i.tx.Respond(res)
+	if errors.Is(err, sip.ErrTransactionCanceled) {
+		i.cancel()
+		i.terminated()
+		return ErrCanceled
+	}
+	return err
+}
+
+// terminated answers 487. After a CANCEL that sipgo has matched it changes nothing but what is repeated.
+func (i *invite) terminated() {
+	_ = i.tx.Respond(i.stack.response(i.req, sip.StatusRequestTerminated, ""))
+}
+
+// invite handles an initial INVITE, and stays until it has its final response and, where that is a 2xx, its ACK.
+func (s *Stack) invite(req *sip.Request, tx *sip.ServerTx) {
+	i := &invite{stack: s, req: req, tx: tx, id: inviteOf(req), canceled: make(chan struct{})}
+	if !s.claim(i) {
+		// RFC 3261 section 8.2.2.2: the same request, come by another way.
+		s.respond(tx, s.response(req, sip.StatusLoopDetected, ""))
+		return
+	}
+	_ = i.respond(s.response(req, sip.StatusTrying, "")) // stops sipgo's own, and the retransmissions
+	if !tx.OnCancel(func(*sip.Request) { i.cancel() }) {
+		i.cancel()
+	}
+	leg, adm := s.admit(i)
+	if leg == nil {
+		s.disown(i)
+		s.tap.release(i.id.callID)
+		return
+	}
+	if i.isCanceled() || !s.spawn(func() { leg.served(adm) }) {
+		i.terminated()
+		leg.over(ErrCanceled)
+		adm.Abandon()
+		return
+	}
+	leg.run(i)
+}
+
+// claim notes an INVITE; false: it is known.
+func (s *Stack) claim(i *invite) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.invites[i.id]; known {
+		return false
+	}
+	s.invites[i.id] = i
+	return true
+}
+
+func (s *Stack) disown(i *invite) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.invites[i.id] == i {
+		delete(s.invites, i.id)
+	}
+}
+
+// admit decides about an INVITE: in this order its extensions, the application, its offer, a port for its sound. nil: it
+// was refused.
+func (s *Stack) admit(i *invite) (*Leg, Admission) {
+	if refused := s.unsupported(i.req); refused != nil {
+		_ = i.respond(refused)
+		return nil, nil
+	}
+	inv := readInvitation(i.req, s.cfg.PSTNTrunks)
+	adm, err := s.ask(inv)
+	if err != nil {
+		_ = i.respond(s.refusal(i.req, err))
+		return nil, nil
+	}
+	s.tap.bind(i.id.callID, adm.CallID())
+	leg, err := s.newLeg(i, inv, adm.CallID())
+	if err != nil {
+		_ = i.respond(s.refusal(i.req, err))
+		adm.Abandon()
+		s.tap.ended(i.id.callID, adm.CallID())
+		return nil, nil
+	}
+	return leg, adm
+}
+
+func (s *Stack) ask(inv Invitation) (Admission, error) {
+	if s.onInvite == nil {
+		return nil, &StatusError{Method: "INVITE", Code: sip.StatusNotFound}
+	}
+	return s.onInvite(inv)
+}
+
+// refusal is the final response that an error stands for.
+func (s *Stack) refusal(req *sip.Request, err error) *sip.Response {
+	status := &StatusError{Code: sip.StatusInternalServerError}
+	errors.As(err, &status)
+	if status.Code < 300 || status.Code > 699 {
+		status = &StatusError{Code: sip.StatusInternalServerError}
+	}
+	res := s.response(req, status.Code, status.Reason)
+	if status.Code == sip.StatusUnsupportedMediaType {
+		res.AppendHeader(sip.NewHeader("Accept", accept))
+	}
+	if status.RetryAfter > 0 {
+		res.AppendHeader(sip.NewHeader("Retry-After", strconv.Itoa(status.RetryAfter)))
+	}
+	return res
+}
+
+// unsupported returns the response to a request that requires extensions, nil to others: there are none yet (RFC 3261
+// section 8.2.2.3).
+func (s *Stack) unsupported(req *sip.Request) *sip.Response {
+	var required []string
+	for _, h := range req.GetHeaders("Require") {
+		for option := range strings.SplitSeq(h.Value(), ",") {
+			if option = strings.TrimSpace(option); option != "" {
+				required = append(required, option)
+			}
+		}
+	}
+	if len(required) == 0 {
+		return nil
+	}
+	return s.response(req, sip.StatusBadExtension, "", sip.NewHeader("Unsupported", strings.Join(required, ", ")))
+}
+
+// cancelWait is how long a CANCEL that matches nothing waits for its INVITE: when both arrive in one breath it may be
+// handled first.
+const cancelWait = 50 * time.Millisecond
+
+// strayCancel handles a CANCEL that sipgo found no INVITE transaction for (RFC 3261 section 9.2).
+func (s *Stack) strayCancel(req *sip.Request, tx *sip.ServerTx) {
+	s.pause(cancelWait, nil)
+	s.mu.Lock()
+	i := s.invites[inviteOf(req)]
+	s.mu.Unlock()
+	if i == nil || !sameBranch(i.req, req) {
+		s.noDialog(req, tx)
+		return
+	}
+	s.respond(tx, s.response(req, sip.StatusOK, ""))
+	i.cancel()
+}
+
+func sameBranch(a, b *sip.Request) bool {
+	x, _ := a.Via().Params.Get("branch")
+	y, _ := b.Via().Params.Get("branch")
+	return x == y
+}

@@ -1,0 +1,268 @@
+package sipstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/callengine/callengine/media"
+	"github.com/emiago/sipgo/sip"
+	"go.uber.org/zap"
+)
+
+// Leg is an inbound call as SIP sees it: the INVITE's usage of its dialog. Its methods may be called by several
+// goroutines at once.
+type Leg struct {
+	stack   *Stack
+	dialog  *dialog
+	inv     Invitation
+	session *session
+	log     *zap.Logger
+
+	orders    chan order    // to the INVITE's goroutine
+	handled   chan struct{} // closed when that one has ended
+	confirmed chan struct{} // closed when the ACK is in
+	ended     chan struct{} // closed when the usage is over
+	hungUp    chan struct{} // closed when our BYE has been answered, or never will be
+	hanging   sync.Once
+
+	mu       sync.Mutex
+	answered bool // a 200 was sent
+	err      error
+	endTime  time.Time
+	onEnd    func(error)
+}
+
+// order is what the INVITE's goroutine is asked to do.
+type order struct {
+	code int
+	done chan error // room for one
+}
+
+// newLeg makes the leg of an INVITE that was let in. An error is a [StatusError]: the offer is refused, or there is no
+// port.
+func (s *Stack) newLeg(i *invite, inv Invitation, callID string) (*Leg, error) {
+	on := s.listenerOf(i.tx)
+	if on == nil {
+		return nil, ErrClosed
+	}
+	sound, err := s.newSession(i.req, on)
+	if err != nil {
+		return nil, err
+	}
+	d := newDialog(s, i.req, on, callID)
+	l := &Leg{
+		stack: s, dialog: d, inv: inv, session: sound, log: d.log,
+		orders: make(chan order), handled: make(chan struct{}),
+		confirmed: make(chan struct{}), ended: make(chan struct{}), hungUp: make(chan struct{}),
+	}
+	d.leg, d.invite = l, i
+	if !s.remember(d) {
+		_ = sound.media.Close()
+		return nil, ErrClosed
+	}
+	return l, nil
+}
+
+// Invitation returns what the INVITE said.
+func (l *Leg) Invitation() Invitation { return l.inv }
+
+// Media returns the leg's sound. It is closed when the leg ends.
+func (l *Leg) Media() *media.Session { return l.session.media }
+
+// OnEnd has f called, once, when the leg ends for a reason that is not its own Bye or Reject: [ErrRemoteHangup],
+// [ErrCanceled], [ErrNoAck], [ErrNoMedia], [ErrDialogLost] or [ErrClosed], or an error that wraps one. When it has ended
+// already, f is called at once. f must not block. A later f takes the place of one that was not called yet.
+func (l *Leg) OnEnd(f func(error)) {
+	l.mu.Lock()
+	err := l.err
+	if err == nil {
+		l.onEnd = f
+	}
+	l.mu.Unlock()
+	if err != nil && !errors.Is(err, ErrLocalHangup) {
+		f(err)
+	}
+}
+
+// EndTime returns when the leg ended; zero while it is up.
+func (l *Leg) EndTime() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.endTime
+}
+
+// Err returns why the leg ended, nil while it is up. [ErrLocalHangup] stands for its own Bye or Reject.
+func (l *Leg) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// end ends the INVITE's usage; false: it was over. A usage that we end ourselves still holds the dialog until the BYE
+// has been answered.
+func (l *Leg) end(err error) bool {
+	l.mu.Lock()
+	if l.err != nil {
+		l.mu.Unlock()
+		return false
+	}
+	l.err, l.endTime = err, time.Now()
+	told := l.onEnd
+	close(l.ended)
+	l.mu.Unlock()
+	if told != nil && !errors.Is(err, ErrLocalHangup) {
+		told(err)
+	}
+	// After the telling: who plays learns first why there is no sound any more.
+	if !l.stack.spawn(l.closeMedia) {
+		l.closeMedia()
+	}
+	return true
+}
+
+func (l *Leg) closeMedia() {
+	if err := l.session.media.Close(); err != nil {
+		l.log.Debug("media not closed", zap.Error(err))
+	}
+}
+
+// over ends the leg, and its usage of the dialog.
+func (l *Leg) over(err error) {
+	if l.end(err) {
+		l.usageOver()
+	}
+}
+
+// usageOver lets the dialog and the INVITE go.
+func (l *Leg) usageOver() {
+	l.stack.disown(l.dialog.invite)
+	l.dialog.usageOver()
+}
+
+func (l *Leg) isAnswered() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.answered
+}
+
+func (l *Leg) isConfirmed() bool {
+	select {
+	case <-l.confirmed:
+		return true
+	default:
+		return false
+	}
+}
+
+// served runs the call, and hangs up what is left of it.
+func (l *Leg) served(adm Admission) {
+	defer func() {
+		if v := recover(); v != nil {
+			l.stack.observer.Panic(l.dialog.callID, v)
+		}
+		if l.Err() != nil {
+			return
+		}
+		l.log.Debug("the call was left; hanging up")
+		// Either fails only when the call is over, or the stack.
+		if l.isAnswered() {
+			_ = l.Bye(l.stack.living)
+			return
+		}
+		_ = l.Reject(l.stack.living, sip.StatusInternalServerError)
+	}()
+	adm.Serve(l)
+}
+
+// Ring tells the caller that it rings (180). It does nothing when that was told or the call is answered. When the leg has
+// ended it returns why.
+func (l *Leg) Ring(ctx context.Context) error {
+	if l.isAnswered() && l.Err() == nil {
+		return nil
+	}
+	return l.order(ctx, sip.StatusRinging)
+}
+
+// Answer answers the call (200), unless that was done, and returns when the ACK is in and the sound runs. The 200 is
+// repeated for 64*T1; then a BYE is sent, and the error is [ErrNoAck]. Other errors are [ErrNoMedia], and the reason for
+// which the leg ended before. When ctx ends first its cause is returned; the call is answered all the same if the 200
+// was sent, and Bye is there to end it.
+func (l *Leg) Answer(ctx context.Context) error {
+	if !l.isAnswered() {
+		if err := l.order(ctx, sip.StatusOK); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-l.confirmed:
+	case <-l.ended:
+	case <-ctx.Done():
+	}
+	if l.isConfirmed() {
+		return nil
+	}
+	if err := l.Err(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// Reject ends a call that is not answered with a final response, 300..699; any other code stands for 500. It does
+// nothing when the call is over.
+func (l *Leg) Reject(ctx context.Context, code int) error {
+	if code < 300 || code > 699 {
+		code = sip.StatusInternalServerError
+	}
+	err := l.order(ctx, code)
+	if l.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// order has the INVITE's goroutine send a response.
+func (l *Leg) order(ctx context.Context, code int) error {
+	o := order{code: code, done: make(chan error, 1)}
+	select {
+	case l.orders <- o:
+		return <-o.done // at once: it does not wait for the ACK
+	case <-l.ended:
+		return l.Err()
+	case <-l.handled:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	switch {
+	case l.Err() != nil:
+		return l.Err()
+	case code < 300:
+		return nil // answered meanwhile
+	}
+	return errAnswered
+}
+
+// Refer sends a REFER for target, a URI, in the dialog of an answered call, and returns when it is on its way. An error
+// means that none was sent. See [Referral].
+func (l *Leg) Refer(ctx context.Context, target string) (*Referral, error) {
+	if !l.isAnswered() {
+		return nil, errNotAnswered
+	}
+	select {
+	case <-l.confirmed:
+	case <-l.ended:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if err := l.Err(); err != nil {
+		return nil, err
+	}
+	return l.dialog.referrals.start(target, l.dialog.localURI())
+}
+
+// lostBy is the reason of a leg whose dialog the peer does not know any more.
+func lostBy(method string, code int, reason string) error {
+	return fmt.Errorf("%w: %w", ErrDialogLost, &StatusError{Method: method, Code: code, Reason: reason})
+}

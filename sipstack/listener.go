@@ -1,0 +1,308 @@
+package sipstack
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// listener is a bound address of ours.
+type listener struct {
+	network string   // "udp" or "tcp"
+	addr    net.Addr // bound
+	host    string   // what Via and Contact say, without brackets
+	port    int
+
+	packets *packetListener // of udp
+	streams *streamListener // of tcp
+}
+
+// transport is the name that Via has for the network.
+func (l *listener) transport() string { return sip.NetworkToUpper(l.network) }
+
+// local is the address that a request has to name so that sipgo sends it through this listener. With TCP a connection is
+// found by its other end: by their local address all accepted ones look alike.
+func (l *listener) local() sip.Addr {
+	if l.network != "udp" {
+		return sip.Addr{}
+	}
+	u := addrPortRaw(l.addr)
+	return sip.Addr{IP: net.IP(u.Addr().AsSlice()), Port: int(u.Port())}
+}
+
+// addrPortRaw is [addrPort] without the unmapping: sipgo finds the socket by the address as the socket writes it.
+func addrPortRaw(a net.Addr) netip.AddrPort {
+	if u, ok := a.(*net.UDPAddr); ok {
+		return u.AddrPort()
+	}
+	p, _ := netip.ParseAddrPort(a.String())
+	return p
+}
+
+func (l *listener) close() error {
+	if l.packets != nil {
+		return l.packets.PacketConn.Close()
+	}
+	return l.streams.Close()
+}
+
+// packetListener is a UDP socket as sipgo reads it: what the access list refuses never reaches the parser nor sipgo's
+// table of peers, and everything else is observed.
+type packetListener struct {
+	net.PacketConn
+	allow acl
+	tap   *tap
+
+	mu  sync.Mutex
+	err error // why reading ended
+}
+
+// ReadFrom implements [net.PacketConn].
+func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
+	for {
+		n, peer, err := l.PacketConn.ReadFrom(b)
+		if err != nil {
+			l.mu.Lock()
+			l.err = err
+			l.mu.Unlock()
+			return n, peer, err
+		}
+		if !l.allow.admits(peer) {
+			continue
+		}
+		l.tap.message(true, "udp", l.LocalAddr(), peer, b[:n])
+		return n, peer, nil
+	}
+}
+
+// WriteTo implements [net.PacketConn].
+func (l *packetListener) WriteTo(b []byte, peer net.Addr) (int, error) {
+	l.tap.message(false, "udp", l.LocalAddr(), peer, b)
+	return l.PacketConn.WriteTo(b, peer)
+}
+
+// failure returns why reading ended, nil while it goes on.
+func (l *packetListener) failure() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// streamListener is a TCP listener as sipgo accepts from it. Besides the connections of peers it hands over those that we
+// dial, so that all are observed alike and opened through the same seam.
+type streamListener struct {
+	net.Listener
+	allow acl
+	tap   *tap
+
+	incoming chan stream
+	closed   chan struct{}
+	once     sync.Once
+
+	mu    sync.Mutex
+	conns map[netip.AddrPort]*observedConn // the newest to each peer
+	all   map[*observedConn]struct{}
+}
+
+// stream is a connection for sipgo. taken is closed when sipgo has it in its table.
+type stream struct {
+	conn  *observedConn
+	err   error
+	taken chan struct{}
+}
+
+func newStreamListener(l net.Listener, allow acl, t *tap) *streamListener {
+	return &streamListener{
+		Listener: l, allow: allow, tap: t,
+		incoming: make(chan stream), closed: make(chan struct{}),
+		conns: map[netip.AddrPort]*observedConn{}, all: map[*observedConn]struct{}{},
+	}
+}
+
+// accept takes the connections of peers until the listener is closed.
+func (l *streamListener) accept() {
+	for {
+		conn, err := l.Listener.Accept()
+		if transient(err) {
+			select {
+			case <-time.After(acceptPause):
+				continue
+			case <-l.closed:
+				return
+			}
+		}
+		s := stream{err: err, taken: make(chan struct{})}
+		if err == nil {
+			if !l.allow.admits(conn.RemoteAddr()) {
+				_ = conn.Close()
+				continue
+			}
+			s.conn = l.observed(conn)
+		}
+		select {
+		case l.incoming <- s:
+		case <-l.closed:
+			if s.conn != nil {
+				_ = s.conn.Close()
+			}
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// acceptPause gives connections time to end when there is no descriptor left for another.
+const acceptPause = 50 * time.Millisecond
+
+// transient reports whether accepting can go on after an error.
+func transient(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ECONNABORTED)
+}
+
+// serve lets sipgo accept until the listener ends, and returns why it did.
+func (l *streamListener) serve(tpl *sip.TransportLayer) error {
+	return tpl.ServeTCP(&acceptor{streamListener: l})
+}
+
+// acceptor is the one reader of a streamListener. sipgo takes each connection into its table before it asks for the next.
+type acceptor struct {
+	*streamListener
+	last chan struct{} // taken, of the connection accepted last
+}
+
+// Accept implements [net.Listener].
+func (a *acceptor) Accept() (net.Conn, error) {
+	if a.last != nil {
+		close(a.last)
+		a.last = nil
+	}
+	select {
+	case s := <-a.incoming:
+		if s.err != nil {
+			return nil, s.err
+		}
+		a.last = s.taken
+		return s.conn, nil
+	case <-a.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// adopt hands a connection that we dialled to sipgo, and returns when it can be sent on.
+func (l *streamListener) adopt(conn net.Conn) error {
+	s := stream{conn: l.observed(conn), taken: make(chan struct{})}
+	select {
+	case l.incoming <- s:
+	case <-l.closed:
+		_ = s.conn.Close()
+		return net.ErrClosed
+	}
+	select {
+	case <-s.taken:
+		return nil
+	case <-l.closed:
+		return net.ErrClosed
+	}
+}
+
+// connected reports whether a connection to the peer is up.
+func (l *streamListener) connected(peer netip.AddrPort) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.conns[peer] != nil
+}
+
+// Close ends the listener and its connections.
+func (l *streamListener) Close() error {
+	var err error
+	l.once.Do(func() {
+		close(l.closed)
+		err = l.Listener.Close()
+		l.mu.Lock()
+		all := l.all
+		l.all = map[*observedConn]struct{}{}
+		l.mu.Unlock()
+		for c := range all {
+			err = errors.Join(err, ignoreClosed(c.Close()))
+		}
+	})
+	return err
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+func (l *streamListener) observed(conn net.Conn) *observedConn {
+	c := &observedConn{Conn: conn, listener: l, peer: addrPort(conn.RemoteAddr())}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns[c.peer] = c
+	l.all[c] = struct{}{}
+	return c
+}
+
+func (l *streamListener) gone(c *observedConn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conns[c.peer] == c {
+		delete(l.conns, c.peer)
+	}
+	delete(l.all, c)
+}
+
+// observedConn is a TCP connection whose messages are observed.
+type observedConn struct {
+	net.Conn
+	listener *streamListener
+	peer     netip.AddrPort
+	frames   framer // of the one goroutine that reads
+}
+
+// writeTimeout ends a connection whose peer has stopped reading: a transaction waits for its writing.
+const writeTimeout = 10 * time.Second
+
+// Read implements [net.Conn].
+func (c *observedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.frames.write(b[:n], func(raw []byte) {
+		c.listener.tap.message(true, "tcp", c.LocalAddr(), c.RemoteAddr(), raw)
+	})
+	if err != nil {
+		c.listener.gone(c)
+		if !errors.Is(err, net.ErrClosed) {
+			err = io.EOF // a reset ends a connection like any other end
+		}
+	}
+	return n, err
+}
+
+// Write implements [net.Conn]. sipgo writes a message by one call.
+func (c *observedConn) Write(b []byte) (int, error) {
+	c.listener.tap.message(false, "tcp", c.LocalAddr(), c.RemoteAddr(), b)
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(b)
+	if err != nil {
+		_ = c.Close() // what was written in part cannot be gone on with
+	}
+	return n, err
+}
+
+// Close implements [net.Conn].
+func (c *observedConn) Close() error {
+	c.listener.gone(c)
+	return c.Conn.Close()
+}

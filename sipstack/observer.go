@@ -1,0 +1,44 @@
+package sipstack
+
+import "time"
+
+// Message is a SIP message that was received or is about to be sent.
+type Message struct {
+	Time          time.Time
+	In            bool
+	Transport     string // "udp" or "tcp"
+	Local, Remote string // host:port
+	Method        string // of the request; of a response, its CSeq's
+	Code          int    // of a response; 0: a request
+	Reason        string // of a response
+	CSeq          uint32
+	SIPCallID     string
+	Summary       string // what a ladder shows beside the start line: Refer-To, the status in a sipfrag, Retry-After
+	Raw           []byte // the whole message; a copy that nobody changes
+}
+
+// Observer is told what happens on the wire. Its methods are called from many goroutines and must not block. The
+// messages of a call are told in the order in which its connection carried them.
+type Observer interface {
+	// SIP tells of every message once. callID is "" when it belongs to no call. Messages that came before it was
+	// known to which call they belong are told when it is.
+	SIP(callID string, m Message)
+	// Timer tells of a timer: event is "started", "fired" or "stopped", d how long it runs. "ack" is the time allowed
+	// for the ACK of a 200 (64*T1).
+	Timer(callID, name, event string, d time.Duration)
+	// Refer tells the state of a referral, each time that it has changed.
+	Refer(callID string, s ReferState)
+	// LateNotify tells of a NOTIFY for a referral that was over.
+	LateNotify(callID string)
+	// Panic tells that a handler panicked with v, and was recovered. callID is "" when it is not known.
+	Panic(callID string, v any)
+}
+
+// nobody is the observer of a stack that has none.
+type nobody struct{}
+
+func (nobody) SIP(string, Message)                         {}
+func (nobody) Timer(string, string, string, time.Duration) {}
+func (nobody) Refer(string, ReferState)                    {}
+func (nobody) LateNotify(string)                           {}
+func (nobody) Panic(string, any)                           {}

@@ -1,0 +1,53 @@
+package sipstack
+
+import (
+	"github.com/emiago/sipgo/sip"
+	"go.uber.org/zap"
+)
+
+// reinvite handles an INVITE in the dialog (RFC 3261 section 14.2): hold and its end, another address or codec, a new
+// Contact. A refused one leaves everything as it was.
+func (s *Stack) reinvite(d *dialog, t *turn) {
+	l := d.leg
+	switch {
+	case l.Err() != nil:
+		t.respond(sip.StatusCallTransactionDoesNotExists, "")
+		return
+	case !l.isAnswered():
+		t.respond(sip.StatusInternalServerError, "", sip.NewHeader("Retry-After", "2"))
+		return
+	}
+	if d.ackPending() {
+		s.pause(byeAckWait, l.confirmed) // the ACK may have been overtaken, as by a BYE
+	}
+	if d.ackPending() {
+		t.respond(sip.StatusRequestPending, "")
+		return
+	}
+	if refused := s.unsupported(t.req); refused != nil {
+		t.send(refused)
+		return
+	}
+	if err := l.session.propose(t.req); err != nil {
+		t.send(s.refusal(t.req, err))
+		return
+	}
+	d.refresh(t.req)
+	res := s.response(t.req, sip.StatusOK, "", &sip.ContactHeader{Address: *d.contact.Clone()})
+	withSDP(res, l.session.description())
+	w := d.expectAck(t.req.CSeq().SeqNo)
+	defer d.ackDone(w)
+	l.session.start()
+	t.send(res)
+
+	ack, err := d.untilAcked(t.tx, res, w, l.ended)
+	switch {
+	case err != nil:
+		l.hangUp(err)
+	case ack != nil:
+		// An answer that cannot be used leaves the sound as it was: the peer asked, and may ask again.
+		if err := l.session.confirm(ack); err != nil {
+			l.log.Debug("no usable answer in the ACK of a re-INVITE", zap.Error(err))
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package sipstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/emiago/sipgo/sip"
+	"go.uber.org/zap"
+)
+
+// send sends a request in the dialog and returns the final response to it. Before an attempt goes out sent, if any, is
+// called with its CSeq, under no lock. A digest challenge is answered by another attempt. ctx bounds the wait alone: the
+// transaction goes on to its end. Without a final response the error is [errNoResponse], [errTransport] or [ErrClosed].
+func (d *dialog) send(ctx context.Context, method sip.RequestMethod, hdrs []sip.Header, body []byte, sent func(cseq uint32)) (*sip.Response, error) {
+	type result struct {
+		res *sip.Response
+		err error
+	}
+	done := make(chan result, 1) // one is sent, and maybe nobody waits any more
+	if !d.stack.spawn(func() {
+		res, err := d.transact(method, hdrs, body, sent)
+		done <- result{res, err}
+	}) {
+		return nil, ErrClosed
+	}
+	select {
+	case r := <-done:
+		return r.res, r.err
+	case <-ctx.Done():
+	}
+	select {
+	case r := <-done: // a result that is there counts
+		return r.res, r.err
+	default:
+		return nil, context.Cause(ctx)
+	}
+}
+
+// transact makes as many attempts as the challenges allow.
+func (d *dialog) transact(method sip.RequestMethod, hdrs []sip.Header, body []byte, sent func(cseq uint32)) (*sip.Response, error) {
+	var credentials sip.Header
+	for prior := 0; ; prior++ {
+		all := hdrs
+		if credentials != nil {
+			all = append(hdrs[:len(hdrs):len(hdrs)], credentials)
+		}
+		res, uri, err := d.attempt(method, all, body, sent)
+		if err != nil {
+			d.log.Debug("request failed", zap.String("method", string(method)), zap.Error(err))
+			return nil, err
+		}
+		signed, ok := authorize(d.stack.cfg.Credentials, res, string(method), uri, prior)
+		if !ok {
+			d.judge(method, res.StatusCode)
+			return res, nil
+		}
+		credentials = signed
+	}
+}
+
+// judge notes what a final response says of the dialog (RFC 5057 section 5.1).
+func (d *dialog) judge(method sip.RequestMethod, code int) {
+	switch {
+	case code == sip.StatusCallTransactionDoesNotExists, code == sip.StatusRequestTimeout && method == sip.REFER:
+		d.lost.Store(true)
+	}
+}
+
+// attempt sends one request and waits for its final response. It returns the Request-URI, too, which credentials sign.
+func (d *dialog) attempt(method sip.RequestMethod, hdrs []sip.Header, body []byte, sent func(cseq uint32)) (*sip.Response, string, error) {
+	tx, uri, err := d.launch(method, hdrs, body, sent)
+	if err != nil {
+		return nil, uri, err
+	}
+	defer tx.Terminate()
+	for {
+		select {
+		case res := <-tx.Responses():
+			if !res.IsProvisional() {
+				return res, uri, nil
+			}
+		case <-tx.Done():
+			return nil, uri, d.stack.failure(tx.Err())
+		}
+	}
+}
+
+// launch takes a number and sends the request, while no other request of the dialog does.
+func (d *dialog) launch(method sip.RequestMethod, hdrs []sip.Header, body []byte, sent func(cseq uint32)) (*sip.ClientTx, string, error) {
+	d.turn <- struct{}{}
+	defer func() { <-d.turn }()
+
+	d.mu.Lock()
+	d.seq++
+	cseq, target := d.seq, d.target
+	d.mu.Unlock()
+	if sent != nil {
+		sent(cseq)
+	}
+	uri, routes, next := routed(target, d.routes)
+	to, err := d.hop(d.stack.living, next)
+	if err != nil {
+		return nil, uri.String(), d.stack.failure(err)
+	}
+	req := d.request(method, cseq, uri, routes, to)
+	for _, h := range hdrs {
+		req.AppendHeader(h)
+	}
+	req.SetBody(body)
+	tx, err := d.stack.transactions.Request(d.stack.living, req)
+	if err != nil {
+		return nil, uri.String(), d.stack.failure(fmt.Errorf("%w: %w", errTransport, err))
+	}
+	return tx, uri.String(), nil
+}
+
+// failure gives the reason why a request got no response one of our names.
+func (s *Stack) failure(err error) error {
+	select {
+	case <-s.living.Done():
+		return ErrClosed
+	default:
+	}
+	switch {
+	case errors.Is(err, sip.ErrTransactionTimeout):
+		return errNoResponse
+	case errors.Is(err, errTransport), err == nil:
+		return errors.Join(err, errTransport)
+	}
+	return fmt.Errorf("%w: %w", errTransport, err)
+}
+
+// request builds a request in the dialog (RFC 3261 section 12.2.1.1).
+func (d *dialog) request(method sip.RequestMethod, cseq uint32, uri sip.Uri, routes []sip.Uri, to flow) *sip.Request {
+	req := sip.NewRequest(method, uri)
+	via := &sip.ViaHeader{
+		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: to.on.transport(), Host: to.on.host, Port: to.on.port,
+	}
+	via.Params.Add("branch", sip.GenerateBranchN(16))
+	via.Params.Add("rport", "")
+	req.AppendHeader(via)
+	hops := sip.MaxForwardsHeader(70)
+	req.AppendHeader(&hops)
+	for _, r := range routes {
+		req.AppendHeader(&sip.RouteHeader{Address: *r.Clone()})
+	}
+	callID := sip.CallIDHeader(d.id.callID)
+	req.AppendHeader(sip.HeaderClone(&d.local))
+	req.AppendHeader(sip.HeaderClone(&d.remote))
+	req.AppendHeader(&callID)
+	req.AppendHeader(&sip.CSeqHeader{SeqNo: cseq, MethodName: method})
+	if method != sip.BYE { // RFC 3261 section 20: it has none
+		req.AppendHeader(&sip.ContactHeader{Address: *d.contact.Clone()})
+	}
+	req.AppendHeader(sip.NewHeader("Allow", allow))
+	req.AppendHeader(sip.NewHeader("Supported", supported))
+	req.AppendHeader(sip.NewHeader("User-Agent", product))
+
+	req.SetTransport(to.on.transport())
+	req.SetDestination(net.JoinHostPort(to.source.Addr().String(), fmt.Sprint(to.source.Port())))
+	req.Laddr = to.on.local() // else it would leave from any port (trap of section 1)
+	return req
+}

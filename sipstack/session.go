@@ -1,0 +1,188 @@
+package sipstack
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"mime"
+	"mime/multipart"
+	"strings"
+	"sync"
+
+	"github.com/callengine/callengine/media"
+	"github.com/emiago/sipgo/sip"
+)
+
+const typeSDP = "application/sdp"
+
+// session is the offers and answers of a leg (RFC 3264), and its sound. One exchange is under way at a time.
+type session struct {
+	media *media.Session
+
+	mu     sync.Mutex
+	local  sdpLocal
+	body   []byte       // our newest description
+	offer  bool         // it is an offer, and waits for the answer
+	params media.Params // agreed on, when body is an answer
+}
+
+// newSession reads the offer of an INVITE and opens a port. Without an offer there will be ours in the 200. Errors are
+// [StatusError]s.
+func (s *Stack) newSession(req *sip.Request, on *listener) (*session, error) {
+	probe := sdpLocal{
+		addr: s.mediaAddress(on), port: 9, codecs: s.cfg.Codecs,
+		sessionID: uint64(rand.Uint32()), version: 1, // 32 bits: some peers read no more
+	}
+	// The offer is looked at first: a call that cannot be takes no port.
+	if _, _, err := exchange(req, probe); err != nil {
+		return nil, err
+	}
+	sound, err := s.media.Open()
+	if err != nil {
+		s.log.Warn("no RTP port for a call")
+		return nil, &StatusError{Method: "INVITE", Code: sip.StatusServiceUnavailable, RetryAfter: busyRetryAfter}
+	}
+	c := &session{media: sound, local: probe}
+	c.local.port = sound.Port()
+	if err := c.propose(req); err != nil {
+		_ = sound.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// busyRetryAfter is when a caller for whom there was no port may try again, in seconds.
+const busyRetryAfter = 5
+
+// exchange returns our description for a request: the answer to its offer, or an offer.
+func exchange(req *sip.Request, local sdpLocal) (body []byte, p media.Params, err error) {
+	offer, err := readBody(req)
+	if err != nil {
+		return nil, media.Params{}, err
+	}
+	if offer == nil {
+		return offerSDP(local), media.Params{}, nil
+	}
+	remote, err := readSDP(offer)
+	if err != nil {
+		return nil, media.Params{}, &StatusError{Method: "INVITE", Code: sip.StatusBadRequest, Reason: "Bad SDP"}
+	}
+	body, p, err = answerSDP(remote, local)
+	if err != nil {
+		return nil, media.Params{}, &StatusError{Method: "INVITE", Code: sip.StatusNotAcceptableHere}
+	}
+	return body, p, nil
+}
+
+// propose makes our description for an INVITE, the first or a later one. It changes nothing when it fails.
+func (c *session) propose(req *sip.Request) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	body, p, err := exchange(req, c.local)
+	if err != nil {
+		return err
+	}
+	if c.body != nil && !bytes.Equal(body, c.body) { // RFC 3264 section 8
+		c.local.version++
+		if body, p, err = exchange(req, c.local); err != nil {
+			return err
+		}
+	}
+	c.body, c.params, c.offer = body, p, len(req.Body()) == 0
+	return nil
+}
+
+// description returns what goes into the 200.
+func (c *session) description() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.body
+}
+
+// start lets the sound run as it was agreed on, if that is known yet.
+func (c *session) start() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.offer {
+		c.media.Configure(c.params)
+	}
+}
+
+// confirm takes the ACK: it holds the answer when the 200 had our offer.
+func (c *session) confirm(ack *sip.Request) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.offer {
+		return nil
+	}
+	c.offer = false
+	body, err := readBody(ack)
+	if err != nil {
+		return err
+	}
+	if body == nil {
+		return errors.New("no answer in the ACK")
+	}
+	answer, err := readSDP(body)
+	if err != nil {
+		return err
+	}
+	p, err := acceptSDP(answer, c.local)
+	if err != nil {
+		return err
+	}
+	c.params = p
+	c.media.Configure(p)
+	return nil
+}
+
+// withSDP puts a description into a message.
+func withSDP(res *sip.Response, body []byte) {
+	contentType := sip.ContentTypeHeader(typeSDP)
+	res.AppendHeader(&contentType)
+	res.SetBody(body)
+}
+
+// readBody returns the session description in a message, alone or among other parts (RFC 5621); nil: it has no body. A
+// body of another kind is a [StatusError] 415.
+func readBody(req *sip.Request) ([]byte, error) {
+	body := req.Body()
+	if len(body) == 0 {
+		return nil, nil
+	}
+	value, ok := headerValue(req, "Content-Type", "c")
+	if !ok {
+		return body, nil // there is nothing else that it could be
+	}
+	kind, params, err := mime.ParseMediaType(value)
+	switch {
+	case err != nil:
+	case kind == typeSDP:
+		return body, nil
+	case strings.HasPrefix(kind, "multipart/"):
+		if part := sdpPart(body, params["boundary"]); part != nil {
+			return part, nil
+		}
+	}
+	return nil, &StatusError{Method: "INVITE", Code: sip.StatusUnsupportedMediaType}
+}
+
+func sdpPart(body []byte, boundary string) []byte {
+	parts := multipart.NewReader(bytes.NewReader(body), boundary)
+	for {
+		part, err := parts.NextPart()
+		if err != nil {
+			return nil
+		}
+		kind, _, _ := mime.ParseMediaType(part.Header.Get("Content-Type")) // what cannot be read is another kind
+		if kind != typeSDP {
+			continue
+		}
+		sdp, err := io.ReadAll(part) // from memory
+		if err != nil {
+			return nil
+		}
+		return sdp
+	}
+}

@@ -1,0 +1,325 @@
+package sipstack
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"github.com/callengine/callengine/media"
+	"github.com/emiago/sipgo/sip"
+	"go.uber.org/zap"
+)
+
+// Stack takes SIP calls. It uses sipgo up to its transactions; dialogs are its own. Its methods may be called by several
+// goroutines at once.
+type Stack struct {
+	cfg      Config
+	media    *media.Engine
+	log      *zap.Logger
+	observer Observer
+	network  Network
+	dialer   dialer
+	onInvite func(Invitation) (Admission, error)
+
+	secret       [32]byte // of the tags
+	tap          *tap
+	transport    *sip.TransportLayer
+	transactions *sip.TransactionLayer
+
+	living context.Context // ends with Close
+	end    context.CancelFunc
+	tasks  sync.WaitGroup // handlers, calls, requests of ours, referrals
+	serves sync.WaitGroup // the listeners' goroutines
+	failed chan error     // room for one per listener
+	closer sync.Once
+	err    error // of Close
+
+	mu        sync.Mutex
+	started   bool
+	closed    bool
+	listeners []*listener
+	dialogs   map[dialogID]*dialog
+	invites   map[inviteID]*invite // those whose call is not over
+}
+
+// Admission is a call that was let in.
+type Admission interface {
+	// CallID returns the call's id, under which the observer is told of it.
+	CallID() string
+	// Serve runs the call. It is called once, in a goroutine of its own, for which Close waits. The leg is hung up when
+	// Serve returns and the call is still up.
+	Serve(leg *Leg)
+	// Abandon is called instead of Serve when the call could not begin: its offer was refused (488), there was no RTP
+	// port (503), or the caller gave up at once.
+	Abandon()
+}
+
+// New makes a stack whose calls have their sound from m. It opens no socket.
+func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if m == nil {
+		return nil, errors.New("sipstack: no media engine")
+	}
+	s := &Stack{
+		cfg: cfg, media: m, log: zap.NewNop(), observer: nobody{},
+		network: &net.ListenConfig{}, dialer: &net.Dialer{},
+		failed:  make(chan error, len(cfg.Listeners)),
+		dialogs: map[dialogID]*dialog{}, invites: map[inviteID]*invite{},
+	}
+	for _, o := range opts {
+		o(s)
+	}
+	_, _ = rand.Read(s.secret[:]) // never fails
+	s.tap = newTap(s.observer)
+	s.living, s.end = context.WithCancel(context.Background())
+
+	// Our own look at a message comes first: sipgo hands it to a goroutine of its own after that.
+	log := LibraryLogger(s.log)
+	s.transport = sip.NewTransportLayer(net.DefaultResolver, sip.NewParser(), nil, sip.WithTransportLayerLogger(log))
+	s.transport.OnMessage(s.arrive)
+	s.transactions = sip.NewTransactionLayer(s.transport,
+		sip.WithTransactionLayerLogger(log),
+		sip.WithTransactionLayerTerminateOnConnClose(),
+		sip.WithTransactionLayerUnhandledResponseHandler(s.stray),
+	)
+	s.transactions.OnRequest(s.handle)
+	return s, nil
+}
+
+// OnInvite sets who decides about calls; it must be called before Start. f is called for every initial INVITE, in that
+// one's goroutine, and should not wait for anything: the caller has got no more than a 100 yet. An error that is a
+// [StatusError] is the final response, any other gets 500. Without f every call gets 404.
+func (s *Stack) OnInvite(f func(Invitation) (Admission, error)) { s.onInvite = f }
+
+// Start binds all listeners, and then serves until Close. It can be called once.
+func (s *Stack) Start(ctx context.Context) error {
+	s.mu.Lock()
+	again := s.started || s.closed
+	s.started = true
+	s.mu.Unlock()
+	if again {
+		return errors.New("sipstack: started before")
+	}
+	var bound []*listener
+	for i, l := range s.cfg.Listeners {
+		b, err := s.bind(ctx, l, i == 0)
+		if err != nil {
+			for _, b := range bound {
+				_ = b.close() // the error of the other one is the one to tell
+			}
+			return fmt.Errorf("sip.listen: %w", err)
+		}
+		bound = append(bound, b)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		for _, b := range bound {
+			_ = b.close()
+		}
+		return ErrClosed
+	}
+	s.listeners = bound
+	for _, l := range bound {
+		s.serve(l)
+	}
+	return nil
+}
+
+// bind opens a listener. The port of Config.Advertise holds for the first.
+func (s *Stack) bind(ctx context.Context, l Listener, first bool) (*listener, error) {
+	b := &listener{network: l.Network}
+	switch l.Network {
+	case "udp":
+		conn, err := s.network.ListenPacket(ctx, "udp", l.Address)
+		if err != nil {
+			return nil, err
+		}
+		b.addr = conn.LocalAddr()
+		b.packets = &packetListener{PacketConn: conn, allow: s.cfg.Allow, tap: s.tap}
+	default:
+		conn, err := s.network.Listen(ctx, "tcp", l.Address)
+		if err != nil {
+			return nil, err
+		}
+		b.addr = conn.Addr()
+		b.streams = newStreamListener(conn, s.cfg.Allow, s.tap)
+	}
+	at := addrPort(b.addr)
+	b.host, b.port = at.Addr().String(), int(at.Port())
+	host, port, _ := splitAdvertise(s.cfg.Advertise) // checked by New
+	if host != "" {
+		b.host = host
+	}
+	if first && port != 0 {
+		b.port = port
+	}
+	return b, nil
+}
+
+// serve lets sipgo read a listener. An end before Close is told by Err.
+func (s *Stack) serve(l *listener) {
+	if l.streams != nil {
+		s.serves.Go(l.streams.accept)
+	}
+	s.serves.Go(func() {
+		var err error
+		if l.streams != nil {
+			err = l.streams.serve(s.transport)
+		} else {
+			err = errors.Join(s.transport.ServeUDP(l.packets), l.packets.failure())
+		}
+		if s.living.Err() == nil {
+			s.failed <- fmt.Errorf("%s listener %s ended: %w", l.network, l.addr, err)
+		}
+	})
+}
+
+// Err tells of listeners that ended before Close.
+func (s *Stack) Err() <-chan error { return s.failed }
+
+// Addrs returns the bound addresses, in the order of Config.Listeners; nil before Start.
+func (s *Stack) Addrs() []net.Addr {
+	var addrs []net.Addr
+	for _, l := range s.bound() {
+		addrs = append(addrs, l.addr)
+	}
+	return addrs
+}
+
+// URI returns the URI under which a user of this node is reached at the first listener; "" before Start.
+func (s *Stack) URI(user string) string {
+	bound := s.bound()
+	if len(bound) == 0 {
+		return ""
+	}
+	uri := s.contact(bound[0], user)
+	return uri.String()
+}
+
+func (s *Stack) bound() []*listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listeners
+}
+
+// contact returns our URI at a listener.
+func (s *Stack) contact(on *listener, user string) sip.Uri {
+	uri := sip.Uri{Scheme: "sip", User: user, Host: on.host, Port: on.port}
+	if on.network == "tcp" {
+		uri.UriParams.Add("transport", "tcp")
+	}
+	return uri
+}
+
+// mediaAddress returns the address in SDP of a call at a listener.
+func (s *Stack) mediaAddress(on *listener) netip.Addr {
+	if s.cfg.MediaAddress.IsValid() {
+		return s.cfg.MediaAddress
+	}
+	if ip, err := netip.ParseAddr(strings.Trim(on.host, "[]")); err == nil {
+		return ip
+	}
+	return addrPort(on.addr).Addr()
+}
+
+// Interrupt ends the wait for every pending referral, as interrupted, and no other is started: it belongs to the end of
+// a drain.
+func (s *Stack) Interrupt() {
+	for _, d := range s.allDialogs() {
+		d.referrals.interrupt()
+	}
+}
+
+// Close ends the transactions and sockets at once and sends nothing more: whoever wants calls to end with a BYE hangs
+// them up before. Legs end with [ErrClosed]. It returns when all goroutines of the stack have ended, the calls' Serve
+// among them, and must not be called from one of these. It is idempotent.
+func (s *Stack) Close() error {
+	s.closer.Do(func() {
+		s.mu.Lock()
+		s.closed = true
+		listeners := s.listeners
+		s.mu.Unlock()
+		s.end()
+		dialogs := s.allDialogs()
+		for _, d := range dialogs {
+			d.referrals.interrupt()
+			d.leg.end(ErrClosed)
+		}
+		s.transactions.Close()
+		for _, l := range listeners {
+			s.err = errors.Join(s.err, l.close())
+		}
+		s.err = errors.Join(s.err, ignoreClosed(s.transport.Close()))
+		s.serves.Wait()
+		s.tasks.Wait()
+		for _, d := range dialogs {
+			d.stop()
+		}
+		s.tap.close()
+	})
+	return s.err
+}
+
+// begin counts a task of the stack, for which Close waits; false: the stack is closed.
+func (s *Stack) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.tasks.Add(1)
+	return true
+}
+
+// spawn runs f in a goroutine for which Close waits; false: the stack is closed.
+func (s *Stack) spawn(f func()) bool {
+	if !s.begin() {
+		return false
+	}
+	go func() {
+		defer s.tasks.Done()
+		f()
+	}()
+	return true
+}
+
+func (s *Stack) allDialogs() []*dialog {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*dialog, 0, len(s.dialogs))
+	for _, d := range s.dialogs {
+		all = append(all, d)
+	}
+	return all
+}
+
+// dialog returns the dialog that a request names, or named until a while ago; nil: none.
+func (s *Stack) dialog(req *sip.Request) *dialog {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dialogs[dialogOf(req)]
+}
+
+func (s *Stack) remember(d *dialog) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.dialogs[d.id] = d
+	return true
+}
+
+func (s *Stack) forget(d *dialog) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.dialogs, d.id)
+}

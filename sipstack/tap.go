@@ -1,0 +1,190 @@
+package sipstack
+
+import (
+	"net"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// tap tells the observer of every message that the sockets carry. To which call a message belongs is known by its SIP
+// Call-ID; those of an INVITE that nobody has decided about yet are held until it is bound to a call, or released.
+type tap struct {
+	observer Observer
+
+	mu      sync.Mutex
+	closed  bool
+	threads map[string]*thread // by SIP Call-ID
+	held    int                // bytes of the messages in undecided threads
+}
+
+// thread is the messages of one SIP Call-ID.
+type thread struct {
+	cseq    uint32 // of its INVITE
+	decided bool
+	over    bool        // its call has ended
+	callID  string      // once decided; "": no call
+	queue   []Message   // to be told
+	telling bool        // a goroutine is at it
+	expiry  *time.Timer // when it is forgotten, or, undecided, released
+}
+
+const (
+	// maxThreads bounds what is remembered. Beyond it, messages of new Call-IDs are told as belonging to no call.
+	maxThreads = 100_000
+	// maxHeld bounds the messages held for an undecided INVITE (its retransmissions and a few requests), maxHeldBytes
+	// those of all together. The rest is told as belonging to no call.
+	maxHeld      = 32
+	maxHeldBytes = 16 << 20
+	// maxUndecided is how long an INVITE may stay undecided; what the parser refuses stays so for ever.
+	maxUndecided = 5 * time.Second
+)
+
+// linger is how long what follows the end of a transaction may still arrive: retransmissions are answered for 64*T1.
+func linger() time.Duration { return 64 * sip.T1 }
+
+func newTap(o Observer) *tap { return &tap{observer: o, threads: map[string]*thread{}} }
+
+// message takes a message off the wire.
+func (t *tap) message(in bool, network string, local, remote net.Addr, raw []byte) {
+	m, ok := sniff(raw)
+	if !ok {
+		return
+	}
+	m.In, m.Transport, m.Local, m.Remote = in, network, local.String(), remote.String()
+	th := t.thread(m)
+	if th == nil {
+		t.observer.SIP("", m.Message)
+		return
+	}
+	t.mu.Lock()
+	if !th.decided {
+		if len(th.queue) >= maxHeld || t.held+len(m.Raw) > maxHeldBytes {
+			t.mu.Unlock()
+			t.observer.SIP("", m.Message)
+			return
+		}
+		t.held += len(m.Raw)
+	}
+	th.queue = append(th.queue, m.Message)
+	t.flush(th)
+}
+
+// thread returns the thread of a message; nil: it belongs to no call. An INVITE that may start a call opens one.
+func (t *tap) thread(m sniffed) *thread {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	th := t.threads[m.SIPCallID]
+	if !m.initial || !m.In || t.closed {
+		return th
+	}
+	switch {
+	case th == nil:
+		if len(t.threads) >= maxThreads {
+			return nil
+		}
+	case th.decided && (th.over || th.callID == "") && th.cseq != m.CSeq:
+		th.expiry.Stop() // the caller tries again under the same Call-ID
+	default:
+		return th
+	}
+	th = t.open(m.SIPCallID)
+	th.cseq = m.CSeq
+	return th
+}
+
+// open is called with the lock held.
+func (t *tap) open(sipCallID string) *thread {
+	th := &thread{}
+	th.expiry = time.AfterFunc(maxUndecided, func() { t.decide(sipCallID, "", true) })
+	t.threads[sipCallID] = th
+	return th
+}
+
+// bind says that a SIP Call-ID belongs to a call from now on.
+func (t *tap) bind(sipCallID, callID string) { t.decide(sipCallID, callID, false) }
+
+// release says that a SIP Call-ID belongs to no call, unless it belongs to one already.
+func (t *tap) release(sipCallID string) { t.decide(sipCallID, "", true) }
+
+func (t *tap) decide(sipCallID, callID string, undecidedOnly bool) {
+	t.mu.Lock()
+	th := t.threads[sipCallID]
+	switch {
+	case t.closed || th == nil && undecidedOnly || th != nil && th.decided && undecidedOnly:
+		t.mu.Unlock()
+		return
+	case th == nil:
+		th = t.open(sipCallID)
+	}
+	if !th.decided {
+		for _, m := range th.queue {
+			t.held -= len(m.Raw)
+		}
+	}
+	th.decided, th.over, th.callID = true, false, callID
+	th.expiry.Stop()
+	if callID == "" {
+		th.expiry = time.AfterFunc(linger(), func() { t.drop(sipCallID, th) })
+	}
+	t.flush(th)
+}
+
+// ended says that the call of a SIP Call-ID is over: what comes for it is told a while longer.
+func (t *tap) ended(sipCallID, callID string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if th := t.threads[sipCallID]; th != nil && th.callID == callID && !t.closed {
+		th.over = true
+		th.expiry.Stop()
+		th.expiry = time.AfterFunc(linger(), func() { t.drop(sipCallID, th) })
+	}
+}
+
+func (t *tap) drop(sipCallID string, th *thread) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.threads[sipCallID] == th {
+		delete(t.threads, sipCallID)
+	}
+}
+
+// flush tells what is queued, in order and under no lock; it is called with the lock held and returns without it. When
+// another goroutine is telling already, that one goes on with what was added.
+func (t *tap) flush(th *thread) {
+	if !th.decided || th.telling {
+		t.mu.Unlock()
+		return
+	}
+	th.telling = true
+	for len(th.queue) > 0 {
+		batch, callID := th.queue, th.callID
+		th.queue = nil
+		t.mu.Unlock()
+		for _, m := range batch {
+			t.observer.SIP(callID, m)
+		}
+		t.mu.Lock()
+	}
+	th.telling = false
+	t.mu.Unlock()
+}
+
+// close forgets everything. What is still held is told as belonging to no call.
+func (t *tap) close() {
+	t.mu.Lock()
+	t.closed = true
+	var held []Message
+	for id, th := range t.threads {
+		th.expiry.Stop()
+		if !th.decided {
+			held = append(held, th.queue...)
+		}
+		delete(t.threads, id)
+	}
+	t.mu.Unlock()
+	for _, m := range held {
+		t.observer.SIP("", m)
+	}
+}
