@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"strings"
@@ -91,7 +92,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          zap.NewStdLog(s.log.Named("http")),
+		ErrorLog:          stdLog(s.log),
 	}
 	served := make(chan error, 1) // so that the goroutine ends even where nobody reads
 	go func() { served <- server.Serve(l) }()
@@ -108,4 +109,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	<-served
 	return nil
+}
+
+// stdLog takes what net/http has to say of single connections (a TLS hello on a plain port, say): worth no more than a
+// line for those who look for it.
+func stdLog(l *zap.Logger) *log.Logger {
+	std, err := zap.NewStdLogAt(l.Named("http"), zap.DebugLevel)
+	if err != nil { // only for a level that zap does not know
+		return zap.NewStdLog(l)
+	}
+	return std
 }
