@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strconv"
 	"time"
+
+	"github.com/callengine/callengine/verbs"
 )
 
 // Config is everything that a user may set. Its shape is that of the YAML file, key by key; [DefaultConfig] holds what
@@ -177,3 +179,6 @@ func defaultApplication(n int) Application {
 		CallbackTimeout:             15 * time.Second,
 	}
 }
+
+// Parser returns the reader of the documents that a node with this configuration runs.
+func (c Config) Parser() *verbs.Parser { return verbs.NewParser(c.languageConfig()) }

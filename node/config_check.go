@@ -19,12 +19,20 @@ import (
 type checker struct {
 	cfg      *Config
 	origin   origins
-	errs     []*ConfigError
+	file     bool           // there is one: without it the applications are told elsewhere
+	errs     []*ConfigError // those of reading come first
 	warnings []string
 }
 
-func (c *checker) fail(key, format string, args ...any) {
-	at := c.origin.of(key)
+// fail tells of a key. One that could not even be read has had its error already, and what is wrong once is told once.
+func (c *checker) fail(key, format string, args ...any) { c.failAt(key, key, format, args...) }
+
+// failAt is fail for a key that is wrong because of what another one says.
+func (c *checker) failAt(where, key, format string, args ...any) {
+	if slices.ContainsFunc(c.errs, func(e *ConfigError) bool { return e.Key == key }) {
+		return
+	}
+	at := c.origin.of(where)
 	c.errs = append(c.errs, &ConfigError{
 		Key: key, File: at.file, Line: at.line, From: at.from, Reason: fmt.Sprintf(format, args...),
 	})
@@ -41,6 +49,9 @@ func (c *checker) check() {
 	}
 	for i := range c.cfg.Applications {
 		c.application(fmt.Sprintf("applications[%d]", i), &c.cfg.Applications[i])
+	}
+	if len(c.cfg.Applications) == 0 && c.file {
+		c.warn("applications: there is none, so that every call gets 404")
 	}
 	c.sip()
 	c.duration("refer.notify_timeout", c.cfg.Refer.NotifyTimeout, 100*time.Millisecond, 10*time.Minute)
@@ -109,6 +120,9 @@ func (c *checker) sip() {
 		c.fail("sip.listen", "must not be empty")
 	}
 	for i, l := range sip.Listen {
+		if !l.Addr.IsValid() {
+			continue // could not be read
+		}
 		key := fmt.Sprintf("sip.listen[%d]", i)
 		if l.Network == "tls" {
 			c.fail(key, "%s: %s", l, notBuilt)
@@ -117,7 +131,7 @@ func (c *checker) sip() {
 			c.fail(key, "%s stands there twice", l)
 		}
 		if l.Addr.Addr().IsUnspecified() && sip.Advertise == "" {
-			c.fail("sip.advertise", "is needed with the wildcard listener %s", l)
+			c.failAt(key, "sip.advertise", "is needed with the wildcard listener %s", l)
 		}
 		if !l.Addr.Addr().IsLoopback() && len(sip.Allow) == 0 && len(sip.Users) == 0 {
 			c.warn("sip.listen: %s takes calls from everybody who can reach it; sip.allow says who may", l)

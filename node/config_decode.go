@@ -40,7 +40,9 @@ func (d *decoder) section(n *yaml.Node, v reflect.Value, key string) {
 		path := join(key, name.Value)
 		field, known := fields[name.Value]
 		switch {
-		case !known || name.Kind != yaml.ScalarNode:
+		case name.Kind != yaml.ScalarNode:
+			d.fail(name, key, "a key must be a text, not %s", describe(name))
+		case !known:
 			d.fail(name, path, "unknown key%s", didYouMean(name.Value, names))
 		case seen[name.Value]:
 			d.fail(name, path, "stands there twice")
@@ -109,8 +111,9 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, key string) {
 	}
 }
 
-// setText reads a text, of whatever source, into one of the types that are not made of others.
-func setText(target any, s string) (err error) {
+// setText reads a text, of whatever source, into one of the types that are not made of others. After an error the target
+// is as it was.
+func setText(target any, s string) error {
 	switch target := target.(type) {
 	case *string:
 		if strings.ContainsRune(s, 0) {
@@ -136,13 +139,21 @@ func setText(target any, s string) (err error) {
 		}
 		*target = d
 	case *netip.Prefix:
-		*target, err = parsePrefix(s)
+		return assign(target, s, parsePrefix)
 	case *Listener:
-		*target, err = parseListener(s)
+		return assign(target, s, parseListener)
 	case *PortRange:
-		*target, err = parsePortRange(s)
+		return assign(target, s, parsePortRange)
 	default:
 		panic(fmt.Sprintf("no way to read a %T", target))
+	}
+	return nil
+}
+
+func assign[T any](target *T, s string, parse func(string) (T, error)) error {
+	v, err := parse(s)
+	if err == nil {
+		*target = v
 	}
 	return err
 }
@@ -198,7 +209,7 @@ func describe(n *yaml.Node) string {
 	}
 	switch n.ShortTag() {
 	case "!!null":
-		return "empty"
+		return "nothing"
 	case "!!bool":
 		return "true or false"
 	case "!!int", "!!float":

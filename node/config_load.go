@@ -110,9 +110,9 @@ func loadConfig(content []byte, src ConfigSource) (Config, []string, error) {
 	l.flags(src.Set)
 	l.app(src.App)
 	l.derive()
-	c := checker{cfg: &l.cfg, origin: l.origin}
+	c := checker{cfg: &l.cfg, origin: l.origin, errs: l.errs, file: src.File != ""}
 	c.check()
-	errs := append(l.errs, c.errs...)
+	errs := c.errs
 	slices.SortStableFunc(errs, func(a, b *ConfigError) int { return a.Line - b.Line }) // those of no file first
 	joined := make([]error, len(errs))
 	for i, e := range errs {
@@ -275,7 +275,7 @@ func (l *loader) derive() {
 		return
 	}
 	host, port, err := net.SplitHostPort(l.cfg.API.Listen)
-	if err != nil {
+	if _, bad := parsePort(port, 0); err != nil || bad != nil {
 		return // the check of api.listen tells
 	}
 	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {

@@ -1,0 +1,210 @@
+package node
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const oneApp = "applications:\n- call_initiated_callback_url: http://app.example/\n  "
+
+func TestAFileIsRefusedWithKeyAndLine(t *testing.T) {
+	for name, tc := range map[string]struct{ file, want string }{
+		"unknown key":                   {"sip:\n  lisen: []", "2: sip.lisen: unknown key; did you mean listen"},
+		"unknown key at the top":        {"# x\n\nport: 1", "3: port: unknown key"},
+		"unknown key of an application": {oneApp + "url: x", "3: applications[0].url: unknown key"},
+		"merge key":                     {"log: &a {}\napi: {<<: *a}", "2: api.<<: unknown key"},
+		"key that is no text":           {"[a]: 1", "1: a key must be a text, not a list"},
+		"key twice":                     {"log:\n  level: info\n  level: debug", "3: log.level: stands there twice"},
+		"not YAML":                      {"sip:\n  listen: [\n", "2: is not YAML: did not find expected node content"},
+		"tab":                           {"sip:\n\tlisten: []", "2: is not YAML: found character that cannot start any token"},
+		"two documents":                 {"log: {}\n---\nlog: {}", "2: a second document; there may be only one"},
+		"no section":                    {"5", "1: must hold keys, not a number"},
+		"text for a section":            {"log: debug", "1: log: must hold keys, not a text"},
+		"list for a section":            {"log: [debug]", "1: log: must hold keys, not a list"},
+		"text for a list":               {"sip: {allow: 10.0.0.0/8}", "1: sip.allow: must be a list, not a text"},
+		"nothing for a list":            {"sip:\n  allow:", "2: sip.allow: must be a list, not nothing"},
+		"nothing for a text":            {"api:\n  password:", "2: api.password: must be a text, not nothing"},
+		"section for a text":            {"api:\n  password: {a: b}", "2: api.password: must be a text, not a section with keys"},
+		"true for a text":               {"account_id: true", "1: account_id: must be a text, not true or false"},
+		"text for a number":             {`sip: {max_calls: "5"}`, "1: sip.max_calls: must be a whole number, not a text"},
+		"fraction for a number":         {`sip: {max_calls: 1.5}`, "1: sip.max_calls: must be a whole number, not a number"},
+		"text for a truth value":        {`sip: {tls: {verify_client: "yes"}}`, "1: sip.tls.verify_client: must be true or false, not a text"},
+		"number for a duration":         {"drain_timeout: 30", "1: drain_timeout: must be a duration such as 15s, 500ms or 24h"},
+		"duration that is negative":     {"drain_timeout: -1s", "1: drain_timeout: must not be negative"},
+		"account id in a path":          {"account_id: a/b", "1: account_id: must be letters, digits and - . _ ~"},
+		"account id that is empty":      {`account_id: ""`, "1: account_id: must be letters, digits and - . _ ~"},
+
+		"application of nothing":       {"applications:\n  -", "2: applications[0]: has nothing in it"},
+		"application without a URL":    {"applications:\n- id: a", "2: applications[0].call_initiated_callback_url: is missing"},
+		"application with a bad URL":   {"applications:\n- call_initiated_callback_url: /initiate", "2: applications[0].call_initiated_callback_url: must be an absolute http:// or https:// URL"},
+		"application with ftp":         {oneApp + "call_status_callback_url: ftp://a/", "3: applications[0].call_status_callback_url: must be an absolute http:// or https:// URL"},
+		"fallback without a host":      {oneApp + "call_initiated_fallback_url: 'http:///x'", "3: applications[0].call_initiated_fallback_url: must be an absolute http:// or https:// URL"},
+		"application with a method":    {oneApp + "call_status_method: PUT", "3: applications[0].call_status_method: must be POST or GET"},
+		"application without an id":    {oneApp + `id: ""`, "3: applications[0].id: must not be empty"},
+		"application without a match":  {oneApp + "match: []", "3: applications[0].match: must not be empty: no call would match"},
+		"application with a bad glob":  {oneApp + "match: [a, '[']", `3: applications[0].match[1]: "[" is no glob`},
+		"application with a long tag":  {oneApp + "tag: " + strings.Repeat("ä", 257), "3: applications[0].tag: must have at most 256 characters"},
+		"callback time-out too short":  {oneApp + "callback_timeout: 999ms", "3: applications[0].callback_timeout: must be from 1s to 25s"},
+		"callback time-out too long":   {oneApp + "callback_timeout: 26s", "3: applications[0].callback_timeout: must be from 1s to 25s"},
+		"no listener":                  {"sip: {listen: []}", "1: sip.listen: must not be empty"},
+		"listener without a transport": {"sip: {listen: ['127.0.0.1:5060']}", "1: sip.listen[0]: must be udp://ADDRESS:PORT, tcp://… or tls://…"},
+		"listener with a name":         {"sip: {listen: ['udp://sip.example.com']}", `1: sip.listen[0]: "sip.example.com" is no IP address`},
+		"listener with a bad port":     {"sip: {listen: ['udp://127.0.0.1:65536']}", `1: sip.listen[0]: "65536" is no port`},
+		"listener with a colon":        {"sip: {listen: ['udp://127.0.0.1:']}", `1: sip.listen[0]: "127.0.0.1:" has a colon, but no port`},
+		"listener with a bad bracket":  {"sip: {listen: ['udp://[::1']}", `1: sip.listen[0]: "[::1" is not [ADDRESS]:PORT`},
+		"listener twice":               {"sip:\n  listen:\n  - udp://127.0.0.1\n  - udp://127.0.0.1:5060", "4: sip.listen[1]: udp://127.0.0.1:5060 stands there twice"},
+		"wildcard without advertise":   {"sip:\n  listen:\n  - udp://0.0.0.0:5060\n  - tcp://0.0.0.0:5060", "3: sip.advertise: is needed with the wildcard listener udp://0.0.0.0:5060"},
+		"TLS":                          {"sip:\n  listen:\n  - tls://127.0.0.1", "3: sip.listen[0]: tls://127.0.0.1:5061: not supported yet"},
+		"advertise that is no host":    {"sip: {advertise: 'sip:example.com'}", "1: sip.advertise: must be a host or host:port"},
+		"advertise with port 0":        {"sip: {advertise: 'example.com:0'}", "1: sip.advertise: must be a host or host:port"},
+		"CIDR":                         {"sip: {allow: [10.0.0.0/33]}", `1: sip.allow[0]: "10.0.0.0/33" is no range of addresses such as 10.0.0.0/8`},
+		"CIDR of both families":        {"sip: {pstn_trunks: ['::ffff:0:0/80']}", `1: sip.pstn_trunks[0]: "::ffff:0:0/80" mixes IPv4 and IPv6`},
+		"credential without a realm":   {"sip: {credentials: [{username: u}]}", "1: sip.credentials[0]: needs a realm and a username"},
+		"limit that is negative":       {"sip: {max_calls: -1}", "1: sip.max_calls: must be from 0 to 1048576"},
+		"reject code of success":       {"sip: {reject_code: 200}", "1: sip.reject_code: must be from 400 to 699"},
+		"reject code of redirection":   {"sip: {reject_code: 302}", "1: sip.reject_code: must be from 400 to 699"},
+		"keepalive too short":          {"sip: {keepalive: 1ms}", "1: sip.keepalive: must be from 100ms to 24h"},
+		"NOTIFY time-out too short":    {"refer: {notify_timeout: 99ms}", "1: refer.notify_timeout: must be from 100ms to 10m"},
+		"NOTIFY time-out too long":     {"refer: {notify_timeout: 601s}", "1: refer.notify_timeout: must be from 100ms to 10m"},
+		"target that is no glob":       {"refer: {allow_targets: ['']}", `1: refer.allow_targets[0]: "" is no glob`},
+		"media address with a port":    {"media: {address: '192.0.2.1:4000'}", "1: media.address: must be an IP address or a host name"},
+		"ports in reverse":             {"media: {rtp_ports: 3000-2000}", "1: media.rtp_ports: 3000-2000 is no range of UDP ports"},
+		"ports beyond the last":        {"media: {rtp_ports: 65000-65536}", "1: media.rtp_ports: 65000-65536 is no range of UDP ports"},
+		"ports without a pair":         {"media: {rtp_ports: 20001-20002}", "1: media.rtp_ports: 20001-20002 has no room for an even port and the next one, which each call needs"},
+		"ports that are no range":      {"media: {rtp_ports: 20000}", "1: media.rtp_ports: must be a range of ports such as 20000-29999"},
+		"no codec":                     {"media: {codecs: []}", "1: media.codecs: must not be empty"},
+		"codec":                        {"media: {codecs: [PCMU, opus]}", "1: media.codecs[1]: must be PCMU or PCMA"},
+		"codec twice":                  {"media: {codecs: [PCMU, PCMU]}", "1: media.codecs[1]: PCMU stands there twice"},
+		"engine":                       {"media: {tts: {engine: espeak}}", "1: media.tts.engine: must be espeak-ng, command, http or none"},
+		"engine without its command":   {"media: {tts: {engine: command}}", "1: media.tts.command: is needed with media.tts.engine: command"},
+		"engine without its URL":       {"media: {tts: {engine: http}}", "1: media.tts.url: is needed with media.tts.engine: http"},
+		"engine's URL":                 {"media: {tts: {url: tts.example.com}}", "1: media.tts.url: must be an absolute http:// or https:// URL"},
+		"voice without a locale":       {"media: {tts: {voices: [{name: a, gender: male}]}}", "1: media.tts.voices[0]: needs a name and a locale"},
+		"voice with a gender":          {"media: {tts: {voices: [{name: a, locale: de, gender: m}]}}", "1: media.tts.voices[0].gender: must be female or male"},
+		"host that is no glob":         {"webhook: {allow_hosts: ['[a']}", `1: webhook.allow_hosts[0]: "[a" is no glob`},
+		"API without a port":           {"api: {listen: 127.0.0.1}", "1: api.listen: must be HOST:PORT"},
+		"API with a bad port":          {"api: {listen: '127.0.0.1:http'}", "1: api.listen: must be HOST:PORT"},
+		"public URL with a query":      {"api: {public_url: 'http://a/?b=c'}", "1: api.public_url: must be an absolute http:// or https:// URL without a query"},
+		"password alone":               {"api:\n  password: x", "1: api.username: is missing, so that api.password would protect nothing"},
+		"user name with a colon":       {"api: {username: 'a:b', password: c}", "1: api.username: must not hold a colon"},
+		"fsync":                        {"state: {fsync: never}", "1: state.fsync: must be interval or always"},
+		"no retention":                 {"state: {call_retention: 0s}", "1: state.call_retention: must be from 1s to 876000h"},
+		"no outbox":                    {"state: {outbox_max_age: 0s}", "1: state.outbox_max_age: must be from 1s to 876000h"},
+		"log level":                    {"log: {level: inf}", "1: log.level: must be debug, info, warn or error; did you mean info"},
+		"log format":                   {"log: {format: text}", "1: log.format: must be console or json"},
+
+		"users":            {"sip:\n  users: [{username: a, password: b}]", "2: sip.users: not supported yet"},
+		"TLS certificate":  {"sip: {tls: {cert_file: a}}", "1: sip.tls.cert_file: not supported yet"},
+		"TLS key":          {"sip: {tls: {key_file: a}}", "1: sip.tls.key_file: not supported yet"},
+		"TLS authorities":  {"sip: {tls: {ca_file: a}}", "1: sip.tls.ca_file: not supported yet"},
+		"TLS clients":      {"sip: {tls: {verify_client: true}}", "1: sip.tls.verify_client: not supported yet"},
+		"calls per second": {"sip: {max_calls_per_second: 5}", "1: sip.max_calls_per_second: not supported yet"},
+		"state directory":  {"state: {dir: /var/lib/callengine}", "1: state.dir: not supported yet"},
+		"NATS":             {"state: {nats_url: 'nats://127.0.0.1'}", "1: state.nats_url: not supported yet"},
+		"fsync always":     {"state: {fsync: always}", "1: state.fsync: not supported yet"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := configFile(t, tc.file)
+			_, _, err := LoadConfig(ConfigSource{File: file})
+			require.EqualError(t, err, file+":"+tc.want)
+			var found *ConfigError
+			require.ErrorAs(t, err, &found)
+			assert.Equal(t, file, found.File)
+			assert.Positive(t, found.Line)
+		})
+	}
+}
+
+func TestDefaultsOfWhatIsNotBuiltMayBeWritten(t *testing.T) {
+	_, _, err := LoadConfig(ConfigSource{File: configFile(t, `
+sip: {users: [], tls: {cert_file: "", verify_client: false}, max_calls_per_second: 0}
+state: {dir: ./callengine-data, nats_url: "", fsync: interval}
+`)})
+	assert.NoError(t, err)
+}
+
+func TestTheEnvironmentAndFlagsAreRefusedWithTheirNames(t *testing.T) {
+	for name, tc := range map[string]struct {
+		src  ConfigSource
+		want string
+	}{
+		"wrong type":                {ConfigSource{Env: []string{"CALLENGINE_SIP_MAX_CALLS=many"}}, "CALLENGINE_SIP_MAX_CALLS: sip.max_calls: must be a whole number"},
+		"out of range":              {ConfigSource{Env: []string{"CALLENGINE_SIP_REJECT_CODE=99"}}, "CALLENGINE_SIP_REJECT_CODE: sip.reject_code: must be from 400 to 699"},
+		"element of a list":         {ConfigSource{Env: []string{"CALLENGINE_SIP_ALLOW=10.0.0.0/8,x"}}, `CALLENGINE_SIP_ALLOW: sip.allow: "x" is no range of addresses such as 10.0.0.0/8`},
+		"empty element":             {ConfigSource{Env: []string{"CALLENGINE_SIP_ALLOW=10.0.0.0/8,,"}}, "CALLENGINE_SIP_ALLOW: sip.allow: holds an empty element"},
+		"range of a list's element": {ConfigSource{Env: []string{"CALLENGINE_MEDIA_CODECS=PCMU,G729"}}, "CALLENGINE_MEDIA_CODECS: media.codecs[1]: must be PCMU or PCMA"},
+		"not built":                 {ConfigSource{Env: []string{"CALLENGINE_SIP_TLS_VERIFY_CLIENT=true"}}, "CALLENGINE_SIP_TLS_VERIFY_CLIENT: sip.tls.verify_client: not supported yet"},
+		"truth value":               {ConfigSource{Env: []string{"CALLENGINE_SIP_TLS_VERIFY_CLIENT=ja"}}, "CALLENGINE_SIP_TLS_VERIFY_CLIENT: sip.tls.verify_client: must be true or false"},
+		"list of objects":           {ConfigSource{Env: []string{"CALLENGINE_APPLICATIONS=[]"}}, "CALLENGINE_APPLICATIONS: applications: a list of objects can be set by the configuration file alone"},
+		"into a list of objects":    {ConfigSource{Env: []string{"CALLENGINE_SIP_USERS_0_PASSWORD=x"}}, "CALLENGINE_SIP_USERS_0_PASSWORD: sip.users: a list of objects can be set by the configuration file alone"},
+		"zero character":            {ConfigSource{Set: []string{"media.address=a\x00b"}}, "--set: media.address: holds a zero character"},
+
+		"flag of an unknown key":          {ConfigSource{Set: []string{"sip.lisen=x"}}, "--set: sip.lisen: unknown key; did you mean sip.listen"},
+		"flag without a value":            {ConfigSource{Set: []string{"log.level"}}, "--set: log.level: must be KEY=VALUE"},
+		"flag of a section":               {ConfigSource{Set: []string{"sip=x"}}, "--set: sip: is a section; set one of its keys"},
+		"flag of a list of objects":       {ConfigSource{Set: []string{"sip.credentials=x"}}, "--set: sip.credentials: a list of objects can be set by the configuration file alone"},
+		"flag into a list of objects":     {ConfigSource{Set: []string{"applications[0].tag=x"}}, "--set: applications[0].tag: a list of objects can be set by the configuration file alone"},
+		"flag out of range":               {ConfigSource{Set: []string{"drain_timeout=-1s"}}, "--set: drain_timeout: must not be negative"},
+		"application that is not a URL":   {ConfigSource{App: "localhost:3000"}, "--app: must be an absolute http:// or https:// URL"},
+		"application with a secret in it": {ConfigSource{App: "http://u:p w@x/"}, "--app: must be an absolute http:// or https:// URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := LoadConfig(tc.src)
+			assert.EqualError(t, err, tc.want)
+		})
+	}
+}
+
+func TestAllErrorsAreToldInTheOrderOfTheFile(t *testing.T) {
+	file := configFile(t, "log: {level: loud}\nsip:\n  keepalive: 5\n  listen: [tls://127.0.0.1]\nx: 1\n")
+	_, _, err := LoadConfig(ConfigSource{File: file, Set: []string{"y=1"}})
+	assert.EqualError(t, err, "--set: y: unknown key\n"+
+		file+":1: log.level: must be debug, info, warn or error\n"+
+		file+":3: sip.keepalive: must be a duration such as 15s, 500ms or 24h\n"+
+		file+":4: sip.listen[0]: tls://127.0.0.1:5061: not supported yet\n"+
+		file+":5: x: unknown key")
+}
+
+func TestAFileThatCannotBeReadIsNamed(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "none.yaml")
+	_, _, err := LoadConfig(ConfigSource{File: missing})
+	require.EqualError(t, err, missing+": no such file or directory")
+	var found *ConfigError
+	assert.ErrorAs(t, err, &found)
+
+	folder := t.TempDir()
+	_, _, err = LoadConfig(ConfigSource{File: folder})
+	assert.ErrorContains(t, err, folder+": ")
+
+	large := configFile(t, strings.Repeat("#\n", maxConfigSize))
+	_, _, err = LoadConfig(ConfigSource{File: large})
+	assert.EqualError(t, err, large+": is larger than 1048576 bytes")
+}
+
+func TestWhatMayNotBeMeantIsWarnedOf(t *testing.T) {
+	open := "sip.listen: udp://192.0.2.1:5060 takes calls from everybody who can reach it; sip.allow says who may"
+	for name, tc := range map[string]struct {
+		src  ConfigSource
+		want []string
+	}{
+		"unknown variable":         {ConfigSource{Env: []string{"CALLENGINE_SIP_LISTN=x"}}, []string{"CALLENGINE_SIP_LISTN: unknown variable, ignored; did you mean CALLENGINE_SIP_LISTEN"}},
+		"variable of a service":    {ConfigSource{Env: []string{"CALLENGINE_PORT_5060_UDP_ADDR=10.0.0.1"}}, []string{"CALLENGINE_PORT_5060_UDP_ADDR: unknown variable, ignored"}},
+		"section":                  {ConfigSource{Env: []string{"CALLENGINE_SIP=x"}}, []string{"CALLENGINE_SIP: unknown variable, ignored"}},
+		"SIP open to everybody":    {ConfigSource{Set: []string{"sip.listen=udp://192.0.2.1,tcp://127.0.0.1"}}, []string{open}},
+		"SIP open to some":         {ConfigSource{Set: []string{"sip.listen=udp://192.0.2.1", "sip.allow=10.0.0.0/8"}}, nil},
+		"API open to everybody":    {ConfigSource{Set: []string{"api.listen=192.0.2.1:80"}}, []string{"api.listen: 192.0.2.1:80 tells everybody who can reach it of all calls; set api.username and api.password"}},
+		"API with credentials":     {ConfigSource{Set: []string{"api.listen=192.0.2.1:80", "api.username=a", "api.password=b"}}, nil},
+		"API with an empty secret": {ConfigSource{Set: []string{"api.username=a"}}, []string{"api.password: is empty"}},
+		"more calls than ports":    {ConfigSource{Set: []string{"sip.max_calls=3", "media.rtp_ports=20001-20005"}}, []string{"sip.max_calls: 3 calls are let in at a time, but media.rtp_ports has room for 2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, warnings, err := LoadConfig(tc.src)
+			require.NoError(t, err)
+			assert.Equal(t, tc.want, warnings)
+		})
+	}
+}

@@ -1,0 +1,257 @@
+package node
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// configFile writes a file and returns its path.
+func configFile(t *testing.T, content string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "callengine.yaml")
+	require.NoError(t, os.WriteFile(name, []byte(content), 0o600))
+	return name
+}
+
+// inSections makes a YAML file of one key.
+func inSections(key, value string) string {
+	var b strings.Builder
+	names := strings.Split(key, ".")
+	for i, name := range names {
+		b.WriteString(strings.Repeat("  ", i) + name + ":")
+		if i < len(names)-1 {
+			b.WriteString("\n")
+		}
+	}
+	b.WriteString(" " + value + "\n")
+	return b.String()
+}
+
+func envName(key string) string {
+	return "CALLENGINE_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// valueOf reads a key out of a configuration.
+func valueOf(t *testing.T, cfg Config, key string) any {
+	t.Helper()
+	for _, l := range leavesOf(&cfg) {
+		if l.path == key {
+			return l.value.Interface()
+		}
+	}
+	t.Fatalf("no key %s", key)
+	return nil
+}
+
+func prefixes(s ...string) []netip.Prefix {
+	var all []netip.Prefix
+	for _, p := range s {
+		all = append(all, netip.MustParsePrefix(p))
+	}
+	return all
+}
+
+// keys has a row for each key that can be set: its default, and another value as YAML and as a text.
+var keys = map[string]struct {
+	byDefault  any
+	yaml, text string
+	want       any
+}{
+	"account_id":           {"5555555", `"5500001"`, "5500001", "5500001"},
+	"drain_timeout":        {30 * time.Second, "0s", "0s", time.Duration(0)},
+	"sip.listen":           {DefaultConfig().SIP.Listen, "[udp://127.0.0.2, 'tcp://[::1]:0']", "udp://127.0.0.2,tcp://[::1]:0", []Listener{{"udp", netip.MustParseAddrPort("127.0.0.2:5060")}, {"tcp", netip.MustParseAddrPort("[::1]:0")}}},
+	"sip.advertise":        {"", "sip.example.com:5062", "sip.example.com:5062", "sip.example.com:5062"},
+	"sip.allow":            {[]netip.Prefix(nil), `[10.1.2.3/8, 192.0.2.1, "::ffff:10.0.0.0/104"]`, "10.0.0.0/8, 192.0.2.1, 10.0.0.0/8", prefixes("10.0.0.0/8", "192.0.2.1/32", "10.0.0.0/8")},
+	"sip.pstn_trunks":      {[]netip.Prefix(nil), `["2001:db8::/32"]`, "2001:db8::/32", prefixes("2001:db8::/32")},
+	"sip.max_calls":        {0, "100", "100", 100},
+	"sip.reject_code":      {603, "486", "486", 486},
+	"sip.keepalive":        {time.Minute, "0", "0", time.Duration(0)},
+	"refer.notify_timeout": {30 * time.Second, "100ms", "100ms", 100 * time.Millisecond},
+	"refer.allow_targets":  {[]string(nil), "['*.example.com', pbx]", "*.example.com,pbx", []string{"*.example.com", "pbx"}},
+	"media.address":        {"", "media.example.com", "media.example.com", "media.example.com"},
+	"media.rtp_ports":      {PortRange{20000, 29999}, "40000-40001", "40000-40001", PortRange{40000, 40001}},
+	"media.codecs":         {[]string{"PCMU", "PCMA"}, "[PCMA]", "PCMA", []string{"PCMA"}},
+	"media.tts.engine":     {"espeak-ng", "none", "none", "none"},
+	"media.tts.command":    {[]string(nil), "[say, -v]", "say,-v", []string{"say", "-v"}},
+	"media.tts.url":        {"", "http://tts.example.com/", "http://tts.example.com/", "http://tts.example.com/"},
+	"webhook.allow_hosts":  {[]string(nil), "['*.example.com']", "*.example.com", []string{"*.example.com"}},
+	"webhook.deny_cidrs":   {prefixes("169.254.0.0/16", "fe80::/10"), "[]", "", []netip.Prefix{}},
+	"webhook.tls_ca_file":  {"", "ca.pem", "ca.pem", "ca.pem"},
+	"api.listen":           {"127.0.0.1:8088", "localhost:9000", "localhost:9000", "localhost:9000"},
+	"api.public_url":       {"http://127.0.0.1:8088", "https://x.example/base", "https://x.example/base", "https://x.example/base"},
+	"api.username":         {"", "42", "42", "42"},
+	"state.call_retention": {24 * time.Hour, "1h30m", "1h30m", 90 * time.Minute},
+	"state.outbox_max_age": {24 * time.Hour, "1s", "1s", time.Second},
+	"log.level":            {"info", "debug", "debug", "debug"},
+	"log.format":           {"console", "json", "json", "json"},
+}
+
+// notSetAlone are the keys that the rows above leave out: those that are not built, that only a file can set, or that
+// need another key; each has a test of its own.
+var notSetAlone = append([]string{"applications", "sip.credentials", "media.tts.voices", "api.password"}, unbuilt...)
+
+func TestEveryKeyHasATest(t *testing.T) {
+	cfg := DefaultConfig()
+	for _, l := range leavesOf(&cfg) {
+		_, alone := keys[l.path]
+		assert.True(t, alone != slices.Contains(notSetAlone, l.path), l.path)
+	}
+	assert.Len(t, leavesOf(&cfg), len(keys)+len(notSetAlone))
+}
+
+func TestEveryKeyHasItsDefault(t *testing.T) {
+	cfg, warnings, err := LoadConfig(ConfigSource{})
+	require.NoError(t, err)
+	assert.Empty(t, warnings)
+	assert.Equal(t, DefaultConfig(), cfg)
+	for key, k := range keys {
+		assert.Equal(t, k.byDefault, valueOf(t, cfg, key), key)
+	}
+}
+
+func TestEveryKeyCanBeSetByEachSource(t *testing.T) {
+	for key, k := range keys {
+		t.Run(key, func(t *testing.T) {
+			for source, src := range map[string]ConfigSource{
+				"file": {File: configFile(t, inSections(key, k.yaml))},
+				"env":  {Env: []string{"PATH=/bin", envName(key) + "=" + k.text}},
+				"flag": {Set: []string{key + "=" + k.text}},
+			} {
+				cfg, _, err := LoadConfig(src)
+				require.NoError(t, err, source)
+				assert.Equal(t, k.want, valueOf(t, cfg, key), source)
+			}
+		})
+	}
+}
+
+func TestFlagsWinOverTheEnvironmentAndThatOverTheFile(t *testing.T) {
+	src := ConfigSource{
+		File: configFile(t, "log: {level: debug, format: json}\nsip: {reject_code: 480, max_calls: 1}\n"),
+		Env:  []string{"CALLENGINE_LOG_LEVEL=warn", "CALLENGINE_SIP_REJECT_CODE=486"},
+		Set:  []string{"log.level=info", "log.level=error"},
+	}
+	cfg, _, err := LoadConfig(src)
+	require.NoError(t, err)
+	assert.Equal(t, LogConfig{Level: "error", Format: "json"}, cfg.Log, "the last flag of a key counts")
+	assert.Equal(t, 486, cfg.SIP.RejectCode)
+	assert.Equal(t, 1, cfg.SIP.MaxCalls)
+}
+
+func TestAListOfALaterSourceReplacesTheWholeList(t *testing.T) {
+	cfg, _, err := LoadConfig(ConfigSource{
+		File: configFile(t, "sip: {allow: [10.0.0.0/8, 192.0.2.0/24]}"),
+		Env:  []string{"CALLENGINE_SIP_ALLOW=127.0.0.1"},
+	})
+	require.NoError(t, err)
+	assert.Equal(t, prefixes("127.0.0.1/32"), cfg.SIP.Allow)
+}
+
+func TestAnApplicationIsCompletedByDefaults(t *testing.T) {
+	cfg, _, err := LoadConfig(ConfigSource{File: configFile(t, `
+applications:
+  - call_initiated_callback_url: https://app.example.com/initiate
+  - id: 7fc9698a
+    match: [sales, "*@b.example.com"]
+    call_initiated_callback_url: http://app.example.com/initiate
+    call_initiated_method: get
+    call_initiated_fallback_url: http://backup.example.com/initiate
+    call_initiated_fallback_method: GET
+    call_status_callback_url: http://app.example.com/status
+    call_status_method: GET
+    callback_timeout: 1500ms
+    username: u
+    password: p
+    fallback_username: fu
+    fallback_password: fp
+    tag: vip
+`)})
+	require.NoError(t, err)
+	assert.Equal(t, []Application{
+		{
+			ID: "application-1", Match: []string{"*"}, CallInitiatedCallbackURL: "https://app.example.com/initiate",
+			CallInitiatedMethod: "POST", CallInitiatedFallbackMethod: "POST", CallStatusMethod: "POST", CallbackTimeout: 15 * time.Second,
+		},
+		{
+			ID: "7fc9698a", Match: []string{"sales", "*@b.example.com"},
+			CallInitiatedCallbackURL: "http://app.example.com/initiate", CallInitiatedMethod: "GET",
+			CallInitiatedFallbackURL: "http://backup.example.com/initiate", CallInitiatedFallbackMethod: "GET",
+			CallStatusCallbackURL: "http://app.example.com/status", CallStatusMethod: "GET", CallbackTimeout: 1500 * time.Millisecond,
+			Username: "u", Password: "p", FallbackUsername: "fu", FallbackPassword: "fp", Tag: "vip",
+		},
+	}, cfg.Applications)
+}
+
+func TestListsOfObjectsComeFromTheFile(t *testing.T) {
+	cfg, _, err := LoadConfig(ConfigSource{File: configFile(t, `
+sip:
+  credentials: [{realm: pbx, username: u, password: "123"}]
+media:
+  tts:
+    voices: [{name: nora, locale: nb_NO, gender: female, voice: nb+f3}]
+api: {username: ops, password: secret}
+`)})
+	require.NoError(t, err)
+	assert.Equal(t, []SIPCredential{{"pbx", "u", "123"}}, cfg.SIP.Credentials)
+	assert.Equal(t, []Voice{{"nora", "nb_NO", "female", "nb+f3"}}, cfg.Media.TTS.Voices)
+	assert.Equal(t, "secret", cfg.API.Password)
+}
+
+func TestAppGetsEveryCallAndItsStatusEvents(t *testing.T) {
+	cfg, _, err := LoadConfig(ConfigSource{
+		File: configFile(t, "applications: [{call_initiated_callback_url: http://other.example/}]"),
+		App:  "http://127.0.0.1:3000/bxml",
+	})
+	require.NoError(t, err)
+	require.Len(t, cfg.Applications, 1)
+	app := cfg.Applications[0]
+	assert.Equal(t, []string{"*"}, app.Match)
+	assert.Equal(t, "http://127.0.0.1:3000/bxml", app.CallInitiatedCallbackURL)
+	assert.Equal(t, "http://127.0.0.1:3000/bxml", app.CallStatusCallbackURL)
+}
+
+func TestPublicURLFollowsTheListener(t *testing.T) {
+	for listen, want := range map[string]string{
+		"127.0.0.1:9000":   "http://127.0.0.1:9000",
+		"0.0.0.0:80":       "http://127.0.0.1:80",
+		":8088":            "http://127.0.0.1:8088",
+		"[::]:8088":        "http://127.0.0.1:8088",
+		"[2001:db8::1]:80": "http://[2001:db8::1]:80",
+		"api.internal:80":  "http://api.internal:80",
+	} {
+		cfg, _, err := LoadConfig(ConfigSource{Set: []string{"api.listen=" + listen, "api.username=u", "api.password=p"}})
+		require.NoError(t, err, listen)
+		assert.Equal(t, want, cfg.API.PublicURL, listen)
+	}
+}
+
+func TestAnAliasStandsForWhatItNames(t *testing.T) {
+	cfg, _, err := LoadConfig(ConfigSource{File: configFile(t, `
+sip:
+  allow: &inside [10.0.0.0/8]
+  pstn_trunks: *inside
+`)})
+	require.NoError(t, err)
+	assert.Equal(t, cfg.SIP.Allow, cfg.SIP.PSTNTrunks)
+}
+
+func TestAFileMayBeEmpty(t *testing.T) {
+	for name, content := range map[string]string{
+		"nothing": "", "comments": "# nothing yet\n", "a section without keys": "sip:\n  # listen: []\n", "a document mark": "---\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, warnings, err := LoadConfig(ConfigSource{File: configFile(t, content)})
+			require.NoError(t, err)
+			assert.Equal(t, DefaultConfig(), cfg)
+			assert.Equal(t, []string{"applications: there is none, so that every call gets 404"}, warnings)
+		})
+	}
+}
