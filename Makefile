@@ -1,0 +1,67 @@
+# callengine: `make demo` shows it at work, `make test` runs the whole suite, `make help` lists the rest.
+
+SHELL       := /bin/bash
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT      ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS     := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+FUZZTIME    ?= 1m
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# What is needed beside Go, make and gcc: program:Debian package.
+SPEECH := espeak-ng:espeak-ng
+PHONES := baresip:baresip-core sipp:sip-tester
+
+# install PROGRAM:PACKAGE...: installs those packages whose program is missing, or says which, and fails.
+define install
+	@missing=""; \
+	for p in $(1); do command -v "$${p%%:*}" >/dev/null || missing="$$missing $${p##*:}"; done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "Please install these Debian packages, or what your system calls them:$$missing" >&2; \
+		echo "(on Debian and Ubuntu: sudo apt-get install$$missing)" >&2; \
+		exit 1; \
+	fi; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -q </dev/null && apt-get install -q -y --no-install-recommends $$missing </dev/null || \
+	{ echo "These Debian packages could not be installed:$$missing" >&2; exit 1; }
+endef
+
+.DEFAULT_GOAL := build
+.PHONY: help build demo test lint fuzz bench deps speech clean
+
+help: ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+build: ## build bin/callengine
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/callengine ./cmd/callengine
+
+demo: speech build ## place real calls on a node of its own and print their ladders
+	./bin/callengine demo
+
+test: deps ## vet, and the whole suite with the race detector
+	go vet ./...
+	go test -race -timeout 5m ./...
+
+lint: ## staticcheck, fetched if need be
+	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; [ -z "$$unformatted" ] || { echo "not formatted: $$unformatted" >&2; exit 1; }
+	go run $(STATICCHECK) ./...
+
+fuzz: ## each fuzz target for FUZZTIME (1m)
+	@set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
+		done; \
+	done
+
+bench: speech ## the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+deps: ## install what the suite needs
+	$(call install,$(SPEECH) $(PHONES))
+
+speech:
+	$(call install,$(SPEECH))
+
+clean: ## remove what was built
+	rm -rf bin
