@@ -31,11 +31,11 @@ type DeliveryError struct {
 
 // Error implements error.
 func (e *DeliveryError) Error() string {
-	text := e.EventType + " could not be delivered: " + e.reason()
+	text := e.EventType + " could not be delivered: "
 	if e.Before != nil {
-		text += "; before that: " + e.Before.reason()
+		text += e.Before.reason() + "; fallback "
 	}
-	return text
+	return text + e.reason()
 }
 
 func (e *DeliveryError) reason() string {

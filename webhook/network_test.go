@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -104,7 +105,7 @@ func serveHTTP(t *testing.T, l net.Listener, handler http.Handler) {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		handler.ServeHTTP(w, r)
 	})
-	server := &http.Server{Handler: whole, ReadHeaderTimeout: time.Hour}
+	server := &http.Server{Handler: whole, ReadHeaderTimeout: time.Hour, ErrorLog: log.New(io.Discard, "", 0)}
 	var done sync.WaitGroup
 	done.Go(func() { _ = server.Serve(l) })
 	t.Cleanup(func() {

@@ -1,0 +1,149 @@
+package webhook
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// page is an event's page: its properties in order, those that are optional with a question mark.
+type page []string
+
+var (
+	head = page{
+		"eventType", "eventTime", "accountId", "applicationId", "from", "to", "direction", "callId", "callUrl",
+	}
+	pages = map[string]page{
+		"initiate": append(slices.Clone(head), "startTime", "sipCallId?", "uui?", "sipHeaders?", "diversion?", "stirShaken?"),
+		"redirect": append(slices.Clone(head), "startTime", "answerTime?", "tag?"),
+		"referComplete": append(slices.Clone(head), "startTime", "answerTime", "tag?",
+			"referCallStatus", "referSipResponseCode?", "notifySipResponseCode?"),
+		"disconnect": append(slices.Clone(head), "startTime", "answerTime?", "tag?",
+			"endTime", "cause", "errorMessage?", "errorId?", "sipCallId?"),
+	}
+)
+
+var (
+	start    = time.Date(2026, 3, 2, 14, 5, 4, 113e6, time.UTC)
+	answered = Call{
+		AccountID: "5500001", ApplicationID: "0f6f3a52-7c1d-4b7e-9a58-2d1f6c0b9e44",
+		From: "sip:alice@caller.example.com", To: "sip:front-desk@sip.example.com", Direction: Inbound,
+		CallID:    "c-5a1f0b7e-20c41d93-7f3e-4c58-9a11-0d6be2f41c77",
+		CallURL:   "https://node.example.com/api/v2/accounts/5500001/calls/c-5a1f0b7e-20c41d93-7f3e-4c58-9a11-0d6be2f41c77",
+		StartTime: start, AnswerTime: start.Add(2757 * time.Millisecond),
+		Tag: "order-1182", SIPCallID: "7f2c9d1e44b0@caller.example.com",
+	}
+	ringing = func() Call {
+		c := answered
+		c.AnswerTime, c.Tag, c.SIPCallID = time.Time{}, "", ""
+		return c
+	}()
+)
+
+// Bodies are held against the events' pages and against golden files.
+func TestEventBodies(t *testing.T) {
+	for name, build := range map[string]func() Event{
+		"initiate": func() Event {
+			return NewInitiate(answered, Invite{
+				UUI:        "VGVzdA==;encoding=base64",
+				SIPHeaders: map[string]string{"x-session-id": "sess-12345", "x-empty": ""},
+				Diversion:  map[string]string{"origTo": "+15551230009", "reason": "no-answer", "privacy": "off"},
+				StirShaken: map[string]string{"verstat": "TN-Validation-Passed", "attestationIndicator": "A"},
+			})
+		},
+		"initiate-plain": func() Event { return NewInitiate(ringing, Invite{}) },
+		"redirect":       func() Event { return NewRedirect(answered) },
+		"redirect-unanswered": func() Event {
+			return NewRedirect(ringing)
+		},
+		"referComplete-connected":   func() Event { return NewReferComplete(answered, Refer{Success: true, ReferCode: 202, NotifyCode: 200}) },
+		"referComplete-unreachable": func() Event { return NewReferComplete(answered, Refer{ReferCode: 202, NotifyCode: 486}) },
+		"referComplete-rejected":    func() Event { return NewReferComplete(answered, Refer{ReferCode: 405}) },
+		"referComplete-unknown":     func() Event { return NewReferComplete(answered, Refer{}) },
+		"disconnect-hangup": func() Event {
+			return NewDisconnect(answered, End{Time: start.Add(27077 * time.Millisecond), Cause: "hangup"})
+		},
+		"disconnect-error": func() Event {
+			return NewDisconnect(ringing, End{
+				Time: start.Add(time.Second), Cause: "invalid-bxml",
+				ErrorMessage: `line 3, column 7: unknown verb <Reffer> & more`, ErrorID: "2b9d5c0e-6f1a-4d0c-9e6b-8f1f0a7c3d21",
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { // whose clock stands still
+				ev := build()
+				assert.Equal(t, answered.CallID, ev.CallID)
+				assert.NotEmpty(t, ev.ID)
+				assertPage(t, pages[ev.Type], ev)
+
+				var body bytes.Buffer
+				require.NoError(t, json.Indent(&body, ev.Body, "", "  "))
+				golden(t, name, append(body.Bytes(), '\n'))
+			})
+		})
+	}
+}
+
+// assertPage holds an event against its page: nothing missing, nothing more, nothing without a value.
+func assertPage(t *testing.T, p page, ev Event) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(ev.Body))
+	var body map[string]any
+	require.NoError(t, d.Decode(&body))
+	var known []string
+	for _, property := range p {
+		name := property
+		required := true
+		if property[len(property)-1] == '?' {
+			name, required = property[:len(property)-1], false
+		}
+		known = append(known, name)
+		value, there := body[name]
+		assert.True(t, there || !required, "%s is missing", name)
+		if there {
+			assert.NotNil(t, value, name)
+			assert.NotEqual(t, "", value, name)
+		}
+	}
+	for name := range body {
+		assert.Contains(t, known, name)
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("..", "testdata", "webhook", name+".golden")
+	if *update {
+		require.NoError(t, os.WriteFile(file, got, 0o644))
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), string(got))
+}
+
+func TestTimesAreUTCWithMilliseconds(t *testing.T) {
+	for want, at := range map[string]time.Time{
+		`"2026-03-02T14:05:04.000Z"`: time.Date(2026, 3, 2, 14, 5, 4, 0, time.UTC),
+		`"2026-03-02T12:05:04.999Z"`: time.Date(2026, 3, 2, 14, 5, 4, 999999999, time.FixedZone("", 7200)),
+	} {
+		got, err := json.Marshal(Time(at))
+		require.NoError(t, err)
+		assert.Equal(t, want, string(got))
+	}
+}
+
+func TestEachEventHasItsOwnID(t *testing.T) {
+	assert.NotEqual(t, NewRedirect(answered).ID, NewRedirect(answered).ID)
+}
