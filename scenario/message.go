@@ -55,30 +55,15 @@ var errMalformed = errors.New("malformed SIP message")
 // ParseMessage reads one whole message. Lines may end in LF alone; folded header lines are joined. The body ends where
 // Content-Length says, or with the data.
 func ParseMessage(data []byte) (*Message, error) {
-	m, err := ReadMessage(bufio.NewReader(bytes.NewReader(data)))
-	if err != nil {
-		return nil, err
+	r := bufio.NewReader(bytes.NewReader(data))
+	m, err := ReadMessage(r)
+	if err != nil || m.Has("Content-Length") {
+		return m, err
 	}
-	if !m.Has("Content-Length") {
-		if _, body, ok := cutHead(data); ok && len(body) > 0 {
-			m.Body = bytes.Clone(body)
-		}
+	if rest, err := io.ReadAll(r); err == nil && len(rest) > 0 { // a reader of bytes has no other error
+		m.Body = rest
 	}
 	return m, nil
-}
-
-// cutHead cuts a message after its empty line.
-func cutHead(data []byte) (head, body []byte, ok bool) {
-	for at := 0; ; {
-		i := bytes.IndexByte(data[at:], '\n')
-		if i < 0 {
-			return data, nil, false
-		}
-		if line := bytes.TrimRight(data[at:at+i], "\r"); len(line) == 0 && at > 0 {
-			return data[:at+i+1], data[at+i+1:], true
-		}
-		at += i + 1
-	}
 }
 
 // ReadMessage reads a message from a stream: the body is as long as Content-Length says, and empty without one. Empty
