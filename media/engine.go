@@ -26,7 +26,10 @@ type Engine struct {
 	log      *zap.Logger
 	ports    *ports
 	counters Counters
-	client   *http.Client
+	library  *library
+	speech   *speech
+	own      *http.Transport // of the client of its own; nil: there is none
+	end      context.CancelFunc
 
 	mu       sync.Mutex
 	closed   bool
@@ -37,20 +40,25 @@ type Engine struct {
 type Option func(*Engine)
 
 // WithLogger sets the logger. Default: none.
-func WithLogger(l *zap.Logger) Option { return func(e *Engine) { e.log = l } }
+func WithLogger(l *zap.Logger) Option {
+	return func(e *Engine) { e.log, e.library.log, e.speech.log = l, l, l }
+}
 
 // WithListenPacket opens the sockets of RTP and RTCP with f. Default: the host's network.
 func WithListenPacket(f func(ctx context.Context, network, address string) (net.PacketConn, error)) Option {
 	return func(e *Engine) { e.ports.listen = f }
 }
 
-// WithHTTPClient fetches audio files with c, whose rules about addresses, redirects and connections hold. Default: a
-// client of the engine's own.
-func WithHTTPClient(c *http.Client) Option { return func(e *Engine) { e.client = c } }
+// WithHTTPClient fetches audio files, and speech of the engine "http", with c, whose rules about addresses, redirects and
+// connections hold. Default: a client of the engine's own, which uses no proxy.
+func WithHTTPClient(c *http.Client) Option { return func(e *Engine) { e.library.client = c } }
+
+// WithSynthesizer speaks with s in place of the configured engine.
+func WithSynthesizer(s Synthesizer) Option { return func(e *Engine) { e.speech.synth = s } }
 
 // WithCounters tells c what happens. Default: nobody.
 func WithCounters(c Counters) Option {
-	return func(e *Engine) { e.counters, e.ports.counters = c, c }
+	return func(e *Engine) { e.counters, e.ports.counters, e.speech.counters = c, c, c }
 }
 
 // New makes an engine. It opens no socket.
@@ -66,9 +74,23 @@ func New(cfg Config, opts ...Option) (*Engine, error) {
 		return nil, err
 	}
 	ports.listen = (&net.ListenConfig{}).ListenPacket
-	e := &Engine{log: zap.NewNop(), ports: ports, counters: noCounters{}, sessions: map[*Session]struct{}{}}
+	ctx, end := context.WithCancel(context.Background())
+	e := &Engine{
+		log: zap.NewNop(), ports: ports, counters: noCounters{}, end: end, sessions: map[*Session]struct{}{},
+		library: newLibrary(ctx), speech: newSpeech(ctx, cfg.Speech.Voices),
+	}
 	for _, o := range opts {
 		o(e)
+	}
+	if e.library.client == nil {
+		e.own = &http.Transport{IdleConnTimeout: time.Minute}
+		e.library.client = &http.Client{Transport: e.own}
+	}
+	if e.speech.synth == nil {
+		if e.speech.synth, err = newSynthesizer(cfg.Speech, e.library.client, e.log); err != nil {
+			end()
+			return nil, err
+		}
 	}
 	return e, nil
 }
@@ -99,6 +121,27 @@ func (e *Engine) forget(s *Session) {
 	delete(e.sessions, s)
 }
 
+// Speak returns the sound of u as soon as it begins; the rest is made while it is played. It is kept by content, and
+// several calls that say the same share one making. ctx bounds the source as a whole.
+//
+// It returns a [*MissingError] if there is nothing to speak with, and a [*SpeechError] if the engine fails; the source's
+// ReadFrame may return the latter too.
+func (e *Engine) Speak(ctx context.Context, u Utterance) (Source, error) {
+	return e.speech.speak(ctx, u)
+}
+
+// SpeechMissing says what to install so that Speak works; empty: nothing is missing.
+func (e *Engine) SpeechMissing() string { return e.speech.missing() }
+
+// Fetch returns the sound of the audio file at address, WAV or MP3 by its Content-Type or else its extension, once its
+// beginning is there; the rest is loaded while it is played. It is kept for as long as the server allows (RFC 7234), for
+// requests with the same credentials alone. A nil auth: none but those in address. ctx bounds the source as a whole.
+//
+// It returns an [*AudioError] if the file cannot be loaded or decoded; the source's ReadFrame may return one too.
+func (e *Engine) Fetch(ctx context.Context, address string, auth *Auth) (Source, error) {
+	return e.library.fetch(ctx, address, auth)
+}
+
 // Close closes the sessions that are still open and ends what is being fetched or spoken. It is idempotent and returns
 // when all goroutines of the engine have ended.
 func (e *Engine) Close() error {
@@ -112,6 +155,12 @@ func (e *Engine) Close() error {
 	var errs []error
 	for _, s := range open {
 		errs = append(errs, s.Close())
+	}
+	e.end()
+	e.library.close()
+	e.speech.close()
+	if e.own != nil {
+		e.own.CloseIdleConnections()
 	}
 	return errors.Join(errs...)
 }

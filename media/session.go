@@ -32,31 +32,31 @@ type Session struct {
 
 	mu        sync.Mutex // guards what follows; held for no I/O
 	params    Params
-	media     path
-	control   path
+	media     route
+	control   route
 	playout   *playout // nil: nothing is played
 	reception reception
 	report    senderReport
 }
 
-// path is where packets of one socket go.
-type path struct {
+// route is where packets of one socket go.
+type route struct {
 	signalled netip.AddrPort // by SDP
 	latched   netip.AddrPort // where the peer has shown to send from; zero: not yet
 }
 
-func (p path) destination() netip.AddrPort {
-	if p.latched.IsValid() {
-		return p.latched
+func (r route) destination() netip.AddrPort {
+	if r.latched.IsValid() {
+		return r.latched
 	}
-	return p.signalled
+	return r.signalled
 }
 
 // signal takes over an address from SDP. A new one undoes the latching: the peer has moved.
-func (p *path) signal(a netip.AddrPort) {
+func (r *route) signal(a netip.AddrPort) {
 	a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-	if a != p.signalled {
-		*p = path{signalled: a}
+	if a != r.signalled {
+		*r = route{signalled: a}
 	}
 }
 
