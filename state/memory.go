@@ -21,9 +21,6 @@ const (
 	defaultMaxBytes  = 64 << 20
 )
 
-// ErrNotOwed is returned for an event that was never owed.
-var ErrNotOwed = errors.New("no such event is owed")
-
 // Memory is a store that lives and dies with the process. A call that is up, that waits for the outcome of a Refer, or
 // that owes an event is kept whole; of the others those that have been over for longest go first, when their time or
 // the space has run out.
@@ -195,7 +192,7 @@ func (m *Memory) Delivered(_ context.Context, callID string, seq uint64) error {
 	return m.settle(callID, seq, WebhookDelivered, "")
 }
 
-// Failed notes that the event owed under seq was given up, and why: it is not owed any more.
+// Failed implements [Store]. After Delivered it changes nothing.
 func (m *Memory) Failed(_ context.Context, callID string, seq uint64, reason string) error {
 	return m.settle(callID, seq, WebhookFailed, reason)
 }

@@ -9,13 +9,16 @@ import (
 // ErrNotFound is returned for a call that the store does not know, or knows no longer.
 var ErrNotFound = errors.New("call not found")
 
+// ErrNotOwed is returned for an event that was never owed.
+var ErrNotOwed = errors.New("no such event is owed")
+
 // Query selects records. Zero values select everything.
 type Query struct {
 	From, To           string
 	MinStart, MaxStart time.Time // inclusive
 	Cause              string
-	After              string // token of the page before; opaque
-	Limit              int    // 0: 1000
+	After              string // token of the page before; opaque. Another one is ErrPageToken
+	Limit              int    // 0: DefaultLimit
 }
 
 // Store keeps journals. It is safe for concurrent use. Entries of one call have the order in which they were appended.
@@ -29,9 +32,12 @@ type Store interface {
 	Record(ctx context.Context, callID string) (Record, error)
 	// Records returns records, oldest first, and the token of the next page; "" when there is none.
 	Records(ctx context.Context, q Query) (records []Record, next string, err error)
-	// Owe notes an asynchronous event that has to be delivered: opaque but for its JSON properties "id" and "type".
+	// Owe notes an asynchronous event that has to be delivered. It is JSON, and opaque but for what its entry tells: "id",
+	// "type", and the "url" and "method" of "target".
 	Owe(ctx context.Context, callID string, event []byte) (seq uint64, err error)
-	// Delivered notes that the event owed under seq needs no more attempts.
+	// Delivered notes that the event owed under seq needs no more attempts. ErrNotOwed: it never was owed.
 	Delivered(ctx context.Context, callID string, seq uint64) error
+	// Failed notes that the event owed under seq was given up, and why: it is not owed any more.
+	Failed(ctx context.Context, callID string, seq uint64, reason string) error
 	Close() error
 }
