@@ -30,7 +30,7 @@ endef
 .PHONY: help build demo test lint fuzz bench deps speech clean
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/callengine
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/callengine ./cmd/callengine

@@ -1,0 +1,24 @@
+// Command callengine is a call-processing node for SIP and BXML: `callengine serve` runs one, and the other commands check
+// documents and read from a node that runs.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+func main() {
+	// The library's own limit for UDP would drop what is larger than 1,300 bytes, in place of sending fragments: a global
+	// of the process, set before anything starts. What is added to the largest payload is what the library leaves free.
+	sip.UDPMTUSize = 65507 + 200
+
+	// Two: the first signal drains, the second ends at once.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	p := program{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Environ(), signals: signals}
+	os.Exit(p.run(context.Background(), os.Args[1:]))
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/callengine/callengine/node"
+	"github.com/spf13/cobra"
+)
+
+// Exit codes.
+const (
+	exitFine   = 0
+	exitFailed = 1 // a check or scenario failed, or what was asked for could not be done
+	exitUsage  = 2 // wrong usage or configuration
+)
+
+// program is one run of the command, with its surroundings.
+type program struct {
+	in       io.Reader
+	out, err io.Writer
+	env      []string
+	signals  <-chan os.Signal
+}
+
+// failure is an error that is not the user's: everything else is taken for wrong usage or configuration.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }
+
+// errReported is for a command that has said what is wrong.
+var errReported = failure{errors.New("failed")}
+
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return failure{err}
+}
+
+// run returns the exit code.
+func (p *program) run(ctx context.Context, args []string) int {
+	root := p.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var f failure
+	switch {
+	case err == nil:
+		return exitFine
+	case errors.Is(err, errReported.error):
+		return exitFailed
+	case errors.As(err, &f):
+		p.complain(err)
+		return exitFailed
+	}
+	p.complain(err)
+	return exitUsage
+}
+
+// complain prints an error; one that is made of several, as of a configuration, has a line for each.
+func (p *program) complain(err error) {
+	for line := range strings.Lines(strings.TrimSpace(err.Error())) {
+		if line = strings.TrimRight(line, "\n"); line != "" {
+			fmt.Fprintf(p.err, "callengine: %s\n", line)
+		}
+	}
+}
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "callengine",
+		Short:         "A self-hosted call-processing node for SIP and BXML",
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SetOut(p.err)
+			_ = cmd.Help() // prints only
+			return errors.New("a command is missing")
+		},
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	root.AddCommand(
+		p.serveCommand(), p.checkCommand(), p.callCommand(), p.callsCommand(), p.configCommand(), p.versionCommand(),
+	)
+	return root
+}
+
+// settings are the flags with which a command is told its configuration.
+type settings struct {
+	file string
+	set  []string
+	app  string
+}
+
+func (s *settings) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.file, "config", "", "configuration `FILE` (YAML)")
+	cmd.Flags().StringArrayVar(&s.set, "set", nil, "set one key of the configuration, as `KEY=VALUE`; may be repeated")
+}
+
+func (p *program) load(s settings) (node.Config, []string, error) {
+	return node.LoadConfig(node.ConfigSource{File: s.file, Env: p.env, Set: s.set, App: s.app})
+}
