@@ -1,0 +1,186 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/callengine/callengine/interpreter"
+	"github.com/callengine/callengine/sipstack"
+	"github.com/callengine/callengine/webhook"
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+)
+
+// calls lets calls in, counts them, and runs them.
+type calls struct {
+	node *Node
+
+	mu       sync.Mutex
+	live     int
+	draining bool
+	idle     chan struct{} // closed when draining and no call is left; made by drain
+}
+
+// retryAfter is how long, in seconds, a caller that was turned away for lack of room should wait.
+const retryAfter = 5
+
+// admit decides about a new call. It is called in the INVITE's own goroutine.
+func (c *calls) admit(inv sipstack.Invitation) (sipstack.Admission, error) {
+	app, ok := c.application(inv)
+	if !ok {
+		return nil, &sipstack.StatusError{Method: "INVITE", Code: 404, Reason: "Not Found"}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.draining:
+		return nil, &sipstack.StatusError{Method: "INVITE", Code: 503, Reason: "Service Unavailable", RetryAfter: retryAfter}
+	case c.node.cfg.SIP.MaxCalls > 0 && c.live >= c.node.cfg.SIP.MaxCalls:
+		c.node.metrics.refused("max_calls")
+		return nil, &sipstack.StatusError{Method: "INVITE", Code: 503, Reason: "Service Unavailable", RetryAfter: retryAfter}
+	}
+	c.live++
+	return &admission{calls: c, id: newCallID(), inv: inv, app: app}, nil
+}
+
+// full reports whether no further call would be let in.
+func (c *calls) full() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.node.cfg.SIP.MaxCalls > 0 && c.live >= c.node.cfg.SIP.MaxCalls
+}
+
+// isDraining reports whether the node has stopped letting calls in.
+func (c *calls) isDraining() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.draining
+}
+
+func (c *calls) left() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.live--
+	c.tellIdle()
+}
+
+// tellIdle is called with the lock held.
+func (c *calls) tellIdle() {
+	if c.draining && c.live == 0 {
+		select {
+		case <-c.idle:
+		default:
+			close(c.idle)
+		}
+	}
+}
+
+// drain stops letting calls in. The channel is closed when the last one has ended.
+func (c *calls) drain() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.draining {
+		c.draining = true
+		c.tellIdle()
+	}
+	return c.idle
+}
+
+// application returns the first application whose globs match the Request-URI: against its user part, or against
+// user@host where the glob holds an @.
+func (c *calls) application(inv sipstack.Invitation) (Application, bool) {
+	for _, app := range c.node.cfg.Applications {
+		for _, glob := range app.Match {
+			subject := inv.User
+			if strings.Contains(glob, "@") {
+				subject = inv.UserHost
+			}
+			if ok, err := path.Match(glob, subject); ok && err == nil {
+				return app, true
+			}
+		}
+	}
+	return Application{}, false
+}
+
+// admission is one call that was let in.
+type admission struct {
+	calls *calls
+	id    string
+	inv   sipstack.Invitation
+	app   Application
+}
+
+var _ sipstack.Admission = (*admission)(nil)
+
+func (a *admission) CallID() string { return a.id }
+
+func (a *admission) Abandon() { a.calls.left() }
+
+// Serve runs the call in the goroutine that the stack gives it.
+func (a *admission) Serve(sip *sipstack.Leg) {
+	defer a.calls.left()
+	n := a.calls.node
+	ctx, end := context.WithCancelCause(n.drained)
+	defer end(nil)
+	sip.OnEnd(func(cause error) { end(translated(cause)) })
+	runner := interpreter.New(
+		interpreter.Config{RejectCode: n.cfg.SIP.RejectCode},
+		a.app.forInterpreter(), n.parser, n.client, n.outbox, n.journal,
+		interpreter.WithLogger(n.log), interpreter.WithPanicHandler(func(any) { n.metrics.panicRecovered() }),
+	)
+	runner.Run(ctx, interpreter.Limits{Drained: n.drained, Closed: n.closed}, webhook.Call{
+		AccountID:     n.cfg.AccountID,
+		ApplicationID: a.app.ID,
+		From:          a.inv.From,
+		To:            a.inv.To,
+		Direction:     webhook.Inbound,
+		CallID:        a.id,
+		CallURL:       n.callURL(a.id),
+		StartTime:     a.inv.Time,
+		SIPCallID:     a.inv.SIPCallID,
+	}, webhook.Invite{
+		UUI: a.inv.UUI, SIPHeaders: a.inv.XHeaders, Diversion: a.inv.Diversion, StirShaken: a.inv.StirShaken,
+	}, &leg{sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets})
+	n.log.Debug("call served", zap.String("call_id", a.id))
+}
+
+// newCallID makes an id of the shape that the API promises: "c-" and groups of hexadecimal digits.
+func newCallID() string {
+	var head [4]byte
+	_, _ = rand.Read(head[:]) // never fails
+	return "c-" + hex.EncodeToString(head[:]) + "-" + uuid.NewString()
+}
+
+// forInterpreter gives the application as its calls see it.
+func (a Application) forInterpreter() interpreter.Application {
+	initiate := webhook.Target{
+		URL: a.CallInitiatedCallbackURL, Method: a.CallInitiatedMethod,
+		Auth: basicAuth(a.Username, a.Password),
+	}
+	if a.CallInitiatedFallbackURL != "" {
+		initiate.Fallback = &webhook.Target{
+			URL: a.CallInitiatedFallbackURL, Method: a.CallInitiatedFallbackMethod,
+			Auth: basicAuth(a.FallbackUsername, a.FallbackPassword), Timeout: a.CallbackTimeout,
+		}
+	}
+	return interpreter.Application{
+		Initiate: initiate,
+		Status: webhook.Target{
+			URL: a.CallStatusCallbackURL, Method: a.CallStatusMethod, Auth: basicAuth(a.Username, a.Password),
+		},
+		Timeout: a.CallbackTimeout,
+		Tag:     a.Tag,
+	}
+}
+
+func basicAuth(username, password string) *webhook.BasicAuth {
+	if username == "" && password == "" {
+		return nil
+	}
+	return &webhook.BasicAuth{Username: username, Password: password}
+}

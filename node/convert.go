@@ -1,0 +1,92 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/callengine/callengine/media"
+	"github.com/callengine/callengine/sipstack"
+	"github.com/callengine/callengine/verbs"
+)
+
+// resolveTimeout bounds the look-up of the address in SDP when a node is put together.
+const resolveTimeout = 5 * time.Second
+
+// sipConfig is the configuration as the SIP stack takes it.
+func (c Config) sipConfig() (sipstack.Config, error) {
+	address, err := c.mediaAddress()
+	if err != nil {
+		return sipstack.Config{}, err
+	}
+	cfg := sipstack.Config{
+		Advertise: c.SIP.Advertise, Allow: c.SIP.Allow, PSTNTrunks: c.SIP.PSTNTrunks,
+		Keepalive: c.SIP.Keepalive, NotifyTimeout: c.Refer.NotifyTimeout, MediaAddress: address,
+	}
+	for _, l := range c.SIP.Listen {
+		cfg.Listeners = append(cfg.Listeners, sipstack.Listener{Network: l.Network, Address: l.Addr.String()})
+	}
+	for _, x := range c.SIP.Credentials {
+		cfg.Credentials = append(cfg.Credentials, sipstack.Credential{Realm: x.Realm, Username: x.Username, Password: x.Password})
+	}
+	for _, name := range c.Media.Codecs {
+		if name == media.PCMA.String() {
+			cfg.Codecs = append(cfg.Codecs, media.PCMA)
+		} else {
+			cfg.Codecs = append(cfg.Codecs, media.PCMU)
+		}
+	}
+	return cfg, nil
+}
+
+// mediaAddress is the address in SDP: media.address, else the host of sip.advertise, else the first listener's. A name is
+// looked up once, now.
+func (c Config) mediaAddress() (netip.Addr, error) {
+	key, host := "media.address", c.Media.Address
+	if host == "" && c.SIP.Advertise != "" {
+		advertised, _, err := splitHostPort(c.SIP.Advertise)
+		if err != nil {
+			return netip.Addr{}, &ConfigError{Key: "sip.advertise", Reason: err.Error()}
+		}
+		key, host = "sip.advertise", advertised
+	}
+	if host == "" {
+		return c.SIP.Listen[0].Addr.Addr(), nil
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.Unmap(), nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+	defer cancel()
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", host)
+	if err != nil || len(found) == 0 {
+		return netip.Addr{}, &ConfigError{Key: key, Reason: fmt.Sprintf("%q has no address: %v", host, err)}
+	}
+	return found[0].Unmap(), nil
+}
+
+// mediaConfig is the configuration as the media take it. RTP binds to the first listener's address.
+func (c Config) mediaConfig() media.Config {
+	cfg := media.Config{
+		Ports:  media.PortRange{Min: c.Media.RTPPorts.Min, Max: c.Media.RTPPorts.Max},
+		BindIP: c.SIP.Listen[0].Addr.Addr(),
+		Speech: media.SpeechConfig{
+			Engine: c.Media.TTS.Engine, Command: c.Media.TTS.Command, URL: c.Media.TTS.URL,
+		},
+	}
+	for _, v := range c.Media.TTS.Voices {
+		cfg.Speech.Voices = append(cfg.Speech.Voices, media.Voice{Name: v.Name, Locale: v.Locale, Gender: v.Gender, Engine: v.Voice})
+	}
+	return cfg
+}
+
+// languageConfig is the configuration as the language takes it.
+func (c Config) languageConfig() verbs.Config {
+	var cfg verbs.Config
+	for _, v := range c.Media.TTS.Voices {
+		cfg.Voices = append(cfg.Voices, verbs.Voice{Name: v.Name, Locale: v.Locale, Gender: v.Gender})
+	}
+	return cfg
+}

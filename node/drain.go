@@ -1,0 +1,47 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/callengine/callengine/verbs"
+	"go.uber.org/zap"
+)
+
+// The events of what a drain had to end get drainGrace more. The first half of it belongs to the synchronous ones still
+// on their way (a referComplete), so that the disconnect events after them have the other half.
+const (
+	drainGrace  = 5 * time.Second
+	drainCutoff = drainGrace / 2
+)
+
+// Drain stops taking calls and returns when the live ones have ended and their events are delivered. Calls that are up
+// when drain_timeout is over are hung up, with the cause "error"; undelivered events get five seconds more, and what is
+// then left is logged. The end of ctx ends every wait at once.
+func (n *Node) Drain(ctx context.Context) {
+	idle := n.calls.drain()
+	n.log.Info("draining", zap.Duration("drain_timeout", n.cfg.DrainTimeout))
+	wait(ctx, idle, n.cfg.DrainTimeout)
+
+	grace, cancel := context.WithTimeout(ctx, drainGrace)
+	defer cancel()
+	n.drainIt(verbs.ErrDrained)
+	wait(grace, idle, drainCutoff)
+	n.closeIt(errClosed)
+	wait(grace, idle, drainGrace)
+	if left := n.outbox.Drain(grace); left > 0 {
+		n.log.Error("events were not delivered before the node ended", zap.Int("events", left))
+	}
+	n.log.Info("drained")
+}
+
+// wait waits until done is closed, ctx has ended, or d has passed.
+func wait(ctx context.Context, done <-chan struct{}, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,195 @@
+package node
+
+import (
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/callengine/callengine/media"
+	"github.com/callengine/callengine/sipstack"
+	"github.com/callengine/callengine/state"
+	"github.com/callengine/callengine/webhook"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are the node's figures for Prometheus. Every label has a closed set of values.
+type metrics struct {
+	registry *prometheus.Registry
+
+	callsActive   *prometheus.GaugeVec
+	callsStarted  *prometheus.CounterVec
+	callsEnded    *prometheus.CounterVec
+	callsRefused  *prometheus.CounterVec
+	sipMessages   *prometheus.CounterVec
+	refers        *prometheus.CounterVec
+	referDuration *prometheus.HistogramVec
+	refersPending prometheus.Gauge
+	lateNotifies  prometheus.Counter
+	webhooks      *prometheus.HistogramVec
+	verbs         *prometheus.CounterVec
+	panics        prometheus.Counter
+	rtpIn, rtpOut prometheus.Counter
+	rtpLost       prometheus.Counter
+	ports         prometheus.Gauge
+	speechCache   *prometheus.CounterVec
+
+	mu      sync.Mutex
+	pending map[string]struct{} // referrals under way, by call and id: their states are told more than once
+}
+
+// waits are the bounds, in seconds, of histograms of what a caller waits for.
+var waits = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 30, 60}
+
+func newMetrics(build BuildInfo) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry(), pending: map[string]struct{}{}}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callengine_" + name, Help: help}, labels)
+		m.registry.MustRegister(v)
+		return v
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "callengine_" + name, Help: help}, labels)
+		m.registry.MustRegister(v)
+		return v
+	}
+	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "callengine_" + name, Help: help, Buckets: waits}, labels)
+		m.registry.MustRegister(v)
+		return v
+	}
+	m.callsActive = gauge("calls_active", "Calls that have begun and not ended.", "direction")
+	m.callsStarted = counter("calls_total", "Calls that have begun.", "direction")
+	m.callsEnded = counter("calls_ended_total", "Calls that have ended, by cause.", "cause")
+	m.callsRefused = counter("calls_refused_total", "Calls turned away before they began, by reason.", "reason")
+	m.sipMessages = counter("sip_messages_total", "SIP requests (class \"request\") and responses (\"2xx\", …).", "direction", "method", "code")
+	m.refers = counter("refers_total", "Refers that have ended, by result and evidence.", "result", "evidence")
+	m.referDuration = histogram("refer_duration_seconds", "Refer: \"response\" until the REFER's answer, \"outcome\" from there to the end.", "phase")
+	m.refersPending = gauge("refers_pending", "Refers whose outcome is not known yet.").WithLabelValues()
+	m.lateNotifies = counter("late_notifies_total", "NOTIFYs that came after their Refer was over.").WithLabelValues()
+	m.webhooks = histogram("webhook_duration_seconds", "HTTP requests of events, by outcome: a status class or \"failed\".", "event", "outcome")
+	m.verbs = counter("verbs_total", "Verbs executed, by result.", "verb", "result")
+	m.panics = counter("panics_recovered_total", "Failures inside the node that ended a call or a request, not the node.").WithLabelValues()
+	rtp := counter("rtp_packets_total", "RTP packets.", "direction")
+	m.rtpIn, m.rtpOut = rtp.WithLabelValues("in"), rtp.WithLabelValues("out")
+	m.rtpLost = counter("rtp_packets_lost_total", "RTP packets that callers sent and that never came.").WithLabelValues()
+	m.ports = gauge("rtp_ports_in_use", "RTP port pairs in use.").WithLabelValues()
+	m.speechCache = counter("speech_cache_total", "Texts to speak, by whether they were in the cache.", "result")
+	info := gauge("build_info", "Always 1; the labels tell what runs.", "version", "commit", "go_version")
+	info.WithLabelValues(build.Version, build.Commit, build.Go).Set(1)
+	for _, result := range []string{"hit", "miss"} {
+		m.speechCache.WithLabelValues(result)
+	}
+	m.callsActive.WithLabelValues(string(webhook.Inbound))
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+func (m *metrics) call(c state.Call) {
+	switch c.Event {
+	case state.CallInitiated:
+		m.callsActive.WithLabelValues(c.Direction).Inc()
+		m.callsStarted.WithLabelValues(c.Direction).Inc()
+	case state.CallEnded:
+		m.callsActive.WithLabelValues(string(webhook.Inbound)).Dec()
+		m.callsEnded.WithLabelValues(c.Cause).Inc()
+	}
+}
+
+func (m *metrics) refused(reason string) { m.callsRefused.WithLabelValues(reason).Inc() }
+
+// methods are those that get a label of their own; what else arrives is foreign text.
+var methods = map[string]bool{
+	"INVITE": true, "ACK": true, "BYE": true, "CANCEL": true, "OPTIONS": true, "REGISTER": true, "PRACK": true, "UPDATE": true,
+	"INFO": true, "REFER": true, "NOTIFY": true, "SUBSCRIBE": true, "MESSAGE": true, "PUBLISH": true,
+}
+
+func (m *metrics) sipMessage(direction, method string, code int) {
+	if !methods[method] {
+		method = "other"
+	}
+	label := "request"
+	switch {
+	case code >= 100 && code <= 699:
+		label = strconv.Itoa(code)
+	case code != 0:
+		label = "other"
+	}
+	m.sipMessages.WithLabelValues(direction, method, label).Inc()
+}
+
+func (m *metrics) refer(callID string, s sipstack.ReferState) {
+	key := callID + "/" + s.ID
+	m.mu.Lock()
+	_, known := m.pending[key]
+	if s.Status == state.ReferPending {
+		m.pending[key] = struct{}{}
+	} else {
+		delete(m.pending, key)
+	}
+	m.refersPending.Set(float64(len(m.pending)))
+	m.mu.Unlock()
+	if s.Status == state.ReferPending || !known {
+		return
+	}
+	m.refers.WithLabelValues(s.Status, s.Evidence).Inc()
+	answered := s.Accepted
+	if answered.IsZero() {
+		answered = s.Ended
+	}
+	m.referDuration.WithLabelValues("response").Observe(answered.Sub(s.Sent).Seconds())
+	if !s.Accepted.IsZero() {
+		m.referDuration.WithLabelValues("outcome").Observe(s.Ended.Sub(s.Accepted).Seconds())
+	}
+}
+
+func (m *metrics) lateNotify() { m.lateNotifies.Inc() }
+
+func (m *metrics) webhook(x webhook.Exchange) {
+	outcome := "failed"
+	if x.Err == nil || x.Status != 0 {
+		outcome = strconv.Itoa(x.Status/100) + "xx"
+	}
+	m.webhooks.WithLabelValues(x.Event.Type, outcome).Observe(x.Duration.Seconds())
+}
+
+func (m *metrics) verb(v state.Verb) {
+	if v.Event != state.VerbEnded {
+		return
+	}
+	result := "done"
+	if v.Error != "" {
+		result = "failed"
+	}
+	m.verbs.WithLabelValues(v.Name, result).Inc()
+}
+
+func (m *metrics) panicRecovered() { m.panics.Inc() }
+
+var _ media.Counters = (*metrics)(nil)
+
+// RTPReceived implements [media.Counters].
+func (m *metrics) RTPReceived(packets int) { m.rtpIn.Add(float64(packets)) }
+
+// RTPSent implements [media.Counters].
+func (m *metrics) RTPSent(packets int) { m.rtpOut.Add(float64(packets)) }
+
+// RTPLost implements [media.Counters].
+func (m *metrics) RTPLost(packets int) { m.rtpLost.Add(float64(packets)) }
+
+// PortsInUse implements [media.Counters].
+func (m *metrics) PortsInUse(pairs int) { m.ports.Set(float64(pairs)) }
+
+// SpeechCache implements [media.Counters].
+func (m *metrics) SpeechCache(hit bool) {
+	result := "miss"
+	if hit {
+		result = "hit"
+	}
+	m.speechCache.WithLabelValues(result).Inc()
+}

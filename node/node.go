@@ -1,0 +1,236 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/callengine/callengine/api"
+	"github.com/callengine/callengine/media"
+	"github.com/callengine/callengine/sipstack"
+	"github.com/callengine/callengine/state"
+	"github.com/callengine/callengine/verbs"
+	"github.com/callengine/callengine/webhook"
+	"go.uber.org/zap"
+)
+
+// BuildInfo says which program runs.
+type BuildInfo struct{ Version, Commit, Go string }
+
+// Node is one call-processing node. Make it with [New], then Start it once, Drain it if its calls are to end by
+// themselves, and Close it.
+type Node struct {
+	cfg     Config
+	build   BuildInfo
+	log     *zap.Logger
+	network Network           // nil: the host's
+	speech  media.Synthesizer // nil: the configured engine
+
+	store   state.Store
+	metrics *metrics
+	journal *journal
+	parser  *verbs.Parser
+	client  *webhook.Client
+	outbox  *webhook.Outbox
+	media   *media.Engine
+	sip     *sipstack.Stack
+	api     *api.Server
+	calls   *calls
+
+	drained context.Context // ends, with its cause, when the time of a drain is over
+	drainIt context.CancelCauseFunc
+	closed  context.Context // ends when nothing can be waited for any more
+	closeIt context.CancelCauseFunc
+
+	started  atomic.Bool
+	apiAddr  net.Addr
+	serving  sync.WaitGroup
+	failures chan error
+	closing  sync.Once
+}
+
+// Option replaces a default of [New].
+type Option func(*Node)
+
+// WithLogger sets the logger. Default: none.
+func WithLogger(l *zap.Logger) Option { return func(n *Node) { n.log = l } }
+
+// WithNetwork opens every socket through net. Default: the host's network.
+func WithNetwork(net Network) Option { return func(n *Node) { n.network = net } }
+
+// WithSynthesizer speaks with s in place of the configured engine.
+func WithSynthesizer(s media.Synthesizer) Option { return func(n *Node) { n.speech = s } }
+
+// WithBuildInfo says which program runs, for the metrics.
+func WithBuildInfo(b BuildInfo) Option { return func(n *Node) { n.build = b } }
+
+// New puts a node together from a configuration that [LoadConfig] has checked. It opens no socket.
+func New(cfg Config, opts ...Option) (*Node, error) {
+	n := &Node{cfg: cfg, log: zap.NewNop(), failures: make(chan error, 2)} // 2: SIP and HTTP, each at most once
+	for _, o := range opts {
+		o(n)
+	}
+	n.drained, n.drainIt = context.WithCancelCause(context.Background())
+	n.closed, n.closeIt = context.WithCancelCause(context.Background())
+	n.metrics = newMetrics(n.build)
+	n.store = state.NewMemory(state.MemoryConfig{Retention: cfg.State.CallRetention})
+	n.journal = &journal{Store: n.store, metrics: n.metrics, log: n.log}
+	n.calls = &calls{node: n, idle: make(chan struct{})}
+	n.parser = verbs.NewParser(cfg.languageConfig())
+	for _, assemble := range []func() error{n.assembleWebhooks, n.assembleMedia, n.assembleSIP} {
+		if err := assemble(); err != nil {
+			return nil, err
+		}
+	}
+	n.api = api.New(api.Config{
+		AccountID: cfg.AccountID, Username: cfg.API.Username, Password: cfg.API.Password, PublicURL: cfg.API.PublicURL,
+	}, n.store, api.WithReady(n.ready), api.WithMetrics(n.metrics.handler()), api.WithMask(verbs.Mask), api.WithLogger(n.log))
+	return n, nil
+}
+
+func (n *Node) assembleWebhooks() error {
+	opts := []webhook.Option{
+		webhook.WithLogger(n.log), webhook.WithObserver(&webhookTap{journal: n.journal, metrics: n.metrics}),
+	}
+	if n.network != nil {
+		opts = append(opts, webhook.WithDialContext(n.network.DialContext))
+	}
+	client, err := webhook.NewClient(webhook.Config{
+		AllowHosts: n.cfg.Webhook.AllowHosts, DenyCIDRs: n.cfg.Webhook.DenyCIDRs, CAFile: n.cfg.Webhook.TLSCAFile,
+		UserAgent: "callengine/" + n.build.Version,
+	}, opts...)
+	if err != nil {
+		return err
+	}
+	n.client = client
+	n.outbox = webhook.NewOutbox(client, n.journal, webhook.OutboxConfig{MaxAge: n.cfg.State.OutboxMaxAge}, webhook.WithOutboxLogger(n.log))
+	return nil
+}
+
+func (n *Node) assembleMedia() error {
+	opts := []media.Option{
+		media.WithLogger(n.log), media.WithHTTPClient(n.client.HTTPClient()), media.WithCounters(n.metrics),
+	}
+	if n.network != nil {
+		opts = append(opts, media.WithListenPacket(n.network.ListenPacket))
+	}
+	if n.speech != nil {
+		opts = append(opts, media.WithSynthesizer(n.speech))
+	}
+	var err error
+	n.media, err = media.New(n.cfg.mediaConfig(), opts...)
+	return err
+}
+
+func (n *Node) assembleSIP() error {
+	tap := &sipTap{journal: n.journal, metrics: n.metrics, log: n.log}
+	opts := []sipstack.Option{sipstack.WithLogger(n.log), sipstack.WithObserver(tap)}
+	if n.network != nil {
+		opts = append(opts, sipstack.WithNetwork(n.network))
+	}
+	cfg, err := n.cfg.sipConfig()
+	if err != nil {
+		return err
+	}
+	n.sip, err = sipstack.New(cfg, n.media, opts...)
+	if err != nil {
+		return err
+	}
+	n.sip.OnInvite(n.calls.admit)
+	return nil
+}
+
+// Start opens the sockets and begins to take calls. It returns when everything listens; ctx bounds the opening alone.
+func (n *Node) Start(ctx context.Context) error {
+	listen := (&net.ListenConfig{}).Listen
+	if n.network != nil {
+		listen = n.network.Listen
+	}
+	l, err := listen(ctx, "tcp", n.cfg.API.Listen)
+	if err != nil {
+		return fmt.Errorf("api.listen %s: %w", n.cfg.API.Listen, err)
+	}
+	n.apiAddr = l.Addr()
+	if err := n.sip.Start(ctx); err != nil {
+		return errors.Join(fmt.Errorf("sip.listen: %w", err), l.Close())
+	}
+	n.serving.Go(func() {
+		if err := n.api.Serve(n.closed, l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			n.failures <- fmt.Errorf("HTTP: %w", err)
+		}
+	})
+	n.serving.Go(func() {
+		select {
+		case err := <-n.sip.Err():
+			n.failures <- fmt.Errorf("SIP: %w", err)
+		case <-n.closed.Done():
+		}
+	})
+	if missing := n.SpeechMissing(); missing != "" {
+		n.log.Warn("SpeakSentence cannot work", zap.String("missing", missing))
+	}
+	n.started.Store(true)
+	n.log.Info("taking calls", zap.Stringers("sip", n.sip.Addrs()), zap.Stringer("api", n.apiAddr))
+	return nil
+}
+
+// Failed tells of a listener that ended by itself. A node that has lost one should be drained and closed.
+func (n *Node) Failed() <-chan error { return n.failures }
+
+// ready reports whether the node takes calls, and why not.
+func (n *Node) ready() (bool, string) {
+	switch {
+	case !n.started.Load():
+		return false, "starting"
+	case n.calls.isDraining():
+		return false, "draining"
+	case n.calls.full():
+		return false, "sip.max_calls reached"
+	}
+	return true, ""
+}
+
+// SIPAddrs returns the addresses that SIP listens on, in the configuration's order.
+func (n *Node) SIPAddrs() []net.Addr { return n.sip.Addrs() }
+
+// APIAddr returns the address that HTTP listens on; nil before Start.
+func (n *Node) APIAddr() net.Addr { return n.apiAddr }
+
+// Store returns the node's store, for reading.
+func (n *Node) Store() state.Store { return n.store }
+
+// SpeechMissing says what has to be installed before SpeakSentence can work; empty: nothing.
+func (n *Node) SpeechMissing() string { return n.media.SpeechMissing() }
+
+// callURL is the address of a call's record. Without a public URL it is where HTTP listens.
+func (n *Node) callURL(id string) string {
+	base := strings.TrimRight(n.cfg.API.PublicURL, "/")
+	if base == "" {
+		base = "http://" + n.apiAddr.String()
+	}
+	return base + "/api/v2/accounts/" + n.cfg.AccountID + "/calls/" + id
+}
+
+// Close ends what is left, sockets and goroutines included, and returns when all of it has ended. Calls that are still up
+// are ended as by a drain whose time is over.
+func (n *Node) Close() error {
+	var err error
+	n.closing.Do(func() {
+		n.calls.drain()
+		n.drainIt(verbs.ErrDrained)
+		n.closeIt(errClosed)
+		err = errors.Join(n.sip.Close(), n.media.Close())
+		n.outbox.Close()
+		n.client.Close()
+		n.serving.Wait()
+		err = errors.Join(err, n.store.Close())
+	})
+	return err
+}
+
+var errClosed = errors.New("the node was closed")
