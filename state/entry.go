@@ -71,7 +71,7 @@ type Webhook struct {
 	Millis    int64           `json:"millis,omitempty"`  // a reply's time
 	Body      json.RawMessage `json:"body,omitempty"`    // of a request: the event's properties
 	Owed      json.RawMessage `json:"owed,omitempty"`    // WebhookOwed: all that delivery needs, credentials included
-	OwedSeq   uint64          `json:"owedSeq,omitempty"` // WebhookDelivered: which one
+	OwedSeq   uint64          `json:"owedSeq,omitempty"` // WebhookDelivered, WebhookFailed: the number of what was owed
 }
 
 // Document is a BXML document that was received.
@@ -96,7 +96,7 @@ type Verb struct {
 	Name   string `json:"name"`
 	Line   int    `json:"line,omitempty"`
 	Column int    `json:"column,omitempty"`
-	Next   string `json:"next,omitempty"`  // ended: "next verb", "new document", "end: hangup"
+	Next   string `json:"next,omitempty"`  // ended: "next verb", "new document", "end"
 	Error  string `json:"error,omitempty"` // ended
 	Refer  *Refer `json:"refer,omitempty"` // progress of a Refer
 }
