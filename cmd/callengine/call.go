@@ -12,7 +12,7 @@ func (p *program) callCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "call ID",
 		Short: "Show one call of a running node as a ladder",
-		Args:  cobra.ExactArgs(1),
+		Args:  arguments(1, 1, "the ID of a call"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := p.client(f)
 			if err != nil {

@@ -18,7 +18,7 @@ func (p *program) callsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "calls",
 		Short: "List the calls of a running node, oldest first",
-		Args:  cobra.NoArgs,
+		Args:  noArguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := p.client(f)
 			if err != nil {

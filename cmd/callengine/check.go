@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 
 	"github.com/callengine/callengine/verbs"
@@ -22,7 +23,7 @@ func (p *program) checkCommand() *cobra.Command {
 
 and for what is ignored, such as an attribute that does not exist, the same with "warning: " before the message.
 Exit status 1 when there was an error, with --strict also when there was a warning.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: arguments(1, math.MaxInt, "a FILE"),
 		RunE: func(_ *cobra.Command, files []string) error {
 			cfg, _, err := p.load(s)
 			if err != nil {

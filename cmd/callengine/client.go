@@ -70,7 +70,8 @@ func (c *client) get(ctx context.Context, u *url.URL, read func(io.Reader) error
 	if c.username != "" {
 		req.SetBasicAuth(c.username, c.password)
 	}
-	res, err := http.DefaultClient.Do(req)
+	one := http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
+	res, err := one.Do(req)
 	if err != nil {
 		var failed *url.Error
 		if errors.As(err, &failed) {

@@ -13,7 +13,7 @@ func (p *program) configCommand() *cobra.Command {
 		Short: "Print the effective configuration as YAML, secrets masked",
 		Long: `Print the configuration as serve would see it: defaults, the file, the environment and --set, each over the one
 before. Passwords and the user information of URLs are masked.`,
-		Args: cobra.NoArgs,
+		Args: noArguments(),
 		RunE: func(*cobra.Command, []string) error {
 			cfg, warnings, err := p.load(s)
 			if err != nil {

@@ -63,18 +63,34 @@ func (p *program) run(ctx context.Context, args []string) int {
 
 // complain prints an error; one that is made of several, as of a configuration, has a line for each.
 func (p *program) complain(err error) {
-	for line := range strings.Lines(strings.TrimSpace(err.Error())) {
-		if line = strings.TrimRight(line, "\n"); line != "" {
-			fmt.Fprintf(p.err, "callengine: %s\n", line)
-		}
+	all := []error{err}
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		all = several.Unwrap()
+	}
+	for _, e := range all {
+		fmt.Fprintf(p.err, "callengine: %s\n", strings.TrimSpace(e.Error()))
 	}
 }
+
+// arguments checks how many there are; what tells of those that are missing.
+func arguments(least, most int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return fmt.Errorf("%s is missing", what)
+		case len(args) > most:
+			return fmt.Errorf("unexpected argument %q", args[most])
+		}
+		return nil
+	}
+}
+
+func noArguments() cobra.PositionalArgs { return arguments(0, 0, "") }
 
 func (p *program) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "callengine",
 		Short:         "A self-hosted call-processing node for SIP and BXML",
-		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
 
 // asCommand has the test binary be the command itself, for tests that need a process.
@@ -23,7 +26,13 @@ func TestMain(m *testing.M) {
 	if os.Getenv(name) == value {
 		main()
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	http.DefaultClient.CloseIdleConnections()
+	if err := goleak.Find(); err != nil && code == exitFine {
+		fmt.Fprintln(os.Stderr, err)
+		code = exitFailed
+	}
+	os.Exit(code)
 }
 
 // console is a buffer that can be read, and waited for, while it is written. The zero value is empty.
@@ -110,12 +119,13 @@ func TestWrongUsageExitsWith2AndNamesWhatIsWrong(t *testing.T) {
 		"unknown flag":              {[]string{"serve", "--prot", "1"}, "callengine: unknown flag: --prot"},
 		"unknown flag of the root":  {[]string{"--prot"}, "callengine: unknown flag: --prot"},
 		"unknown short flag":        {[]string{"calls", "-x"}, "callengine: unknown shorthand flag: 'x' in -x"},
-		"argument of serve":         {[]string{"serve", "now"}, `callengine: unknown command "now" for "callengine serve"`},
-		"argument of calls":         {[]string{"calls", "c-1"}, `callengine: unknown command "c-1" for "callengine calls"`},
-		"argument of version":       {[]string{"version", "x"}, `callengine: unknown command "x" for "callengine version"`},
-		"call without an id":        {[]string{"call"}, "callengine: accepts 1 arg(s), received 0"},
-		"call with two":             {[]string{"call", "a", "b"}, "callengine: accepts 1 arg(s), received 2"},
-		"check without a file":      {[]string{"check"}, "callengine: requires at least 1 arg(s), only received 0"},
+		"mistyped command":          {[]string{"serv"}, "Did you mean this?\n\tserve"},
+		"argument of serve":         {[]string{"serve", "now"}, `callengine: unexpected argument "now"`},
+		"argument of calls":         {[]string{"calls", "c-1"}, `callengine: unexpected argument "c-1"`},
+		"argument of version":       {[]string{"version", "x"}, `callengine: unexpected argument "x"`},
+		"call without an id":        {[]string{"call"}, "callengine: the ID of a call is missing"},
+		"call with two":             {[]string{"call", "a", "b"}, `callengine: unexpected argument "b"`},
+		"check without a file":      {[]string{"check"}, "callengine: a FILE is missing"},
 		"check of a missing file":   {[]string{"check", "/none.bxml"}, "callengine: open /none.bxml: no such file or directory"},
 		"flag without its value":    {[]string{"serve", "--config"}, "callengine: flag needs an argument: --config"},
 		"drain time-out":            {[]string{"serve", "--drain-timeout", "30"}, `callengine: invalid argument "30" for "--drain-timeout" flag`},

@@ -22,7 +22,7 @@ then what is left is hung up. A second signal ends at once.
 
 Without a configuration file the node takes calls on udp and tcp 127.0.0.1:5060, answers HTTP on 127.0.0.1:8088, and
 runs a built-in example application.`,
-		Args: cobra.NoArgs,
+		Args: noArguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("drain-timeout") {
 				if drain < 0 {

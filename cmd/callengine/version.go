@@ -39,7 +39,7 @@ func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print version, commit and Go version",
-		Args:  cobra.NoArgs,
+		Args:  noArguments(),
 		RunE: func(*cobra.Command, []string) error {
 			b := build()
 			_, err := fmt.Fprintf(p.out, "callengine %s\ncommit %s\n%s\n", b.Version, b.Commit, b.Go)
