@@ -1,6 +1,10 @@
 package webhook
 
-import "context"
+import (
+	"context"
+
+	"go.uber.org/zap"
+)
 
 // Ask sends a synchronous event and returns the application's reply: a status from 200 to 299. It returns when the last
 // byte of the reply is in, when delivery has failed, or when ctx ends.
@@ -21,6 +25,7 @@ func (c *Client) Ask(ctx context.Context, to Target, ev Event) (Reply, error) {
 	}
 	reply, second := c.deliver(ctx, to.fallback(), ev, manner{wanted: true, fallback: true, earlier: failed.Attempts})
 	if second == nil {
+		c.log.Warn("the fallback URL had to be asked", zap.String("call_id", ev.CallID), zap.String("event_id", ev.ID), zap.Error(failed))
 		return reply, nil
 	}
 	second.Before = failed

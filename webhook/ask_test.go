@@ -139,9 +139,12 @@ func TestTimeoutCoversTheWholeAttempt(t *testing.T) {
 		want   time.Duration
 	}{
 		"while connecting": {0, 2 * time.Second, func(_ *testing.T, n *network) { n.add("app.example:80", "192.0.2.1:80") }, 2 * time.Second},
-		"no reply":         {0, 1500 * time.Millisecond, func(t *testing.T, n *network) { n.serve(t, "app.example:80", never) }, 1500 * time.Millisecond},
-		"the client's":     {3 * time.Second, 0, func(t *testing.T, n *network) { n.serve(t, "app.example:80", never) }, 3 * time.Second},
-		"the default":      {0, 0, func(t *testing.T, n *network) { n.serve(t, "app.example:80", never) }, 15 * time.Second},
+		"in the TLS handshake": {0, 2 * time.Second, func(t *testing.T, n *network) {
+			n.silent(t, "app.example:443")
+		}, 2 * time.Second},
+		"no reply":     {0, 1500 * time.Millisecond, func(t *testing.T, n *network) { n.serve(t, "app.example:80", never) }, 1500 * time.Millisecond},
+		"the client's": {3 * time.Second, 0, func(t *testing.T, n *network) { n.serve(t, "app.example:80", never) }, 3 * time.Second},
+		"the default":  {0, 0, func(t *testing.T, n *network) { n.serve(t, "app.example:80", never) }, 15 * time.Second},
 		"slow body": {0, 5 * time.Second, func(t *testing.T, n *network) {
 			n.serve(t, "app.example:80", func(w http.ResponseWriter, r *http.Request) {
 				for r.Context().Err() == nil {
@@ -170,7 +173,11 @@ func TestTimeoutCoversTheWholeAttempt(t *testing.T) {
 				tc.setUp(t, n)
 				c := newClient(t, n, Config{Timeout: tc.cfg})
 				begun := time.Now()
-				_, err := c.Ask(t.Context(), Target{URL: "http://app.example/", Timeout: tc.target}, testEvent)
+				url := "http://app.example/"
+				if n.hosts["app.example:80"] == nil {
+					url = "https://app.example/"
+				}
+				_, err := c.Ask(t.Context(), Target{URL: url, Timeout: tc.target}, testEvent)
 				assert.Equal(t, tc.want, time.Since(begun))
 				require.ErrorIs(t, err, ErrTimeout)
 				assert.Contains(t, err.Error(), "no complete reply in time ("+tc.want.String()+")")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
+	"go.uber.org/zap"
 )
 
 // manner says how an event is to be delivered to a URL.
@@ -32,7 +33,7 @@ type delivery struct {
 	target  *url.URL // where the first request of each attempt goes, as it is told
 
 	exchange Exchange // the request under way
-	location *url.URL // where it goes
+	location *url.URL // where it goes; without user information, as target is
 	begun    time.Time
 	line     line
 	asked    time.Duration // Retry-After of the last reply
@@ -84,13 +85,17 @@ func (d *delivery) begin(method string, to *url.URL) {
 	d.begun = time.Now()
 	d.location = to
 	x := &d.exchange
-	x.Method, x.URL, x.Status, x.Body, x.Err, x.Duration = method, withoutUser(to), 0, nil, nil, 0
+	x.Method, x.URL, x.Status, x.Body, x.Err, x.Duration = method, to.String(), 0, nil, nil, 0
 	d.client.observer.Request(*x)
 }
 
 func (d *delivery) end(err error) {
-	d.exchange.Err, d.exchange.Duration = err, time.Since(d.begun)
-	d.client.observer.Reply(d.exchange)
+	x := &d.exchange
+	x.Err, x.Duration = err, time.Since(d.begun)
+	d.client.observer.Reply(*x)
+	d.client.log.Debug("webhook sent", zap.String("call_id", x.Event.CallID), zap.String("event_id", x.Event.ID),
+		zap.String("event_type", x.Event.Type), zap.String("method", x.Method), zap.String("url", withoutQuery(d.location)),
+		zap.Int("attempt", x.Attempt), zap.Int("status", x.Status), zap.Duration("duration", x.Duration), zap.Error(err))
 }
 
 // redirected decides about a redirect (webhooks.md 1.4): 307 and 308 keep method and body; after the others a POST would
@@ -131,7 +136,7 @@ func (d *delivery) read(res *http.Response) error {
 			return err
 		}
 		d.exchange.Body = body
-		d.reply = Reply{URL: withoutUser(d.location), Status: res.StatusCode, Body: body}
+		d.reply = Reply{URL: d.location.String(), Status: res.StatusCode, Body: body}
 	} else {
 		_, _ = io.CopyN(io.Discard, res.Body, drained) // the status has said all
 	}
@@ -149,7 +154,7 @@ func (d *delivery) failed(ctx context.Context, _ *http.Response, err error) (boo
 		d.end(nil)
 		return false, nil
 	}
-	again := ctx.Err() == nil && !timedOut(err) && !errors.Is(err, ErrRefused) && d.exchange.Status == 0 && d.line.failed()
+	again := ctx.Err() == nil && !timedOut(err) && !errors.Is(err, ErrRefused) && d.line.failed()
 	if again && d.line.reused() {
 		// The server has ended a connection that it kept alive; others that wait are likely to have gone the same way.
 		d.client.transport.CloseIdleConnections()

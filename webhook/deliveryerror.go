@@ -124,13 +124,3 @@ func withoutQuery(u *url.URL) string {
 	}
 	return shown.String()
 }
-
-// withoutUser prints a URL as [Exchange] has it.
-func withoutUser(u *url.URL) string {
-	if u.User == nil {
-		return u.String()
-	}
-	shown := *u
-	shown.User = nil
-	return shown.String()
-}

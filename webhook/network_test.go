@@ -154,6 +154,27 @@ func (n *network) hostile(t *testing.T, address string, script func(nth int, r *
 	return h
 }
 
+// silent runs a server that takes whatever it is sent and says nothing.
+func (n *network) silent(t *testing.T, address string) {
+	t.Helper()
+	h := n.add(address, "192.0.2.1:80")
+	l := newListener(h)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() { _, _ = io.Copy(io.Discard, c) }) // until the client closes
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		running.Wait()
+	})
+}
+
 // listener takes a host's connections.
 type listener struct {
 	*host

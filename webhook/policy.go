@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -65,20 +66,26 @@ func (p policy) checkURL(u *url.URL) error {
 	return fmt.Errorf("%w: host %s is not in webhook.allow_hosts", ErrRefused, host)
 }
 
-// nat64 is the well-known prefix under which IPv6 reaches IPv4 addresses (RFC 6052 section 2.1).
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+var (
+	// nat64 is the well-known prefix under which IPv6 reaches IPv4 addresses (RFC 6052 section 2.1).
+	nat64     = netip.MustParsePrefix("64:ff9b::/96")
+	loopback4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+)
 
-// checkAddr is asked for the IP address that is really dialled. An IPv6 address that stands for an IPv4 address is
-// checked as both.
+// checkAddr is asked for the IP address that is really dialled. One that stands for other addresses is checked as each of
+// them.
 func (p policy) checkAddr(addr netip.Addr) error {
 	addr = addr.WithZone("").Unmap() // a prefix contains no address with a zone
-	embedded := addr
-	if nat64.Contains(addr) {
+	reached := []netip.Addr{addr}
+	switch {
+	case nat64.Contains(addr):
 		b := addr.As16()
-		embedded = netip.AddrFrom4([4]byte(b[12:]))
+		reached = append(reached, netip.AddrFrom4([4]byte(b[12:])))
+	case addr.IsUnspecified(): // connecting to it reaches the host itself
+		reached = append(reached, loopback4, netip.IPv6Loopback())
 	}
 	for _, prefix := range p.denied {
-		if prefix.Contains(addr) || prefix.Contains(embedded) {
+		if slices.ContainsFunc(reached, prefix.Contains) {
 			return fmt.Errorf("%w: address %s is in webhook.deny_cidrs", ErrRefused, addr)
 		}
 	}

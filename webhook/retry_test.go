@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -117,6 +118,34 @@ func TestReusedConnectionClosedBeforeTheReply(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A server that was restarted has dropped all of its connections: the one retry must not go to another dead one.
+func TestRetryMakesAConnectionOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const kept = 3
+		n := newNetwork()
+		n.hostile(t, "app.example:80", func(nth int, _ *http.Request, c net.Conn) {
+			time.Sleep(time.Second) // so that the first ones need a connection each
+			_, _ = io.WriteString(c, okReply)
+			if nth <= kept {
+				_, _ = c.Read(make([]byte, 4096)) // takes one more request and hangs up
+			}
+		})
+		c := newClient(t, n, Config{})
+		var first sync.WaitGroup
+		for range kept {
+			first.Go(func() {
+				_, err := c.Ask(t.Context(), Target{URL: "http://app.example/"}, testEvent)
+				assert.NoError(t, err)
+			})
+		}
+		first.Wait()
+		require.Len(t, n.dials(), kept)
+		_, err := c.Ask(t.Context(), Target{URL: "http://app.example/"}, testEvent)
+		require.NoError(t, err)
+		assert.Len(t, n.dials(), kept+1)
+	})
 }
 
 func TestReusedConnectionClosedGoesToTheFallback(t *testing.T) {
