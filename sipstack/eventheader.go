@@ -36,24 +36,19 @@ func parseEvent(value string) (eventHeader, bool) {
 	return eventHeader{name: name, id: params["id"]}, name != ""
 }
 
-// subscriptionState is the value of a Subscription-State header field (RFC 6665 section 8.2.3).
-type subscriptionState struct {
-	state  string // lower case: "active", "pending", "terminated" or an extension
-	reason string // why it was terminated; empty: not said
-}
-
-// readSubscriptionState reads the Subscription-State of a NOTIFY. Where there is none the subscription is taken as active.
-func readSubscriptionState(msg sip.Message) subscriptionState {
+// readSubscriptionState returns the state that a NOTIFY gives its subscription (RFC 6665 section 8.2.3), in lower case:
+// "active", "pending", "terminated" or an extension. Where it says nothing the subscription is taken as active.
+func readSubscriptionState(msg sip.Message) string {
 	value, _ := headerValue(msg, "Subscription-State")
 	return parseSubscriptionState(value)
 }
 
-func parseSubscriptionState(value string) subscriptionState {
-	state, params := cutParams(value)
+func parseSubscriptionState(value string) string {
+	state, _ := cutParams(value)
 	if state == "" {
-		state = "active"
+		return "active"
 	}
-	return subscriptionState{state: strings.ToLower(state), reason: params["reason"]}
+	return strings.ToLower(state)
 }
 
 // readContentType returns the media type of a message's body in lower case, without its parameters; false: none is given.
@@ -77,12 +72,12 @@ func headerValue(msg sip.Message, names ...string) (string, bool) {
 	return "", false
 }
 
-// cutParams cuts a header field's value into what comes before its parameters and these, by name in lower case. The first
-// of two with the same name counts. Values are without their quotes.
+// cutParams cuts a header field's value into what comes before its parameters, which can't be quoted, and these, by name in
+// lower case. The first of two with the same name counts. Values are without their quotes.
 func cutParams(value string) (head string, params map[string]string) {
-	parts := splitQuoted(value, ';')
-	head = strings.TrimSpace(parts[0])
-	for _, part := range parts[1:] {
+	head, rest, _ := strings.Cut(value, ";")
+	head = strings.TrimSpace(head)
+	for _, part := range splitQuoted(rest, ';') {
 		name, val, _ := strings.Cut(part, "=")
 		name = strings.ToLower(strings.TrimSpace(name))
 		if _, known := params[name]; known || name == "" {

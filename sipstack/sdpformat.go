@@ -44,7 +44,11 @@ func readSDP(body []byte) (remoteSDP, error) {
 	session := remoteMedia{send: true, recv: true}
 	var d remoteSDP
 	current := &session
-	for i, line := range strings.FieldsFunc(string(body), func(c rune) bool { return c == '\r' || c == '\n' }) {
+	lines := strings.FieldsFunc(string(body), func(c rune) bool { return c == '\r' || c == '\n' })
+	if len(lines) == 0 {
+		return remoteSDP{}, fmt.Errorf("%w: empty", errBadSDP)
+	}
+	for i, line := range lines {
 		kind, value, ok := strings.Cut(line, "=")
 		kind = strings.TrimSpace(kind)
 		switch {
@@ -69,9 +73,6 @@ func readSDP(body []byte) (remoteSDP, error) {
 		case "a":
 			current.readAttribute(value)
 		}
-	}
-	if len(body) == 0 {
-		return remoteSDP{}, fmt.Errorf("%w: empty", errBadSDP)
 	}
 	return d, nil
 }

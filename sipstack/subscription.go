@@ -69,7 +69,7 @@ func unsupportedBody() notifyAnswer {
 // An empty body reports nothing but the state of the subscription, and a missing Subscription-State is taken as active. A
 // body without Content-Type, which no NOTIFY may have, is taken for the sipfrag that it has to be if it is one.
 func readReport(req *sip.Request) (rep report, refusal *notifyAnswer) {
-	rep.terminated = readSubscriptionState(req).state == stateTerminated
+	rep.terminated = readSubscriptionState(req) == stateTerminated
 	body := req.Body()
 	if len(bytes.TrimSpace(body)) == 0 {
 		return rep, nil
