@@ -16,9 +16,13 @@ func main() {
 	// of the process, set before anything starts. What is added to the largest payload is what the library leaves free.
 	sip.UDPMTUSize = 65507 + 200
 
-	// Two: the first signal drains, the second ends at once.
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	p := program{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Environ(), signals: signals}
 	os.Exit(p.run(context.Background(), os.Args[1:]))
+}
+
+// signals takes over SIGTERM and SIGINT. There is room for two: the first drains, the second ends at once.
+func signals() <-chan os.Signal {
+	c := make(chan os.Signal, 2)
+	signal.Notify(c, syscall.SIGTERM, os.Interrupt)
+	return c
 }

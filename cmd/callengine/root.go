@@ -24,7 +24,7 @@ type program struct {
 	in       io.Reader
 	out, err io.Writer
 	env      []string
-	signals  <-chan os.Signal
+	signals  func() <-chan os.Signal // takes over the signals that end a program
 }
 
 // failure is an error that is not the user's: everything else is taken for wrong usage or configuration.
@@ -104,7 +104,7 @@ func (p *program) root() *cobra.Command {
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	root.AddCommand(
-		p.serveCommand(), p.checkCommand(), p.callCommand(), p.callsCommand(), p.configCommand(), p.versionCommand(),
+		p.serveCommand(), p.demoCommand(), p.checkCommand(), p.callCommand(), p.callsCommand(), p.configCommand(), p.versionCommand(),
 	)
 	return root
 }

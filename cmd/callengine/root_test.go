@@ -95,7 +95,8 @@ type ran struct {
 func run(t *testing.T, stdin string, env []string, args ...string) ran {
 	t.Helper()
 	var out, err console
-	p := program{in: strings.NewReader(stdin), out: &out, err: &err, env: env}
+	none := func() <-chan os.Signal { return nil }
+	p := program{in: strings.NewReader(stdin), out: &out, err: &err, env: env, signals: none}
 	code := p.run(context.Background(), args)
 	return ran{code, out.String(), err.String()}
 }
@@ -159,7 +160,7 @@ func TestEveryErrorOfAConfigurationHasALine(t *testing.T) {
 func TestHelpTellsOfEveryCommand(t *testing.T) {
 	got := run(t, "", nil, "--help")
 	assert.Equal(t, exitFine, got.code)
-	for _, command := range []string{"serve", "check", "call", "calls", "config", "version"} {
+	for _, command := range []string{"serve", "demo", "check", "call", "calls", "config", "version"} {
 		assert.Contains(t, got.out, "\n  "+command+" ")
 		help := run(t, "", nil, command, "--help")
 		assert.Equal(t, exitFine, help.code)

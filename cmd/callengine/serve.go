@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/callengine/callengine/node"
@@ -45,6 +46,7 @@ func (p *program) serve(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
+	signals := p.signals()
 	log := newLogger(cfg.Log, p.err)
 	for _, w := range warnings {
 		log.Warn("configuration", zap.String("warning", w))
@@ -66,7 +68,7 @@ func (p *program) serve(ctx context.Context, s settings) error {
 		return failed(errors.Join(err, n.Close()))
 	}
 	p.welcome(n, example)
-	return failed(p.untilEnd(ctx, n))
+	return failed(untilEnd(ctx, n, signals))
 }
 
 // welcome says on the console whom to call.
@@ -86,10 +88,10 @@ func (p *program) welcome(n *node.Node, example bool) {
 var errSecondSignal = errors.New("ended at once by a second signal; calls and events may be lost")
 
 // untilEnd drains at the first signal, or when the node has lost a listener, and returns at once at the next one.
-func (p *program) untilEnd(ctx context.Context, n *node.Node) error {
+func untilEnd(ctx context.Context, n *node.Node, signals <-chan os.Signal) error {
 	var lost error
 	select {
-	case <-p.signals:
+	case <-signals:
 	case <-ctx.Done():
 	case lost = <-n.Failed():
 	}
@@ -103,7 +105,7 @@ func (p *program) untilEnd(ctx context.Context, n *node.Node) error {
 	select {
 	case err := <-ended:
 		return errors.Join(lost, err)
-	case <-p.signals:
+	case <-signals:
 		now(errSecondSignal)
 		return errors.Join(lost, errSecondSignal)
 	}

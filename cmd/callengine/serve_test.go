@@ -45,7 +45,7 @@ func (s *serving) exits(t *testing.T) int {
 func serve(t *testing.T, args ...string) *serving {
 	t.Helper()
 	s := &serving{out: &console{}, err: &console{}, signals: make(chan os.Signal, 2), code: make(chan int, 1)}
-	p := program{in: strings.NewReader(""), out: s.out, err: s.err, env: freePorts, signals: s.signals}
+	p := program{in: strings.NewReader(""), out: s.out, err: s.err, env: freePorts, signals: func() <-chan os.Signal { return s.signals }}
 	go func() { s.code <- p.run(context.Background(), append([]string{"serve"}, args...)) }()
 	return s
 }
