@@ -141,11 +141,17 @@ func (d *drawing) sip(at time.Duration, m *SIP) {
 func (d *drawing) webhook(at time.Duration, w *Webhook) {
 	switch w.Event {
 	case WebhookRequest:
-		label := joined(" ", w.EventType+":", w.Method, pathOf(w.URL))
+		suffix := ""
 		if w.Attempt > 1 {
-			label += fmt.Sprintf(" (attempt %d)", w.Attempt)
+			suffix = fmt.Sprintf(" (attempt %d)", w.Attempt)
 		}
-		d.arrow(at, d.engine, d.app, false, label, "", styleWebhook)
+		what, where := w.EventType, joined(" ", w.Method, pathOf(w.URL))
+		if whole := what + ": " + where; d.fits(d.engine, d.app, whole+suffix) {
+			d.arrow(at, d.engine, d.app, false, whole, suffix, styleWebhook)
+			return
+		}
+		d.arrow(at, d.engine, d.app, false, what, suffix, styleWebhook)
+		d.under(d.engine, d.app, where)
 	case WebhookReply:
 		status, style := "no reply", styleBad
 		if w.Status > 0 {
@@ -154,7 +160,11 @@ func (d *drawing) webhook(at time.Duration, w *Webhook) {
 		if w.Status >= 200 && w.Status <= 299 && w.Error == "" {
 			style = styleWebhook
 		}
-		d.arrow(at, d.engine, d.app, true, fmt.Sprintf("%s after %d ms", status, w.Millis), "", style)
+		took := "under 1 ms"
+		if w.Millis > 0 {
+			took = fmt.Sprintf("%d ms", w.Millis)
+		}
+		d.arrow(at, d.engine, d.app, true, status+" after "+took, "", style)
 		if w.Error != "" {
 			d.under(d.engine, d.app, w.Error)
 		}

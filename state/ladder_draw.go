@@ -59,7 +59,7 @@ func (d *drawing) foot() {
 func (d *drawing) arrow(at time.Duration, left, right int, toLeft bool, text, suffix string, s style) {
 	r := d.lifelines(d.verbs > 0)
 	d.time(r, at)
-	from, to := left+1, right // the columns between the lifelines
+	from, to := left+1, right // the columns between the lifelines; textMargin of them at both ends show the line itself
 	r.put(from, to, strings.Repeat("─", max(0, to-from)), s)
 	if toLeft {
 		r.put(from, to, "◄", s)
@@ -70,6 +70,11 @@ func (d *drawing) arrow(at time.Duration, left, right int, toLeft bool, text, su
 		r.put(from+textMargin-1, to-textMargin+1, " "+cut(printable(text), inner)+suffix+" ", s)
 	}
 	d.emit(r)
+}
+
+// fits reports whether an arrow has room for the whole text.
+func (d *drawing) fits(left, right int, text string) bool {
+	return cut(printable(text), right-left-1-2*textMargin) == printable(text)
 }
 
 // under draws what belongs to the arrow above.

@@ -2,6 +2,8 @@ package state
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -65,6 +67,8 @@ func whatGoesWrong() []Entry {
 	s.webhook(515, w)
 	w.Event, w.Status = WebhookReply, 503
 	s.webhook(518, w)
+	s.webhook(518, Webhook{Event: WebhookRequest, EventType: "referComplete", Method: "POST", URL: "https://app.example.com/calls/refer-complete", Attempt: 1})
+	s.webhook(518, Webhook{Event: WebhookReply, EventType: "referComplete", Status: 204})
 	s.document(519, Document{Error: `3:7: unknown verb "Reffer"; did you mean "Refer"?`})
 	s.document(519, Document{Verbs: []string{"Refer"}, Warnings: []string{`2:9: unknown attribute "colour" of Refer is ignored`}})
 	s.document(519, Document{})
@@ -193,4 +197,14 @@ func TestLongTextsAreWrappedAtSpacesAndThenCut(t *testing.T) {
 			assert.Equal(t, tc.want, wrapped(tc.text, tc.n, tc.lines))
 		})
 	}
+}
+
+func TestTheLadderInTheDocumentationIsOneThatWasDrawn(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "docs", "journal.md"))
+	require.NoError(t, err)
+	_, shown, found := strings.Cut(string(page), "```text\n")
+	require.True(t, found)
+	shown, _, _ = strings.Cut(shown, "```")
+	assert.Contains(t, drawn(t, Ladder{}, failingAndRecovering()), shown)
 }
