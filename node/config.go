@@ -122,7 +122,7 @@ type WebhookConfig struct {
 // APIConfig is the HTTP side.
 type APIConfig struct {
 	Listen    string `yaml:"listen"`     // host:port
-	PublicURL string `yaml:"public_url"` // base of callUrl; default: http:// and api.listen, or where that is a wildcard, loopback
+	PublicURL string `yaml:"public_url"` // base of callUrl; default: http:// and api.listen (loopback for a wildcard); empty: where HTTP listens
 	Username  string `yaml:"username"`   // HTTP Basic when set
 	Password  string `yaml:"password" secret:"true"`
 }

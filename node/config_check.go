@@ -55,9 +55,9 @@ func (c *checker) check() {
 	}
 	c.sip()
 	c.duration("refer.notify_timeout", c.cfg.Refer.NotifyTimeout, 100*time.Millisecond, 10*time.Minute)
-	c.globs("refer.allow_targets", c.cfg.Refer.AllowTargets)
+	c.hostGlobs("refer.allow_targets", c.cfg.Refer.AllowTargets)
 	c.media()
-	c.globs("webhook.allow_hosts", c.cfg.Webhook.AllowHosts)
+	c.hostGlobs("webhook.allow_hosts", c.cfg.Webhook.AllowHosts)
 	c.api()
 	c.state()
 	c.oneOf("log.level", c.cfg.Log.Level, "debug", "info", "warn", "error")
@@ -212,7 +212,7 @@ func (c *checker) api() {
 	case !isLoopback(host) && a.Username == "":
 		c.warn("api.listen: %s tells everybody who can reach it of all calls; set api.username and api.password", a.Listen)
 	}
-	if u, err := url.Parse(a.PublicURL); !isWebURL(a.PublicURL) || err != nil || u.RawQuery != "" || u.Fragment != "" {
+	if u, err := url.Parse(a.PublicURL); a.PublicURL != "" && (!isWebURL(a.PublicURL) || err != nil || u.RawQuery != "" || u.Fragment != "") {
 		c.fail("api.public_url", "must be an absolute http:// or https:// URL without a query")
 	}
 	switch {
@@ -283,6 +283,16 @@ func (c *checker) globs(key string, globs []string) {
 	for i, g := range globs {
 		if _, err := path.Match(g, ""); err != nil || g == "" {
 			c.fail(fmt.Sprintf("%s[%d]", key, i), "%q is no glob", g)
+		}
+	}
+}
+
+// hostGlobs refuses what no host can match: a URL, an address with a user.
+func (c *checker) hostGlobs(key string, globs []string) {
+	c.globs(key, globs)
+	for i, g := range globs {
+		if strings.ContainsAny(g, "/@ ") {
+			c.fail(fmt.Sprintf("%s[%d]", key, i), "%q is no glob over a host", g)
 		}
 	}
 }

@@ -86,6 +86,8 @@ func TestAFileIsRefusedWithKeyAndLine(t *testing.T) {
 		"voice without a locale":       {"media: {tts: {voices: [{name: a, gender: male}]}}", "1: media.tts.voices[0]: needs a name and a locale"},
 		"voice with a gender":          {"media: {tts: {voices: [{name: a, locale: de, gender: m}]}}", "1: media.tts.voices[0].gender: must be female or male"},
 		"host that is no glob":         {"webhook: {allow_hosts: ['[a']}", `1: webhook.allow_hosts[0]: "[a" is no glob`},
+		"URL for a host":               {"webhook: {allow_hosts: ['https://a']}", `1: webhook.allow_hosts[0]: "https://a" is no glob over a host`},
+		"URI for a target":             {"refer: {allow_targets: ['sip:a@b']}", `1: refer.allow_targets[0]: "sip:a@b" is no glob over a host`},
 		"API without a port":           {"api: {listen: 127.0.0.1}", "1: api.listen: must be HOST:PORT"},
 		"API with a bad port":          {"api: {listen: '127.0.0.1:http'}", "1: api.listen: must be HOST:PORT"},
 		"public URL with a query":      {"api: {public_url: 'http://a/?b=c'}", "1: api.public_url: must be an absolute http:// or https:// URL without a query"},

@@ -274,9 +274,10 @@ func (l *loader) derive() {
 	if _, set := l.origin["api.public_url"]; set {
 		return
 	}
+	l.cfg.API.PublicURL = ""
 	host, port, err := net.SplitHostPort(l.cfg.API.Listen)
-	if _, bad := parsePort(port, 0); err != nil || bad != nil {
-		return // the check of api.listen tells
+	if n, bad := parsePort(port, 0); err != nil || bad != nil || n == 0 {
+		return // the check of api.listen tells, or the node knows when it listens
 	}
 	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
 		host = "127.0.0.1"

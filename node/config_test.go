@@ -226,6 +226,7 @@ func TestPublicURLFollowsTheListener(t *testing.T) {
 		"[::]:8088":        "http://127.0.0.1:8088",
 		"[2001:db8::1]:80": "http://[2001:db8::1]:80",
 		"api.internal:80":  "http://api.internal:80",
+		"127.0.0.1:0":      "", // known when it listens
 	} {
 		cfg, _, err := LoadConfig(ConfigSource{Set: []string{"api.listen=" + listen, "api.username=u", "api.password=p"}})
 		require.NoError(t, err, listen)
