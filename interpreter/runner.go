@@ -83,10 +83,11 @@ func (r *Runner) Run(ctx context.Context, limits Limits, info webhook.Call, invi
 	if c.info.Tag == "" {
 		c.info.Tag = r.app.Tag
 	}
+	tag := c.info.Tag // an entry is a value: the call's own tag will change
 	r.note(state.Entry{Type: state.TypeCall, Call: &state.Call{
 		Event: state.CallInitiated, AccountID: info.AccountID, ApplicationID: info.ApplicationID,
 		From: info.From, To: info.To, Direction: string(info.Direction), SIPCallID: info.SIPCallID,
-		At: info.StartTime, Tag: &c.info.Tag,
+		At: info.StartTime, Tag: &tag,
 	}})
 	end := r.execute(ctx, c, invite)
 	r.finish(ctx, c, end)

@@ -152,7 +152,7 @@ func (m *metrics) lateNotify() { m.lateNotifies.Inc() }
 
 func (m *metrics) webhook(x webhook.Exchange) {
 	outcome := "failed"
-	if x.Err == nil || x.Status != 0 {
+	if x.Err == nil && x.Status != 0 {
 		outcome = strconv.Itoa(x.Status/100) + "xx"
 	}
 	m.webhooks.WithLabelValues(x.Event.Type, outcome).Observe(x.Duration.Seconds())

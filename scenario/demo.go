@@ -88,6 +88,20 @@ type stage struct {
 	node *node.Node
 	app  *node.Example
 	sip  netip.AddrPort
+
+	mu     sync.Mutex
+	phones []*Phone // open until the end, for they have to answer what comes late
+}
+
+func (s *stage) phone(ctx context.Context, user string) (*Phone, error) {
+	p, err := NewPhone(ctx, System{}, PhoneConfig{User: user})
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.phones = append(s.phones, p)
+	return p, nil
 }
 
 func openStage(ctx context.Context) (*stage, error) {
@@ -121,15 +135,17 @@ func openStage(ctx context.Context) (*stage, error) {
 func (s *stage) close() {
 	_ = s.node.Close() // what was worth saying is in the calls' journals
 	_ = s.app.Close()
+	for _, p := range s.phones {
+		_ = p.Close()
+	}
 }
 
 // place makes one call and plays the phone's part in it, to the node's BYE.
 func (s *stage) place(ctx context.Context, c demoCall) (sipCallID string, err error) {
-	phone, err := NewPhone(ctx, System{}, PhoneConfig{User: c.from})
+	phone, err := s.phone(ctx, c.from)
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = phone.Close() }() // it has nothing left to say
 	call, err := phone.Invite(ctx, Invite{
 		To:      "sip:refer@" + s.sip.String(),
 		Headers: []Header{{Name: "X-Refer-To", Value: c.target}},
