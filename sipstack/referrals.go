@@ -45,9 +45,10 @@ type referrals struct {
 	current   *Referral  // pending; nil: none
 	past      map[uint32]struct{}
 	closed    bool
-	due       []func() // callbacks, in the order in which their reasons arose
-	telling   bool     // one goroutine is calling them
-	answering int      // NOTIFYs whose response isn't out yet: callbacks wait, so that a BYE never overtakes it
+	due       []func()  // callbacks, in the order in which their reasons arose
+	telling   bool      // one goroutine is calling them
+	told      sync.Cond // telling became false
+	answering int       // NOTIFYs whose response isn't out yet: callbacks wait, so that a BYE never overtakes it
 }
 
 func newReferrals(env referEnv) *referrals {
@@ -57,7 +58,9 @@ func newReferrals(env referEnv) *referrals {
 	if env.log == nil {
 		env.log = zap.NewNop()
 	}
-	return &referrals{env: env, past: map[uint32]struct{}{}}
+	r := &referrals{env: env, past: map[uint32]struct{}{}}
+	r.told.L = &r.mu
+	return r
 }
 
 // start sends a REFER for target, a URI that goes into Refer-To as it is. It returns when the first attempt goes out; an
@@ -101,20 +104,29 @@ func (r *referrals) add(f *Referral) error {
 }
 
 // notify judges a NOTIFY in the dialog and answers it by one call of respond. It never waits for the response to the
-// REFER. What follows from the NOTIFY (the observer's news, Done) follows when respond has returned: the answer to the
-// NOTIFY goes out before the BYE.
+// REFER. What follows from the NOTIFY (the observer's news, Done) follows between the return of respond and its own: the
+// answer to the NOTIFY goes out before our BYE, and the outcome is known before the peer's BYE, which may come in the
+// same breath, is handled.
 func (r *referrals) notify(req *sip.Request, respond func(code int, reason string, hdrs ...sip.Header)) {
 	answer := r.judge(req)
-	defer func() {
-		r.mu.Lock()
-		r.answering--
-		r.mu.Unlock()
-		r.flush()
-	}()
+	defer r.answered()
 	if answer.code != sip.StatusOK {
 		r.env.log.Debug("NOTIFY refused", zap.String("call_id", r.env.callID), zap.Int("code", answer.code))
 	}
 	respond(answer.code, answer.reason, answer.hdrs...)
+}
+
+// answered has what the answer to a NOTIFY held back told, and returns when that is done, whoever does it.
+func (r *referrals) answered() {
+	r.mu.Lock()
+	r.answering--
+	r.mu.Unlock()
+	r.flush()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.telling {
+		r.told.Wait()
+	}
 }
 
 // judge finds the REFER that a NOTIFY belongs to and lets it count there. It leaves one more NOTIFY to be answered.
@@ -200,7 +212,10 @@ func (r *referrals) flush() {
 		return
 	}
 	r.telling = true
-	defer func() { r.telling = false }()
+	defer func() {
+		r.telling = false
+		r.told.Broadcast()
+	}()
 	for r.answering == 0 && len(r.due) > 0 {
 		next := r.due[0]
 		r.due = r.due[1:]
