@@ -311,13 +311,16 @@ func TestEveryCallHasExactlyOneDisconnectWhateverFails(t *testing.T) {
 	}
 }
 
-func TestACallCanceledAtOnceHasBothEventsOrNone(t *testing.T) {
+func TestACallCanceledAtOnceIsEndedIfTheApplicationWasAsked(t *testing.T) {
 	inBubble(t, nil, func(b *bubble) {
 		c := b.answers(scenario.Reply{Delay: time.Second, Body: response(`<Pause/>`)})
 		c.Cancel()
 		c.Rejected(487)
 		time.Sleep(leftover)
-		require.Len(t, b.app.EventsOf("disconnect"), len(b.app.EventsOf("initiate")))
+		// The initiate may have been given up on its way, too, which the node cannot tell from one that has arrived.
+		asked, told := len(b.app.EventsOf("initiate")), len(b.app.EventsOf("disconnect"))
+		require.LessOrEqual(t, asked, told)
+		require.LessOrEqual(t, told, 1)
 	})
 }
 
