@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/callengine/callengine/node"
@@ -67,13 +69,18 @@ func (p *program) serve(ctx context.Context, s settings) error {
 	if err := n.Start(ctx); err != nil {
 		return failed(errors.Join(err, n.Close()))
 	}
-	p.welcome(n, example)
+	p.welcome(n, cfg.SIP.Advertise, example)
 	return failed(untilEnd(ctx, n, signals))
 }
 
-// welcome says on the console whom to call.
-func (p *program) welcome(n *node.Node, example bool) {
-	at := n.SIPAddrs()[0]
+// welcome says on the console whom to call, at the advertised address if there is one.
+func (p *program) welcome(n *node.Node, advertised string, example bool) {
+	at := n.SIPAddrs()[0].String()
+	if _, _, err := net.SplitHostPort(advertised); err == nil {
+		at = advertised
+	} else if _, port, err := net.SplitHostPort(at); err == nil && advertised != "" {
+		at = net.JoinHostPort(strings.Trim(advertised, "[]"), port)
+	}
 	if example {
 		fmt.Fprintf(p.out, "The built-in example application takes the calls, because no other is configured:\n")
 		fmt.Fprintf(p.out, "  sip:hello@%s  says hello\n", at)

@@ -98,6 +98,19 @@ func TestServeWithAnApplicationSaysWhereToCall(t *testing.T) {
 	assert.Contains(t, s.err.String(), `"drain_timeout":"1s"`)
 }
 
+func TestServeNamesTheAdvertisedAddress(t *testing.T) {
+	for advertised, want := range map[string]string{
+		"sip.example.com:5062": `sip:ANYTHING@sip\.example\.com:5062\n`,
+		"sip.example.com":      `sip:ANYTHING@sip\.example\.com:[1-9]\d*\n`,
+		"2001:db8::1":          `sip:ANYTHING@\[2001:db8::1\]:[1-9]\d*\n`,
+	} {
+		s := serve(t, "--app", "http://127.0.0.1:9/", "--set", "sip.advertise="+advertised, "--set", "media.address=127.0.0.1")
+		s.out.await(t, want)
+		s.signals <- syscall.SIGTERM
+		assert.Equal(t, exitFine, s.exits(t))
+	}
+}
+
 func TestServeWarnsInItsLog(t *testing.T) {
 	s := serve(t, "--set", "api.username=ops")
 	s.out.await(t, `HTTP is at`)
