@@ -99,12 +99,19 @@ func (c *calls) application(inv sipstack.Invitation) (Application, bool) {
 			if strings.Contains(glob, "@") {
 				subject = inv.UserHost
 			}
-			if ok, err := path.Match(glob, subject); ok && err == nil {
+			if matches(glob, subject) {
 				return app, true
 			}
 		}
 	}
 	return Application{}, false
+}
+
+// matches is [path.Match] without its respect for slashes, which are ordinary characters in a user part.
+func matches(glob, subject string) bool {
+	flat := strings.NewReplacer("/", "\x00")
+	ok, err := path.Match(flat.Replace(glob), flat.Replace(subject))
+	return ok && err == nil
 }
 
 // admission is one call that was let in.
@@ -127,7 +134,11 @@ func (a *admission) Serve(sip *sipstack.Leg) {
 	n := a.calls.node
 	ctx, end := context.WithCancelCause(n.drained)
 	defer end(nil)
-	sip.OnEnd(func(cause error) { end(translated(cause)) })
+	call := &leg{sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets}
+	sip.OnEnd(func(cause error) {
+		call.ended()
+		end(translated(cause))
+	})
 	runner := interpreter.New(
 		interpreter.Config{RejectCode: n.cfg.SIP.RejectCode},
 		a.app.forInterpreter(), n.parser, n.client, n.outbox, n.journal,
@@ -145,7 +156,7 @@ func (a *admission) Serve(sip *sipstack.Leg) {
 		SIPCallID:     a.inv.SIPCallID,
 	}, webhook.Invite{
 		UUI: a.inv.UUI, SIPHeaders: a.inv.XHeaders, Diversion: a.inv.Diversion, StirShaken: a.inv.StirShaken,
-	}, &leg{sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets})
+	}, call)
 	n.log.Debug("call served", zap.String("call_id", a.id))
 }
 
