@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"net/url"
 	"path"
 	"strings"
 	"sync"
@@ -91,13 +92,19 @@ func (c *calls) drain() <-chan struct{} {
 }
 
 // application returns the first application whose globs match the Request-URI: against its user part, or against
-// user@host where the glob holds an @.
+// user@host where the glob holds an @. As two URIs are compared (RFC 3261 section 19.1.4), an escaped character is the
+// character, and the host has no letter case.
 func (c *calls) application(inv sipstack.Invitation) (Application, bool) {
+	user, err := url.PathUnescape(inv.User)
+	if err != nil {
+		user = inv.User
+	}
+	userHost := user + strings.ToLower(strings.TrimPrefix(inv.UserHost, inv.User))
 	for _, app := range c.node.cfg.Applications {
 		for _, glob := range app.Match {
-			subject := inv.User
-			if strings.Contains(glob, "@") {
-				subject = inv.UserHost
+			subject := user
+			if at := strings.LastIndexByte(glob, '@'); at >= 0 {
+				glob, subject = glob[:at]+strings.ToLower(glob[at:]), userHost
 			}
 			if matches(glob, subject) {
 				return app, true

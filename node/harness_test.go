@@ -7,6 +7,8 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -176,6 +178,29 @@ func (b *bubble) get(path string) (status int, body string) {
 	require.NoError(b.t, err)
 	require.NoError(b.t, res.Body.Close())
 	return res.StatusCode, string(data)
+}
+
+// metrics reads /metrics: values by name and labels, as they are written there.
+func (b *bubble) metrics() map[string]float64 {
+	b.t.Helper()
+	status, body := b.get("/metrics")
+	require.Equal(b.t, 200, status)
+	values := map[string]float64{}
+	for line := range strings.Lines(body) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "} "); ok && line[0] != '#' {
+			values[name+"}"] = number(b.t, value)
+		} else if name, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok && line[0] != '#' {
+			values[name] = number(b.t, value)
+		}
+	}
+	return values
+}
+
+func number(t *testing.T, s string) float64 {
+	t.Helper()
+	v, err := strconv.ParseFloat(s, 64)
+	require.NoError(t, err)
+	return v
 }
 
 // since is the time from one moment to another, to the millisecond.
