@@ -7,6 +7,8 @@ import (
 	"net"
 	"path"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/callengine/callengine/interpreter"
@@ -21,6 +23,10 @@ type leg struct {
 	sip     *sipstack.Leg
 	sound   *media.Engine
 	targets []string // globs over the hosts that a caller may be referred to; none: any
+
+	mu       sync.Mutex
+	gone     bool      // the other side has ended the call
+	referral *referral // the newest
 }
 
 var _ interpreter.Leg = (*leg)(nil)
@@ -73,19 +79,46 @@ func (l *leg) Refer(ctx context.Context, target string) (verbs.Referral, error) 
 	if err != nil {
 		return nil, translated(err)
 	}
-	return referral{r}, nil
+	f := &referral{Referral: r}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.referral = f; l.gone {
+		f.outlive()
+	}
+	return f, nil
+}
+
+// ended notes that the other side has ended the call. What a referral's Done tells afterwards came after that.
+func (l *leg) ended() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone = true; l.referral != nil {
+		l.referral.outlive()
+	}
 }
 
 // referral is a REFER under way, as the verbs see it.
-type referral struct{ *sipstack.Referral }
+type referral struct {
+	*sipstack.Referral
+	outlived atomic.Bool // the call had ended when the outcome was not known yet
+}
 
-func (r referral) Result() verbs.ReferResult {
+func (r *referral) outlive() {
+	select {
+	case <-r.Done():
+	default:
+		r.outlived.Store(true)
+	}
+}
+
+func (r *referral) Result() verbs.ReferResult {
 	s := r.Referral.Result()
 	return verbs.ReferResult{
 		Success:    s.Status == sipstack.ReferSuccess,
 		ReferCode:  s.ReferCode,
 		NotifyCode: s.NotifyCode,
 		DialogLost: s.DialogLost,
+		CallGone:   r.outlived.Load(),
 	}
 }
 

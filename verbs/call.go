@@ -58,6 +58,7 @@ type ReferResult struct {
 	ReferCode  int  // status of the REFER; 0: no response was received
 	NotifyCode int  // final status that a NOTIFY reported; 0: none
 	DialogLost bool // the peer knows no such dialog any more (408 or 481 to the REFER, RFC 5057)
+	CallGone   bool // the call had ended from the other side before this became known
 }
 
 // Player puts sound on an answered call. Each method returns when the sound has ended, or with the context's cause.

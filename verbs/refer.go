@@ -54,7 +54,11 @@ func (r *Refer) Execute(ctx context.Context, call Call) (Outcome, error) {
 		return Outcome{}, ended(ctx, err)
 	}
 	if waitFor(ctx, referral) {
-		return r.finish(ctx, call, referral.Result())
+		result := referral.Result()
+		if !result.CallGone {
+			return r.finish(ctx, call, result)
+		}
+		<-ctx.Done() // Both came at once, the end of the call first: disconnect does not wait for referComplete.
 	}
 
 	cause := context.Cause(ctx)

@@ -234,6 +234,31 @@ func TestReferResultBeforeTheEnd(t *testing.T) {
 	}
 }
 
+// TestReferEndBeforeTheResult has both ready as well, but the call had ended first: its end is told without waiting for
+// referComplete.
+func TestReferEndBeforeTheResult(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		ctx, end := context.WithCancelCause(t.Context())
+		call := &fakeCall{}
+		late := rejected
+		late.CallGone = true
+		call.refer().end(late)
+		call.info.AnswerTime = time.Now()
+		go end(ErrRemoteHangup)
+		out, err := only(t, withURL).Execute(ctx, call)
+		if errors.Is(err, ErrRemoteHangup) {
+			continue // before the REFER was sent
+		}
+		require.NoError(t, err)
+		require.Equal(t, CauseHangup, out.End)
+		require.NotNil(t, out.After)
+		require.Empty(t, call.asked)
+		out.After(t.Context())
+		require.Len(t, call.asked, 1)
+	}
+}
+
 // TestReferIsNotSent covers what comes before the REFER: no request, no referComplete.
 func TestReferIsNotSent(t *testing.T) {
 	t.Parallel()
