@@ -47,8 +47,6 @@ func maskURL(address string) string {
 	if err != nil {
 		return "(unreadable URL)" // it may hold a password anywhere
 	}
-	if u.User != nil {
-		u.User = url.User("***")
-	}
+	u.User = nil
 	return u.String()
 }

@@ -98,7 +98,7 @@ func (p *processSource) end(err error) error {
 
 // complaint returns what the process said, and how it ended.
 func (p *processSource) complaint(failed error) string {
-	said := strings.TrimSpace(p.stderr.String())
+	said := strings.TrimSpace(string(p.stderr.kept))
 	if said == "" {
 		return failed.Error()
 	}
@@ -118,9 +118,9 @@ func (p *processSource) Close() error {
 }
 
 // limitedBuffer keeps the beginning of what is written to it.
-type limitedBuffer struct{ bytes.Buffer }
+type limitedBuffer struct{ kept []byte }
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
-	b.Buffer.Write(p[:min(len(p), max(maxStderr-b.Len(), 0))])
+	b.kept = append(b.kept, p[:min(len(p), maxStderr-len(b.kept))]...)
 	return len(p), nil
 }

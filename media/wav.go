@@ -79,9 +79,9 @@ func openWAV(from io.Reader) (*wav, error) {
 	}
 }
 
-// cut tells an end that came too early from a failure to read.
+// cut tells an end that came too early from a failure to read, which may have such an end beneath it.
 func cut(err error, reason string) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return errors.New(reason)
 	}
 	return err

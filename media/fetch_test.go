@@ -1,0 +1,512 @@
+package media
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// roundTrip is an HTTP transport in memory.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func audioEngine(t *testing.T, f roundTrip) *Engine {
+	t.Helper()
+	e, err := New(Config{}, WithHTTPClient(&http.Client{Transport: f}))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, e.Close()) })
+	return e
+}
+
+// served returns a reply with a body.
+func served(body io.Reader, header ...string) *http.Response {
+	h := http.Header{}
+	for i := 0; i < len(header); i += 2 {
+		h.Add(header[i], header[i+1])
+	}
+	return &http.Response{StatusCode: 200, Status: "200 OK", Header: h, Body: io.NopCloser(body), ContentLength: -1}
+}
+
+// tone returns a WAV file of so many samples.
+func tone(n int) []byte {
+	return riff(-1, chunk("fmt ", -1, format(wavPCM, 1, 8000, 16)...), chunk("data", -1, make([]byte, 2*n)...))
+}
+
+// listen fetches a file and returns how many samples it has.
+func listen(t *testing.T, e *Engine, address string, auth *Auth) (int, error) {
+	t.Helper()
+	src, err := e.Fetch(t.Context(), address, auth)
+	if err != nil {
+		return 0, err
+	}
+	defer src.Close()
+	n, buf := 0, make([]int16, 160)
+	for {
+		m, err := src.ReadFrame(buf)
+		n += m
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+func TestFileTypeIsThatOfItsContentType(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		contentType, url string
+		want             fileType
+	}{
+		{"audio/wav", "http://a/x", wavFile},
+		{"audio/x-wav", "http://a/x.mp3", wavFile},
+		{"audio/mpeg", "http://a/x", mp3File},
+		{"audio/mpeg3", "http://a/x.wav", mp3File},
+		{"Audio/MP3; rate=8000", "http://a/x", mp3File},
+		{"", "http://a/x.mp3?a=b.wav", mp3File},
+		{"application/octet-stream", "http://a/x.MP3", mp3File},
+		{"audio/ogg", "http://a/x.ogg", wavFile},
+		{"text/plain", "http://a/x.wav", wavFile},
+		{";;", "http://a/", wavFile},
+	} {
+		u, err := url.Parse(tc.url)
+		require.NoError(t, err)
+		assert.Equal(t, tc.want, fileTypeOf(tc.contentType, u), "%s %s", tc.contentType, tc.url)
+	}
+}
+
+func TestFetchPlaysOverRealHTTP(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "bob" || password != "secret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		if r.URL.Path == "/moved" {
+			http.Redirect(w, r, "/a.mp3", http.StatusFound)
+			return
+		}
+		w.Header().Set("Content-Type", "audio/mpeg")
+		_, _ = w.Write(audioFile(t, "mpeg2-22k.mp3")) // the client tells of a failure
+	}))
+	defer server.Close()
+	e, err := New(Config{})
+	require.NoError(t, err)
+	defer e.Close()
+	for name, tc := range map[string]struct {
+		address string
+		auth    *Auth
+	}{
+		"credentials":            {server.URL + "/a", &Auth{"bob", "secret"}},
+		"credentials in the URL": {strings.Replace(server.URL, "://", "://bob:secret@", 1) + "/a", nil},
+		"a redirection":          {server.URL + "/moved", &Auth{"bob", "secret"}},
+	} {
+		n, err := listen(t, e, tc.address, tc.auth)
+		require.NoError(t, err, name)
+		assert.InDelta(t, SampleRate/2, n, 800, name)
+	}
+	_, err = listen(t, e, server.URL+"/a", &Auth{"bob", "wrong"})
+	failed, ok := errors.AsType[*AudioError](err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, "the server answered 401 Unauthorized", failed.Reason)
+}
+
+func TestFetchErrorsAreAudioErrorsWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		address string
+		reply   *http.Response
+		err     error
+		want    string
+	}{
+		"no connection": {err: errors.New("connection refused"), want: "connection refused"},
+		"not found":     {reply: &http.Response{StatusCode: 404, Status: "404 Not Found", Body: http.NoBody}, want: "the server answered 404 Not Found"},
+		"not asked for": {reply: &http.Response{StatusCode: 304, Status: "304 Not Modified", Body: http.NoBody}, want: "the server answered 304 Not Modified"},
+		"an ogg":        {reply: served(bytes.NewReader(audioFile(t, "tone.ogg")), "Content-Type", "audio/ogg"), want: "not a WAV file"},
+		"a web page":    {reply: served(strings.NewReader("<html>"), "Content-Type", "audio/mpeg"), want: "not an MP3 file"},
+		"nothing":       {reply: served(strings.NewReader("")), want: "not a WAV file"},
+		"too big":       {reply: &http.Response{StatusCode: 200, ContentLength: 250e6 + 1, Body: http.NoBody}, want: "the file is larger than 250 MB"},
+		"a broken transfer": {
+			reply: served(io.MultiReader(bytes.NewReader(tone(10)[:20]), iotest.ErrReader(io.ErrUnexpectedEOF))),
+			want:  "the file was cut off: unexpected EOF",
+		},
+		"another scheme": {address: "ftp://bob:secret@app.example.com/a.wav", want: "only http and https URLs can be played"},
+		"no URL":         {address: "http://bob:secret@[/a.wav", want: "missing ']' in host"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address := tc.address
+			if address == "" {
+				address = "https://bob:secret@app.example.com/a"
+			}
+			e := audioEngine(t, func(*http.Request) (*http.Response, error) { return tc.reply, tc.err })
+			_, err := listen(t, e, address, nil)
+			failed, ok := errors.AsType[*AudioError](err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, tc.want, failed.Reason)
+			assert.NotContains(t, err.Error(), "secret")
+		})
+	}
+}
+
+func TestFetchTellsWhenTheTransferBreaksLater(t *testing.T) {
+	t.Parallel()
+	e := audioEngine(t, func(*http.Request) (*http.Response, error) {
+		return served(io.MultiReader(bytes.NewReader(tone(1000)[:1044]), iotest.ErrReader(io.ErrUnexpectedEOF))), nil
+	})
+	n, err := listen(t, e, "http://app.example.com/a", nil)
+	assert.Equal(t, 500, n, "what came is heard")
+	_, ok := errors.AsType[*AudioError](err)
+	assert.True(t, ok, "%v", err)
+}
+
+// trickle gives a piece of a file at intervals.
+type trickle struct {
+	ctx   context.Context
+	pause time.Duration
+	body  []byte
+	piece int
+}
+
+func (r *trickle) Read(b []byte) (int, error) {
+	if len(r.body) == 0 {
+		return 0, io.EOF
+	}
+	select {
+	case <-time.After(r.pause):
+	case <-r.ctx.Done():
+		return 0, r.ctx.Err()
+	}
+	n := copy(b[:min(len(b), r.piece)], r.body)
+	r.body = r.body[n:]
+	return n, nil
+}
+
+func TestFetchPlaysWhileTheFileComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := audioEngine(t, func(r *http.Request) (*http.Response, error) {
+			return served(&trickle{r.Context(), time.Second, tone(8000), 2000}), nil
+		})
+		start := time.Now()
+		src, err := e.Fetch(t.Context(), "http://app.example.com/a.wav", nil)
+		require.NoError(t, err)
+		assert.Equal(t, time.Second, time.Since(start))
+		require.NoError(t, src.Close())
+		require.NoError(t, src.Close())
+	})
+}
+
+func TestFetchGivesUpOnSlowServers(t *testing.T) {
+	for name, f := range map[string]roundTrip{
+		"no reply": func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		},
+		"no body": func(r *http.Request) (*http.Response, error) {
+			return served(&trickle{r.Context(), time.Hour, tone(10), 1}), nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := audioEngine(t, f)
+				start := time.Now()
+				_, err := listen(t, e, "http://app.example.com/a", nil)
+				assert.ErrorContains(t, err, "nothing came for 15s")
+				assert.Equal(t, fetchTimeout, time.Since(start))
+			})
+		})
+	}
+}
+
+func TestFetchEndsWithTheCauseOfItsContext(t *testing.T) {
+	for name, pause := range map[string]time.Duration{"before the sound": 10 * time.Second, "in it": 10 * time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := audioEngine(t, func(r *http.Request) (*http.Response, error) {
+					return served(&trickle{r.Context(), pause, tone(100_000), 100}), nil
+				})
+				hangup := errors.New("hangup")
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(time.Second, func() { cancel(hangup) })
+				start := time.Now()
+				src, err := e.Fetch(ctx, "http://app.example.com/a", nil)
+				if err == nil {
+					defer src.Close()
+				}
+				for err == nil {
+					_, err = src.ReadFrame(make([]int16, 160))
+				}
+				assert.ErrorIs(t, err, hangup)
+				assert.Equal(t, time.Second, time.Since(start))
+			})
+		})
+	}
+}
+
+// origin is a server that counts requests and answers conditions.
+type origin struct {
+	mu       sync.Mutex
+	asked    []http.Header
+	header   []string
+	modified []string // the header of a 304; nil: none is given
+}
+
+func (o *origin) serve(r *http.Request) (*http.Response, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.asked = append(o.asked, r.Header)
+	if o.modified != nil && (r.Header.Get("If-None-Match") != "" || r.Header.Get("If-Modified-Since") != "") {
+		res := served(http.NoBody, o.modified...)
+		res.StatusCode, res.Status = 304, "304 Not Modified"
+		return res, nil
+	}
+	return served(bytes.NewReader(tone(800)), o.header...), nil
+}
+
+func TestFetchCachesAsTheServerAllows(t *testing.T) {
+	const address = "http://app.example.com/a"
+	type step struct {
+		after  time.Duration
+		auth   *Auth
+		asked  int    // in all
+		header string // that the last request must have
+	}
+	for name, tc := range map[string]struct {
+		header, modified []string
+		steps            []step
+	}{
+		"nothing said: nothing kept": {header: []string{"ETag", `"1"`}, steps: []step{{asked: 1}, {asked: 2}}},
+		"up to max-age": {
+			header: []string{"Cache-Control", "max-age=60"},
+			steps:  []step{{asked: 1}, {after: 59 * time.Second, asked: 1}, {after: time.Second, asked: 2}, {after: time.Second, asked: 2}},
+		},
+		"asked again with a validator": {
+			header:   []string{"Cache-Control", "max-age=60", "ETag", `"1"`, "Last-Modified", "Sun, 01 Mar 2026 12:00:00 GMT"},
+			modified: []string{"Cache-Control", "max-age=600"},
+			steps: []step{
+				{asked: 1},
+				{after: time.Minute, asked: 2, header: "If-None-Match"},
+				{after: 599 * time.Second, asked: 2},
+				{after: time.Second, asked: 3, header: "If-Modified-Since"},
+			},
+		},
+		"modified in between": {
+			header: []string{"Cache-Control", "max-age=60", "ETag", `"1"`},
+			steps:  []step{{asked: 1}, {after: time.Minute, asked: 2, header: "If-None-Match"}, {asked: 2}},
+		},
+		"not for other credentials": {
+			header: []string{"Cache-Control", "max-age=60"},
+			steps:  []step{{asked: 1}, {auth: &Auth{"bob", "secret"}, asked: 2, header: "Authorization"}, {auth: &Auth{"bob", "secret"}, asked: 2}, {auth: &Auth{"bob", "other"}, asked: 3}, {asked: 3}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &origin{header: tc.header, modified: tc.modified}
+				e := audioEngine(t, o.serve)
+				for i, s := range tc.steps {
+					time.Sleep(s.after)
+					n, err := listen(t, e, address, s.auth)
+					require.NoError(t, err)
+					assert.Equal(t, 800, n)
+					synctest.Wait()
+					require.Len(t, o.asked, s.asked, "step %d", i)
+					if s.header != "" {
+						assert.NotEmpty(t, o.asked[len(o.asked)-1].Get(s.header))
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestFetchDoesNotCacheHalfAFileNorAHugeOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		e := audioEngine(t, func(r *http.Request) (*http.Response, error) {
+			asked.Add(1)
+			size := 100_000
+			if r.URL.Path == "/huge" {
+				size = 5 << 20
+			}
+			return served(&trickle{r.Context(), time.Millisecond, tone(size), 32 << 10}, "Cache-Control", "max-age=60"), nil
+		})
+		src, err := e.Fetch(t.Context(), "http://app.example.com/half", nil)
+		require.NoError(t, err)
+		require.NoError(t, src.Close())
+		synctest.Wait()
+		for _, path := range []string{"/huge", "/huge", "/half"} {
+			_, err := listen(t, e, "http://app.example.com"+path, nil)
+			require.NoError(t, err)
+			synctest.Wait()
+		}
+		assert.Equal(t, int32(4), asked.Load())
+	})
+}
+
+// endless is a WAV file without end.
+type endless struct{ head io.Reader }
+
+func (r *endless) Read(b []byte) (int, error) {
+	if n, err := r.head.Read(b); err == nil {
+		return n, nil
+	}
+	clear(b)
+	return len(b), nil
+}
+
+func TestFetchLimits(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		played int // samples, before
+		want   string
+	}{
+		"an hour of sound": {samplesIn(maxSound) - 1000, "the sound is longer than an hour"},
+		"250 MB":           {-maxFile, "the file is larger than 250 MB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			head := riff(0xFFFFFFFF, chunk("fmt ", -1, format(wavPCM, 1, 8000, 16)...), chunk("data", 0xFFFFFFFF))
+			f := &file{body: newGrowing[byte](audioKeep, audioAhead), kind: wavFile}
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			l := newLibrary(t.Context())
+			slow := time.AfterFunc(time.Hour, func() {})
+			r, _ := f.body.reader()
+			l.loading.Go(func() { l.load(ctx, cancel, slow, f, io.NopCloser(&endless{bytes.NewReader(head)})) })
+			defer l.close()
+			defer cancel(errStopped)
+			w, err := openWAV(r)
+			require.NoError(t, err)
+			sound, buf := &guarded{frames: w, read: tc.played}, make([]int16, 1<<16)
+			for err == nil {
+				_, err = sound.ReadFrame(buf)
+			}
+			assert.EqualError(t, err, tc.want)
+		})
+	}
+}
+
+func TestDecoderPanicIsAnError(t *testing.T) {
+	t.Parallel()
+	_, err := (&guarded{frames: panicking{}}).ReadFrame(make([]int16, 1))
+	assert.EqualError(t, err, "the decoder failed: index out of range")
+}
+
+type panicking struct{}
+
+func (panicking) ReadFrame([]int16) (int, error) { panic("index out of range") }
+
+func TestCloseEndsLoading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := audioEngine(t, func(r *http.Request) (*http.Response, error) {
+			return served(&trickle{r.Context(), time.Second, tone(100_000), 100}), nil
+		})
+		src, err := e.Fetch(t.Context(), "http://app.example.com/a", nil)
+		require.NoError(t, err)
+		require.NoError(t, e.Close())
+		for err == nil {
+			_, err = src.ReadFrame(make([]int16, 160))
+		}
+		assert.ErrorIs(t, err, ErrClosed)
+		require.NoError(t, src.Close())
+		_, err = e.Fetch(t.Context(), "http://app.example.com/a", nil)
+		assert.ErrorIs(t, err, ErrClosed)
+	})
+}
+
+func TestMaskedURL(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "http://a/b?c=d", maskURL("http://bob:secret@a/b?c=d"))
+	assert.Equal(t, "http://a/b", maskURL("http://a/b"))
+	assert.NotContains(t, maskURL("http://bob:secret@[/"), "secret")
+}
+
+func TestHTTPSpeech(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		body, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		asked = append(asked, fmt.Sprint(r.Method, " ", r.URL, " ", r.Header.Get("Content-Type"), " ", r.Header.Get("Callengine-Voice"), " ", string(body)))
+		if strings.HasPrefix(string(body), "<") {
+			return &http.Response{StatusCode: 415, Status: "415 Unsupported Media Type", Body: http.NoBody}, nil
+		}
+		return served(bytes.NewReader(audioFile(t, "mpeg25-8k.mp3")), "Content-Type", "audio/mpeg"), nil
+	})}
+	e, err := New(Config{Speech: SpeechConfig{Engine: "http", URL: "http://tts.example.com/say?key=secret"}}, WithHTTPClient(client))
+	require.NoError(t, err)
+	defer e.Close()
+	assert.Empty(t, e.SpeechMissing())
+	src, err := e.Speak(t.Context(), Utterance{Text: "hello", SSML: "<speak>hello</speak>"})
+	require.NoError(t, err)
+	assert.InDelta(t, SampleRate/2, len(readFrames(t, src)), 1200)
+	require.NoError(t, src.Close())
+	assert.Equal(t, []string{
+		"POST http://tts.example.com/say?key=secret application/ssml+xml en-us+f3 <speak>hello</speak>",
+		"POST http://tts.example.com/say?key=secret text/plain; charset=utf-8 en-us+f3 hello",
+	}, asked)
+}
+
+func TestHTTPSpeechFailures(t *testing.T) {
+	for name, tc := range map[string]struct {
+		f    roundTrip
+		want string
+	}{
+		"no connection": {func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }, "connection refused"},
+		"an error": {func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 500, Status: "500 No", Body: http.NoBody}, nil
+		}, "the server answered 500 No"},
+		"no sound": {func(*http.Request) (*http.Response, error) { return served(strings.NewReader("{}")), nil }, "not a WAV file"},
+		"no reply": {func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}, "nothing came for 15s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e, err := New(Config{Speech: SpeechConfig{Engine: "http", URL: "http://tts.example.com/?key=secret"}}, WithHTTPClient(&http.Client{Transport: tc.f}))
+				require.NoError(t, err)
+				defer e.Close()
+				_, err = e.Speak(t.Context(), Utterance{Text: "hello"})
+				failed, ok := errors.AsType[*SpeechError](err)
+				require.True(t, ok, "%v", err)
+				assert.Equal(t, tc.want, failed.Reason)
+				assert.NotContains(t, err.Error(), "secret")
+			})
+		})
+	}
+}
+
+// FuzzMP3: no panic, and an end.
+func FuzzMP3(f *testing.F) {
+	for _, name := range []string{"mpeg1-32k-stereo.mp3", "mpeg2-16k-stereo.mp3", "mpeg25-8k.mp3", "clicks.mp3"} {
+		f.Add(audioFile(f, name))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		sound, err := openAudio(mp3File, bytes.NewReader(b))
+		if err != nil {
+			require.NotContains(t, err.Error(), "decoder failed")
+			return
+		}
+		g, buf := &guarded{frames: sound}, make([]int16, 1000)
+		for err == nil {
+			_, err = g.ReadFrame(buf)
+		}
+		require.ErrorIs(t, err, io.EOF)
+	})
+}
