@@ -279,3 +279,10 @@ func TestTheHarnessPlacesACall(t *testing.T) {
 		assert.Equal(t, "200 ready\n", fmt.Sprint(status, " ", body))
 	})
 }
+
+// basicAuth reads an Authorization header; empty strings if it is none of HTTP Basic.
+func basicAuth(header string) (username, password string) {
+	r := http.Request{Header: http.Header{"Authorization": {header}}}
+	username, password, _ = r.BasicAuth()
+	return username, password
+}
