@@ -10,26 +10,42 @@ import (
 type ackWait struct {
 	cseq uint32            // of the INVITE
 	got  chan *sip.Request // room for one: whoever handles the ACK does not wait
+	done chan struct{}     // closed when the wait is over
 }
 
 // expectAck starts a wait. There is one at a time: another INVITE is refused before.
 func (d *dialog) expectAck(cseq uint32) *ackWait {
-	w := &ackWait{cseq: cseq, got: make(chan *sip.Request, 1)}
+	w := &ackWait{cseq: cseq, got: make(chan *sip.Request, 1), done: make(chan struct{})}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.acks = w
 	return w
 }
 
-// ackPending reports whether an ACK is waited for.
+// ackPending reports whether an ACK is waited for, and goes on to be for a moment: one that was sent before the request
+// at hand may be handled after it.
 func (d *dialog) ackPending() bool {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.acks != nil
+	w := d.acks
+	d.mu.Unlock()
+	if w == nil {
+		return false
+	}
+	d.stack.pause(ackGrace, w.done)
+	select {
+	case <-w.done:
+		return false
+	default:
+		return true
+	}
 }
+
+// ackGrace is how long a request waits for the ACK before it: sent in one breath they are handled in any order.
+const ackGrace = 50 * time.Millisecond
 
 // ackDone ends a wait.
 func (d *dialog) ackDone(w *ackWait) {
+	defer close(w.done) // when nobody finds it any more
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.acks == w {

@@ -2,22 +2,17 @@ package sipstack
 
 import (
 	"context"
-	"errors"
 	"sync"
-	"time"
 
 	"github.com/emiago/sipgo/sip"
 	"go.uber.org/zap"
 )
 
-// byeAckWait is how long a BYE waits for the ACK before it: sent in one breath they may be handled in any order.
-const byeAckWait = 50 * time.Millisecond
-
 // bye handles a BYE of the peer (RFC 3261 section 15.1.2).
 func (s *Stack) bye(d *dialog, t *turn) {
 	l := d.leg
 	switch err := l.Err(); {
-	case err != nil && l.bySelf(): // Both sides hang up at once: the dialog is up until our BYE has been answered.
+	case l.bySelf(): // Both sides hang up at once: the dialog is up until our BYE has been answered.
 		t.respond(sip.StatusOK, "")
 	case err != nil: // RFC 5057: a referral holds the dialog, but what a BYE ends is over.
 		t.respond(sip.StatusCallTransactionDoesNotExists, "")
@@ -26,7 +21,7 @@ func (s *Stack) bye(d *dialog, t *turn) {
 		d.invite.cancel()
 	default:
 		if !l.isConfirmed() {
-			s.pause(byeAckWait, l.confirmed)
+			s.pause(ackGrace, l.confirmed)
 		}
 		t.respond(sip.StatusOK, "")
 		l.over(ErrRemoteHangup)
@@ -40,8 +35,9 @@ func (l *Leg) bySelf() bool {
 		return false
 	default:
 	}
-	err := l.Err()
-	return errors.Is(err, ErrLocalHangup) && l.isAnswered() || errors.Is(err, ErrNoAck) || errors.Is(err, ErrNoMedia)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.hanging
 }
 
 // Bye hangs up an answered call: it waits for the ACK, which a BYE must not overtake (RFC 3261 section 15), sends the
@@ -75,6 +71,8 @@ func (l *Leg) Bye(ctx context.Context) error {
 	select {
 	case <-l.hungUp:
 		return nil
+	case <-l.stack.living.Done():
+		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -82,27 +80,31 @@ func (l *Leg) Bye(ctx context.Context) error {
 
 // hangUp sends a BYE, unless the peer has no such dialog any more, and ends the leg when it is on its way.
 func (l *Leg) hangUp(cause error) {
-	l.hanging.Do(func() {
-		if l.Err() != nil {
-			return // the peer was faster
+	l.mu.Lock()
+	late := l.hanging || l.err != nil
+	if !late {
+		l.hanging = true
+	}
+	l.mu.Unlock()
+	if late {
+		return
+	}
+	out := make(chan struct{})
+	sent := sync.OnceFunc(func() { close(out) })
+	if !l.stack.spawn(func() {
+		defer close(l.hungUp)
+		defer l.usageOver()
+		defer sent()
+		if l.dialog.lost.Load() {
+			return
 		}
-		out := make(chan struct{})
-		sent := sync.OnceFunc(func() { close(out) })
-		if !l.stack.spawn(func() {
-			defer close(l.hungUp)
-			defer l.usageOver()
-			defer sent()
-			if l.dialog.lost.Load() {
-				return
-			}
-			// RFC 5057 section 5.1: whatever the answer, and without one, the session is over.
-			if _, err := l.dialog.transact(sip.BYE, nil, nil, func(uint32) { sent() }); err != nil {
-				l.log.Debug("BYE without an answer", zap.Error(err))
-			}
-		}) {
-			return // Close ends the leg
+		// RFC 5057 section 5.1: whatever the answer, and without one, the session is over.
+		if _, err := l.dialog.transact(sip.BYE, nil, nil, hooks{out: sent}); err != nil {
+			l.log.Debug("BYE without an answer", zap.Error(err))
 		}
-		<-out
-		l.end(cause)
-	})
+	}) {
+		return // Close ends the leg
+	}
+	<-out
+	l.end(cause)
 }

@@ -17,12 +17,14 @@ func inMemory(t *testing.T, cfg Config, test func(t *testing.T, n *node, p *phon
 	synctest.Test(t, func(t *testing.T) {
 		n := startNode(t, newHub(), cfg, opts...)
 		p := n.udpPhone()
+		t.Cleanup(func() {
+			synctest.Wait()
+			n.stop()
+			p.close()
+			assert.Empty(t, n.rec.panics)
+			time.Sleep(70 * time.Second) // fake: sipgo leaves timers behind that do nothing
+		})
 		test(t, n, p)
-		synctest.Wait()
-		n.stop()
-		p.close()
-		assert.Empty(t, n.rec.panics)
-		time.Sleep(70 * time.Second) // fake: sipgo leaves timers behind that do nothing
 	})
 }
 

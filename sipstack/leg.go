@@ -26,10 +26,10 @@ type Leg struct {
 	confirmed chan struct{} // closed when the ACK is in
 	ended     chan struct{} // closed when the usage is over
 	hungUp    chan struct{} // closed when our BYE has been answered, or never will be
-	hanging   sync.Once
 
 	mu       sync.Mutex
 	answered bool // a 200 was sent
+	hanging  bool // a BYE is to be sent, or was
 	err      error
 	endTime  time.Time
 	onEnd    func(error)

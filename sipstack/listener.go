@@ -45,8 +45,9 @@ func addrPortRaw(a net.Addr) netip.AddrPort {
 	return p
 }
 
-func (l *listener) close() error {
+func (l *listener) close(tpl *sip.TransportLayer) error {
 	if l.packets != nil {
+		l.packets.bury(tpl.Pool("udp"))
 		return l.packets.PacketConn.Close()
 	}
 	return l.streams.Close()
@@ -59,8 +60,9 @@ type packetListener struct {
 	allow acl
 	tap   *tap
 
-	mu  sync.Mutex
-	err error // why reading ended
+	mu     sync.Mutex
+	recent recent
+	err    error // why reading ended
 }
 
 // ReadFrom implements [net.PacketConn].
@@ -76,6 +78,9 @@ func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 		if !l.allow.admits(peer) {
 			continue
 		}
+		l.mu.Lock()
+		l.recent.add(peer)
+		l.mu.Unlock()
 		l.tap.message(true, "udp", l.LocalAddr(), peer, b[:n])
 		return n, peer, nil
 	}
@@ -85,6 +90,17 @@ func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 func (l *packetListener) WriteTo(b []byte, peer net.Addr) (int, error) {
 	l.tap.message(false, "udp", l.LocalAddr(), peer, b)
 	return l.PacketConn.WriteTo(b, peer)
+}
+
+// bury replaces the socket in sipgo's table, before it is closed.
+func (l *packetListener) bury(pool *sip.ConnectionPool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, peer := range l.recent.peers {
+		if peer != nil {
+			pool.Add(peer.String(), &deadConn{l.LocalAddr()})
+		}
+	}
 }
 
 // failure returns why reading ended, nil while it goes on.
@@ -100,6 +116,7 @@ type streamListener struct {
 	net.Listener
 	allow acl
 	tap   *tap
+	pool  *sip.ConnectionPool // sipgo's table
 
 	incoming chan stream
 	closed   chan struct{}
@@ -108,6 +125,7 @@ type streamListener struct {
 	mu    sync.Mutex
 	conns map[netip.AddrPort]*observedConn // the newest to each peer
 	all   map[*observedConn]struct{}
+	dead  map[*deadConn]*time.Timer // stand-ins of closed connections
 }
 
 // stream is a connection for sipgo. taken is closed when sipgo has it in its table.
@@ -117,9 +135,9 @@ type stream struct {
 	taken chan struct{}
 }
 
-func newStreamListener(l net.Listener, allow acl, t *tap) *streamListener {
+func newStreamListener(l net.Listener, allow acl, t *tap, pool *sip.ConnectionPool) *streamListener {
 	return &streamListener{
-		Listener: l, allow: allow, tap: t,
+		Listener: l, allow: allow, tap: t, pool: pool, dead: map[*deadConn]*time.Timer{},
 		incoming: make(chan stream), closed: make(chan struct{}),
 		conns: map[netip.AddrPort]*observedConn{}, all: map[*observedConn]struct{}{},
 	}
@@ -231,7 +249,16 @@ func (l *streamListener) Close() error {
 		l.all = map[*observedConn]struct{}{}
 		l.mu.Unlock()
 		for c := range all {
-			err = errors.Join(err, ignoreClosed(c.Close()))
+			if l.gone(c) {
+				l.bury(c)
+			}
+			err = errors.Join(err, ignoreClosed(c.Conn.Close()))
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for dead, timer := range l.dead {
+			timer.Stop()
+			delete(l.dead, dead)
 		}
 	})
 	return err
@@ -253,13 +280,38 @@ func (l *streamListener) observed(conn net.Conn) *observedConn {
 	return c
 }
 
-func (l *streamListener) gone(c *observedConn) {
+// gone notes that a connection has ended; false: it was noted before, or another with the same peer is up. It is called
+// by sipgo's own closing, too, under sipgo's locks, and takes no other.
+func (l *streamListener) gone(c *observedConn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.conns[c.peer] == c {
-		delete(l.conns, c.peer)
-	}
 	delete(l.all, c)
+	if l.conns[c.peer] != c {
+		return false
+	}
+	delete(l.conns, c.peer)
+	return true
+}
+
+// bury leaves a stand-in for a connection in sipgo's table, for a while. It must not be called under sipgo's locks.
+func (l *streamListener) bury(c *observedConn) {
+	dead, key := &deadConn{c.LocalAddr()}, c.RemoteAddr().String()
+	l.pool.Add(key, dead)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.closed: // for good
+		return
+	default:
+	}
+	l.dead[dead] = time.AfterFunc(deadFor, func() {
+		l.mu.Lock()
+		delete(l.dead, dead)
+		l.mu.Unlock()
+		if l.pool.Get(key) == sip.Connection(dead) {
+			l.pool.Delete(key)
+		}
+	})
 }
 
 // observedConn is a TCP connection whose messages are observed.
@@ -280,7 +332,9 @@ func (c *observedConn) Read(b []byte) (int, error) {
 		c.listener.tap.message(true, "tcp", c.LocalAddr(), c.RemoteAddr(), raw)
 	})
 	if err != nil {
-		c.listener.gone(c)
+		if c.listener.gone(c) {
+			c.listener.bury(c)
+		}
 		if !errors.Is(err, net.ErrClosed) {
 			err = io.EOF // a reset ends a connection like any other end
 		}
@@ -301,8 +355,10 @@ func (c *observedConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Close implements [net.Conn].
+// Close implements [net.Conn]. sipgo calls it under its locks when it cannot read a message.
 func (c *observedConn) Close() error {
-	c.listener.gone(c)
+	if c.listener.gone(c) {
+		time.AfterFunc(0, func() { c.listener.bury(c) })
+	}
 	return c.Conn.Close()
 }

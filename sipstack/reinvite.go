@@ -18,9 +18,6 @@ func (s *Stack) reinvite(d *dialog, t *turn) {
 		return
 	}
 	if d.ackPending() {
-		s.pause(byeAckWait, l.confirmed) // the ACK may have been overtaken, as by a BYE
-	}
-	if d.ackPending() {
 		t.respond(sip.StatusRequestPending, "")
 		return
 	}

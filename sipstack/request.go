@@ -20,7 +20,7 @@ func (d *dialog) send(ctx context.Context, method sip.RequestMethod, hdrs []sip.
 	}
 	done := make(chan result, 1) // one is sent, and maybe nobody waits any more
 	if !d.stack.spawn(func() {
-		res, err := d.transact(method, hdrs, body, sent)
+		res, err := d.transact(method, hdrs, body, hooks{sent: sent})
 		done <- result{res, err}
 	}) {
 		return nil, ErrClosed
@@ -38,15 +38,21 @@ func (d *dialog) send(ctx context.Context, method sip.RequestMethod, hdrs []sip.
 	}
 }
 
+// hooks are called on the way of each attempt, under no lock; nil: not.
+type hooks struct {
+	sent func(cseq uint32) // it is about to go out
+	out  func()            // it has gone out, or could not
+}
+
 // transact makes as many attempts as the challenges allow.
-func (d *dialog) transact(method sip.RequestMethod, hdrs []sip.Header, body []byte, sent func(cseq uint32)) (*sip.Response, error) {
+func (d *dialog) transact(method sip.RequestMethod, hdrs []sip.Header, body []byte, h hooks) (*sip.Response, error) {
 	var credentials sip.Header
 	for prior := 0; ; prior++ {
 		all := hdrs
 		if credentials != nil {
 			all = append(hdrs[:len(hdrs):len(hdrs)], credentials)
 		}
-		res, uri, err := d.attempt(method, all, body, sent)
+		res, uri, err := d.attempt(method, all, body, h)
 		if err != nil {
 			d.log.Debug("request failed", zap.String("method", string(method)), zap.Error(err))
 			return nil, err
@@ -69,8 +75,11 @@ func (d *dialog) judge(method sip.RequestMethod, code int) {
 }
 
 // attempt sends one request and waits for its final response. It returns the Request-URI, too, which credentials sign.
-func (d *dialog) attempt(method sip.RequestMethod, hdrs []sip.Header, body []byte, sent func(cseq uint32)) (*sip.Response, string, error) {
-	tx, uri, err := d.launch(method, hdrs, body, sent)
+func (d *dialog) attempt(method sip.RequestMethod, hdrs []sip.Header, body []byte, h hooks) (*sip.Response, string, error) {
+	tx, uri, err := d.launch(method, hdrs, body, h.sent)
+	if h.out != nil {
+		h.out()
+	}
 	if err != nil {
 		return nil, uri, err
 	}
@@ -83,6 +92,8 @@ func (d *dialog) attempt(method sip.RequestMethod, hdrs []sip.Header, body []byt
 			}
 		case <-tx.Done():
 			return nil, uri, d.stack.failure(tx.Err())
+		case <-d.stack.living.Done():
+			return nil, uri, ErrClosed
 		}
 	}
 }
@@ -109,6 +120,9 @@ func (d *dialog) launch(method sip.RequestMethod, hdrs []sip.Header, body []byte
 		req.AppendHeader(h)
 	}
 	req.SetBody(body)
+	if d.stack.living.Err() != nil {
+		return nil, uri.String(), ErrClosed
+	}
 	tx, err := d.stack.transactions.Request(d.stack.living, req)
 	if err != nil {
 		return nil, uri.String(), d.stack.failure(fmt.Errorf("%w: %w", errTransport, err))

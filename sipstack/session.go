@@ -24,7 +24,7 @@ type session struct {
 	local  sdpLocal
 	body   []byte       // our newest description
 	offer  bool         // it is an offer, and waits for the answer
-	params media.Params // agreed on, when body is an answer
+	params media.Params // agreed on last
 }
 
 // newSession reads the offer of an INVITE and opens a port. Without an offer there will be ours in the 200. Errors are
@@ -89,7 +89,10 @@ func (c *session) propose(req *sip.Request) error {
 			return err
 		}
 	}
-	c.body, c.params, c.offer = body, p, len(req.Body()) == 0
+	c.body, c.offer = body, len(req.Body()) == 0
+	if !c.offer {
+		c.params = p
+	}
 	return nil
 }
 

@@ -112,7 +112,7 @@ func (s *Stack) Start(ctx context.Context) error {
 		b, err := s.bind(ctx, l, i == 0)
 		if err != nil {
 			for _, b := range bound {
-				_ = b.close() // the error of the other one is the one to tell
+				_ = b.close(s.transport) // the error of the other one is the one to tell
 			}
 			return fmt.Errorf("sip.listen: %w", err)
 		}
@@ -122,7 +122,7 @@ func (s *Stack) Start(ctx context.Context) error {
 	defer s.mu.Unlock()
 	if s.closed {
 		for _, b := range bound {
-			_ = b.close()
+			_ = b.close(s.transport)
 		}
 		return ErrClosed
 	}
@@ -150,7 +150,7 @@ func (s *Stack) bind(ctx context.Context, l Listener, first bool) (*listener, er
 			return nil, err
 		}
 		b.addr = conn.Addr()
-		b.streams = newStreamListener(conn, s.cfg.Allow, s.tap)
+		b.streams = newStreamListener(conn, s.cfg.Allow, s.tap, s.transport.Pool("tcp"))
 	}
 	at := addrPort(b.addr)
 	b.host, b.port = at.Addr().String(), int(at.Port())
@@ -254,12 +254,13 @@ func (s *Stack) Close() error {
 			d.leg.end(ErrClosed)
 		}
 		s.transactions.Close()
-		for _, l := range listeners {
-			s.err = errors.Join(s.err, l.close())
-		}
-		s.err = errors.Join(s.err, ignoreClosed(s.transport.Close()))
-		s.serves.Wait()
 		s.tasks.Wait()
+		// The sockets come last: sipgo opens others for what is still to be sent.
+		for _, l := range listeners {
+			s.err = errors.Join(s.err, l.close(s.transport))
+		}
+		s.serves.Wait()
+		s.transactions.Close() // those of requests that came meanwhile
 		for _, d := range dialogs {
 			d.stop()
 		}
