@@ -109,15 +109,15 @@ func (r *referrals) add(f *Referral) error {
 // same breath, is handled.
 func (r *referrals) notify(req *sip.Request, respond func(code int, reason string, hdrs ...sip.Header)) {
 	answer := r.judge(req)
-	defer r.answered()
+	defer r.settle()
 	if answer.code != sip.StatusOK {
 		r.env.log.Debug("NOTIFY refused", zap.String("call_id", r.env.callID), zap.Int("code", answer.code))
 	}
 	respond(answer.code, answer.reason, answer.hdrs...)
 }
 
-// answered has what the answer to a NOTIFY held back told, and returns when that is done, whoever does it.
-func (r *referrals) answered() {
+// settle has what the answer to a NOTIFY held back told, and returns when that is done, whoever does it.
+func (r *referrals) settle() {
 	r.mu.Lock()
 	r.answering--
 	r.mu.Unlock()
