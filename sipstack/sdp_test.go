@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var here = sdpLocal{addr: netip.MustParseAddr("192.0.2.1"), port: 20000, sessionID: 7, version: 1}
+var ourSide = sdpLocal{addr: netip.MustParseAddr("192.0.2.1"), port: 20000, sessionID: 7, version: 1}
 
 // description is a session description with these lines after an ordinary head.
 func description(lines ...string) []byte {
@@ -36,7 +36,7 @@ func TestSDPAnswer(t *testing.T) {
 	t.Parallel()
 	remote, err := readSDP(description("m=audio 4000 RTP/AVP 8 0 101", "a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-16"))
 	require.NoError(t, err)
-	answer, p, err := answerSDP(remote, here)
+	answer, p, err := answerSDP(remote, ourSide)
 	require.NoError(t, err)
 	assert.Equal(t, strings.Join([]string{
 		"v=0", "o=- 7 1 IN IP4 192.0.2.1", "s=callengine", "c=IN IP4 192.0.2.1", "t=0 0",
@@ -81,7 +81,7 @@ func TestSDPAnswerChoosesTheCodec(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			local := here
+			local := ourSide
 			local.codecs = tc.ours
 			d, p := answered(t, description(tc.lines...), local)
 			assert.Equal(t, tc.codec, p.Codec)
@@ -115,9 +115,9 @@ func TestSDPNoCommonCodec(t *testing.T) {
 			t.Parallel()
 			remote, err := readSDP(description(lines...))
 			require.NoError(t, err)
-			_, _, err = answerSDP(remote, here)
+			_, _, err = answerSDP(remote, ourSide)
 			require.ErrorIs(t, err, errNoCommonCodec)
-			_, err = acceptSDP(remote, here)
+			_, err = acceptSDP(remote, ourSide)
 			require.ErrorIs(t, err, errNoCommonCodec)
 		})
 	}
@@ -135,7 +135,7 @@ func TestSDPAnswerHasTheLinesOfTheOffer(t *testing.T) {
 		"m=application 5010/2 TCP/BFCP *",
 	))
 	require.NoError(t, err)
-	answer, p, err := answerSDP(remote, here)
+	answer, p, err := answerSDP(remote, ourSide)
 	require.NoError(t, err)
 	var lines []string
 	for _, line := range strings.Split(string(answer), "\r\n") {
@@ -179,7 +179,7 @@ func TestSDPHold(t *testing.T) {
 			if tc.stream != "" {
 				lines = append(lines, tc.stream)
 			}
-			d, p := answered(t, description(lines...), here)
+			d, p := answered(t, description(lines...), ourSide)
 			assert.Equal(t, tc.send, p.Send, "send")
 			assert.Equal(t, tc.receive, p.Receive, "receive")
 			_, ok := d.MediaDescriptions[0].Attribute(tc.answer)
@@ -206,7 +206,7 @@ func TestSDPAddresses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, p := answered(t, description(tc.lines...), here)
+			_, p := answered(t, description(tc.lines...), ourSide)
 			assert.Equal(t, tc.rtp, text(p.Remote))
 			assert.Equal(t, tc.rtcp, text(p.RemoteRTCP))
 		})
@@ -222,7 +222,7 @@ func text(a netip.AddrPort) string {
 
 func TestSDPIPv6(t *testing.T) {
 	t.Parallel()
-	local := here
+	local := ourSide
 	local.addr = netip.MustParseAddr("2001:db8::1")
 	d, p := answered(t, description("c=IN IP6 2001:db8::2", "m=audio 4000 RTP/AVP 0"), local)
 	assert.Equal(t, "[2001:db8::2]:4000", p.Remote.String())
@@ -242,14 +242,14 @@ func TestSDPPacketTime(t *testing.T) {
 		"a=ptime:20": 20 * time.Millisecond, "a=ptime: 30": 30 * time.Millisecond,
 		"a=ptime:x": 0, "a=ptime:-1": 0, "a=maxptime:150": 0,
 	} {
-		_, p := answered(t, description("m=audio 4000 RTP/AVP 0", line), here)
+		_, p := answered(t, description("m=audio 4000 RTP/AVP 0", line), ourSide)
 		assert.Equal(t, want, p.PTime, line)
 	}
 }
 
 func TestSDPOffer(t *testing.T) {
 	t.Parallel()
-	local := here
+	local := ourSide
 	local.version = 3
 	assert.Equal(t, strings.Join([]string{
 		"v=0", "o=- 7 3 IN IP4 192.0.2.1", "s=callengine", "c=IN IP4 192.0.2.1", "t=0 0",
@@ -264,7 +264,7 @@ func TestSDPAnswerToOurOffer(t *testing.T) {
 	t.Parallel()
 	remote, err := readSDP(description("m=audio 4000 RTP/AVP 8 96", "a=rtpmap:96 telephone-event/8000", "a=sendonly"))
 	require.NoError(t, err)
-	p, err := acceptSDP(remote, here)
+	p, err := acceptSDP(remote, ourSide)
 	require.NoError(t, err)
 	assert.Equal(t, media.Params{
 		Codec: media.PCMA, PayloadType: 8, EventType: 101, // events come under the number that we offered
@@ -277,7 +277,7 @@ func TestSDPAnswerToOurOffer(t *testing.T) {
 	} {
 		remote, err := readSDP(description(lines...))
 		require.NoError(t, err)
-		_, err = acceptSDP(remote, here)
+		_, err = acceptSDP(remote, ourSide)
 		require.ErrorIs(t, err, errNoCommonCodec, name)
 	}
 }
@@ -309,7 +309,7 @@ func TestSDPLinesMayEndAnyWay(t *testing.T) {
 	t.Parallel()
 	offer := string(description("m=audio 4000 RTP/AVP 0"))
 	for _, form := range []string{strings.ReplaceAll(offer, "\r\n", "\n"), strings.TrimSpace(offer), offer + "\r\n\r\n"} {
-		_, p := answered(t, []byte(form), here)
+		_, p := answered(t, []byte(form), ourSide)
 		assert.Equal(t, "198.51.100.7:4000", p.Remote.String())
 	}
 }
@@ -321,14 +321,14 @@ func FuzzSDP(f *testing.F) {
 	f.Add(description("m=image 5 udptl t38", "m=audio 65535 RTP/AVP 0", "c=IN IP6 ::1%x"))
 	f.Add([]byte("v=0\nm=audio 1 RTP/AVP 0\nc=IN IP4 0.0.0.0\na=ptime:99999"))
 	f.Add(description("m=Audio 4000 rtp/avp 0"))
-	f.Add(offerSDP(here))
+	f.Add(offerSDP(ourSide))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		offer, err := readSDP(body)
 		if err != nil {
 			require.ErrorIs(t, err, errBadSDP)
 			return
 		}
-		body, p, err := answerSDP(offer, here)
+		body, p, err := answerSDP(offer, ourSide)
 		if err != nil {
 			require.ErrorIs(t, err, errNoCommonCodec)
 			return
@@ -345,10 +345,10 @@ func FuzzSDP(f *testing.F) {
 				continue
 			}
 			ours++
-			require.Equal(t, here.port, m.port)
+			require.Equal(t, ourSide.port, m.port)
 			require.Equal(t, p.Receive, m.recv)
 			require.Equal(t, p.Send, m.send)
-			back, ok := m.agree(here)
+			back, ok := m.agree(ourSide)
 			require.True(t, ok)
 			require.Equal(t, p.Codec, back.Codec)
 			require.Equal(t, p.PayloadType, back.PayloadType)
