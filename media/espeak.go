@@ -29,10 +29,12 @@ func (e *espeak) Synthesize(ctx context.Context, u Utterance) (Source, error) {
 	if u.SSML != "" {
 		markup, lacking := espeakSSML(u.SSML)
 		if len(lacking) > 0 {
-			e.log.Warn("espeak-ng lacks SSML tags; the text inside them is spoken plainly", zap.Strings("tags", lacking))
+			e.log.Warn("espeak-ng lacks SSML tags; the text inside them is spoken plainly",
+				zap.String("call_id", u.CallID), zap.Strings("tags", lacking))
 		}
 		argv, text = append(argv, "-m"), markup
 	}
+	text = strings.ReplaceAll(text, "[[", "[ [") // two brackets would begin phoneme codes
 	return startProcess(ctx, espeakProgram, argv, text)
 }
 

@@ -50,6 +50,12 @@ func TestEspeakSpeaks(t *testing.T) {
 	}
 }
 
+func TestEspeakTakesNoPhonemeCodesFromText(t *testing.T) {
+	t.Parallel()
+	e := &espeak{log: zap.NewNop()}
+	assert.Equal(t, seconds(t, e, Utterance{Text: "say [ [hello]]"}), seconds(t, e, Utterance{Text: "say [[hello]]"}))
+}
+
 func TestEspeakHasEveryVoiceOfTheTable(t *testing.T) {
 	t.Parallel()
 	e := &espeak{log: zap.NewNop()}

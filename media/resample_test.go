@@ -45,16 +45,16 @@ func readFrames(t testing.TB, src frames) []int16 {
 
 func TestResampleKeepsTheBandAndNothingElse(t *testing.T) {
 	t.Parallel()
-	for _, rate := range []int{6000, 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 44099, 48000, 96000} {
-		for _, hertz := range []float64{100, 1000, 2500, 3400, 4500, 7000, 15000} {
+	for _, rate := range []int{6000, 8000, 11025, 22050, 44099, 48000} {
+		for _, hertz := range []float64{100, 1000, 3400, 4500, 15000} {
 			if hertz > float64(rate)/2*0.9 {
 				continue
 			}
 			t.Run(fmt.Sprintf("%d to 8000/%g Hz", rate, hertz), func(t *testing.T) {
-				src := &sine{hertz: hertz, rate: float64(rate), amplitude: 20000, length: rate, piece: 333}
+				src := &sine{hertz: hertz, rate: float64(rate), amplitude: 20000, length: rate / 2, piece: 333}
 				pcm := readFrames(t, resample(src, rate))
-				assert.InDelta(t, SampleRate, len(pcm), 2, "a second stays a second")
-				middle := pcm[1000:7000] // without the ends, which cut the tone off
+				assert.InDelta(t, SampleRate/2, len(pcm), 2, "half a second stays that")
+				middle := pcm[1000:3000] // without the ends, which cut the tone off
 				if hertz < 4000 {
 					assert.InDelta(t, 20000, level(middle, hertz), 300)
 					return

@@ -136,6 +136,28 @@ func TestPlayEndsWithTheCauseOfItsContext(t *testing.T) {
 	})
 }
 
+func TestTimeThatWasLostIsInTheTimestamp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.params = params()
+		b.media.signal(phone)
+		p := newPlayout()
+		p.put(make([]int16, ahead))
+		b.playout = p
+		x, start := newSender(b.Session), time.Now()
+		x.pace = pacer{period: defaultPTime, next: start}
+		x.tick(start)
+		x.tick(start.Add(time.Second))
+		packets, _ := received(t, b.rtp)
+		require.Len(t, packets, 1+maxBurst, "no burst of fifty")
+		assert.Equal(t, packets[0].SequenceNumber+1, packets[1].SequenceNumber)
+		assert.Equal(t, packets[0].Timestamp+160*48, packets[1].Timestamp)
+		assert.True(t, packets[1].Marker)
+		assert.False(t, packets[2].Marker)
+		assert.Equal(t, ahead-160*4, p.n, "the sound goes on where it stood")
+	})
+}
+
 // stuck never has a sample, until it is closed.
 type stuck struct{ closed chan struct{} }
 

@@ -30,6 +30,8 @@ type Utterance struct {
 
 	// Speaker is the engine's own name of the voice. [Engine.Speak] fills it in from the voice table.
 	Speaker string
+
+	CallID string // the call that says it, for the log alone; may be empty
 }
 
 // Synthesizer turns text into sound. It is asked by several goroutines at once.
@@ -206,7 +208,7 @@ func (s *speech) make(ctx context.Context, key utteranceKey, made *synthesis, u 
 	defer stop()
 	err := s.produce(ctx, made.sound, u)
 	if err != io.EOF && u.SSML != "" && made.sound.length() == 0 && ctx.Err() == nil && !isMissing(err) {
-		s.log.Warn("speech engine failed at SSML; the text is spoken without it", zap.Error(err))
+		s.log.Warn("speech engine failed at SSML; the text is spoken without it", zap.String("call_id", u.CallID), zap.Error(err))
 		u.SSML = ""
 		err = s.produce(ctx, made.sound, u)
 	}
@@ -231,7 +233,7 @@ func isMissing(err error) bool {
 func (s *speech) produce(ctx context.Context, sound *growing[int16], u Utterance) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			s.log.Error("panic in the speech engine", zap.Any("panic", v), zap.Stack("stack"))
+			s.log.Error("panic in the speech engine", zap.String("call_id", u.CallID), zap.Any("panic", v), zap.Stack("stack"))
 			err = &SpeechError{Engine: "speech", Reason: fmt.Sprint("panic: ", v)}
 		}
 	}()
