@@ -53,15 +53,21 @@ type Config struct {
 }
 
 // Network opens the stack's sockets. One that has DialContext too, as [net.Dialer] has it, also opens the TCP connections
-// to peers whose own is gone; without it the host's network does.
+// to peers whose own is gone, and one that has LookupNetIP and LookupSRV, as [net.Resolver] has them, looks up the names
+// in Contacts and routes; without these the host's network does.
 type Network interface {
 	ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error)
 	Listen(ctx context.Context, network, address string) (net.Listener, error)
 }
 
-// dialer is the optional part of a [Network].
+// dialer and resolver are the optional parts of a [Network].
 type dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+type resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
 }
 
 // Option replaces a default of [New].
@@ -79,6 +85,9 @@ func WithNetwork(n Network) Option {
 		s.network = n
 		if d, ok := n.(dialer); ok {
 			s.dialer = d
+		}
+		if r, ok := n.(resolver); ok {
+			s.resolver = r
 		}
 	}
 }
@@ -122,22 +131,27 @@ func wildcard(host string) bool {
 
 // splitAdvertise returns the host without brackets, and the port; 0: none.
 func splitAdvertise(advertise string) (host string, port int, err error) {
-	if ip, err := netip.ParseAddr(strings.Trim(advertise, "[]")); err == nil {
+	if ip, err := netip.ParseAddr(advertise); err == nil {
 		return ip.String(), 0, nil
 	}
-	host, p, found := strings.Cut(advertise, ":")
-	if strings.HasPrefix(advertise, "[") {
-		if host, p, err = net.SplitHostPort(advertise); err != nil {
-			return "", 0, err
+	wrong := fmt.Errorf("%q is neither a host nor a host:port", advertise)
+	if inner, ok := strings.CutPrefix(advertise, "["); ok && strings.HasSuffix(inner, "]") {
+		ip, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+		if err != nil {
+			return "", 0, wrong
 		}
-		found = true
+		return ip.String(), 0, nil
 	}
-	if !found {
-		return host, 0, nil
+	if !strings.Contains(advertise, ":") {
+		return advertise, 0, nil
+	}
+	host, p, err := net.SplitHostPort(advertise)
+	if err != nil {
+		return "", 0, wrong
 	}
 	port, err = strconv.Atoi(p)
 	if err != nil || port < 1 || port > 65535 || host == "" {
-		return "", 0, fmt.Errorf("%q is neither a host nor a host:port", advertise)
+		return "", 0, wrong
 	}
 	return host, port, nil
 }

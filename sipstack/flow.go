@@ -93,7 +93,7 @@ func (d *dialog) hop(ctx context.Context, next sip.Uri) (flow, error) {
 	d.mu.Unlock()
 
 	on := d.stack.listenerFor(next, last.on)
-	to, err := resolve(ctx, next, on)
+	to, err := d.stack.resolve(ctx, next, on)
 	contact := d.path.direct && len(d.routes) == 0
 	if err == nil && contact && d.path.behindNAT(to.Addr(), last.source.Addr()) {
 		return last, d.stack.connect(ctx, last)
@@ -127,13 +127,13 @@ func (s *Stack) listenerFor(u sip.Uri, heard *listener) *listener {
 }
 
 // resolve finds the address of a URI (RFC 3263, as far as one transport needs it).
-func resolve(ctx context.Context, u sip.Uri, on *listener) (netip.AddrPort, error) {
+func (s *Stack) resolve(ctx context.Context, u sip.Uri, on *listener) (netip.AddrPort, error) {
 	host, port := hostOf(u), u.Port
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return withDefaultPort(ip, port), nil
 	}
 	if port == 0 { // section 4.2: only without a port
-		_, records, err := net.DefaultResolver.LookupSRV(ctx, "sip", on.network, host)
+		_, records, err := s.resolver.LookupSRV(ctx, "sip", on.network, host)
 		if err == nil && len(records) > 0 {
 			host, port = records[0].Target, int(records[0].Port)
 		}
@@ -145,7 +145,7 @@ func resolve(ctx context.Context, u sip.Uri, on *listener) (netip.AddrPort, erro
 			family = "ip"
 		}
 	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, family, host)
+	ips, err := s.resolver.LookupNetIP(ctx, family, host)
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("%w: %w", errTransport, err)
 	}

@@ -58,6 +58,23 @@ func (h *hub) Listen(context.Context, string, string) (net.Listener, error) {
 	return nil, errors.New("no streams in memory")
 }
 
+// names are those that can be looked up.
+var names = map[string]netip.Addr{"phone.example": netip.MustParseAddr("127.0.0.1")}
+
+func (h *hub) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	if a, ok := names[host]; ok {
+		return []netip.Addr{a}, nil
+	}
+	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+}
+
+func (h *hub) LookupSRV(_ context.Context, service, proto, name string) (string, []*net.SRV, error) {
+	if service == "sip" && proto == "udp" && name == "home.example" {
+		return name, []*net.SRV{{Target: "phone.example", Port: 7003}}, nil
+	}
+	return "", nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+}
+
 func (c *hubConn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.addr) }
 
 func (c *hubConn) ReadFrom(b []byte) (int, net.Addr, error) {

@@ -3,6 +3,7 @@ package sipstack
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strconv"
@@ -12,11 +13,15 @@ import (
 	"time"
 
 	"github.com/callengine/callengine/media"
+	"github.com/emiago/sipgo/sip"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
+	goleak.VerifyTestMain(m)
+}
 
 // wire is what a peer writes its messages to, as text, and reads them from: it uses nothing of sipgo.
 type wire interface {

@@ -109,26 +109,44 @@ func TestBehindNAT(t *testing.T) {
 func TestContactThatLeadsNowhere(t *testing.T) {
 	for _, contact := range []string{"sip:alice@192.168.77.5:5070", "sip:alice@0.0.0.0", "sip:alice@phone.invalid", ""} {
 		t.Run(contact, func(t *testing.T) {
-			n := startNode(t, nil, Config{}).answering()
-			defer n.stop()
-			p := n.udpPhone()
-			defer p.close()
-			p.contact = contact
-			c := p.newCall()
-			text := strings.Replace(c.request("INVITE", c.uri, c.cseq, newBranch(), "", offerLine), "Contact: <>\r\n", "", 1)
-			if contact == "" {
-				text = strings.Replace(text, "Contact: ", "X-Contact: ", 1)
-			}
-			p.send(text)
-			c.established(c.expect("SIP/2.0 200"))
-			c.ack("")
-			_, err := n.leg().Refer(context.Background(), "sip:carol@example.com")
-			require.NoError(t, err)
-			refer := p.expect("REFER")
-			if contact != "" {
-				assert.Equal(t, "REFER "+contact+" SIP/2.0", startOf(refer), "the Request-URI stays")
-			}
-			p.reply(refer, 603, "")
+			inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
+				n.answering()
+				p.contact = contact
+				c := p.newCall()
+				text := strings.Replace(c.request("INVITE", c.uri, c.cseq, newBranch(), "", offerLine), "Contact: <>\r\n", "", 1)
+				if contact == "" {
+					text = strings.Replace(text, "Contact: ", "X-Contact: ", 1)
+				}
+				p.send(text)
+				c.established(c.expect("SIP/2.0 200"))
+				c.ack("")
+				_, err := n.leg().Refer(context.Background(), "sip:carol@example.com")
+				require.NoError(t, err)
+				refer := p.expect("REFER")
+				if contact != "" {
+					assert.Equal(t, "REFER "+contact+" SIP/2.0", startOf(refer), "the Request-URI stays")
+				}
+				p.reply(refer, 603, "")
+			})
+		})
+	}
+}
+
+func TestNamesAreLookedUp(t *testing.T) {
+	for _, contact := range []string{
+		"sip:alice@home.example", "sip:alice@phone.example:7003", "sip:alice@nowhere.example:7003;maddr=127.0.0.1",
+	} {
+		t.Run(contact, func(t *testing.T) {
+			inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
+				n.answering()
+				home := n.udpPhoneAt("127.0.0.1:7003")
+				defer home.close()
+				p.contact = contact
+				p.call()
+				go func() { _ = n.leg().Bye(context.Background()) }()
+				home.reply(home.expect("BYE "+contact+" SIP/2.0"), 200, "")
+				synctest.Wait()
+			})
 		})
 	}
 }

@@ -24,6 +24,7 @@ type Stack struct {
 	observer Observer
 	network  Network
 	dialer   dialer
+	resolver resolver
 	onInvite func(Invitation) (Admission, error)
 
 	secret       [32]byte // of the tags
@@ -69,7 +70,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 	}
 	s := &Stack{
 		cfg: cfg, media: m, log: zap.NewNop(), observer: nobody{},
-		network: &net.ListenConfig{}, dialer: &net.Dialer{},
+		network: &net.ListenConfig{}, dialer: &net.Dialer{}, resolver: net.DefaultResolver,
 		failed:  make(chan error, len(cfg.Listeners)),
 		dialogs: map[dialogID]*dialog{}, invites: map[inviteID]*invite{},
 	}
