@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -259,106 +256,6 @@ func TestFetchEndsWithTheCauseOfItsContext(t *testing.T) {
 	}
 }
 
-// origin is a server that counts requests and answers conditions.
-type origin struct {
-	mu       sync.Mutex
-	asked    []http.Header
-	header   []string
-	modified []string // the header of a 304; nil: none is given
-}
-
-func (o *origin) serve(r *http.Request) (*http.Response, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.asked = append(o.asked, r.Header)
-	if o.modified != nil && (r.Header.Get("If-None-Match") != "" || r.Header.Get("If-Modified-Since") != "") {
-		res := served(http.NoBody, o.modified...)
-		res.StatusCode, res.Status = 304, "304 Not Modified"
-		return res, nil
-	}
-	return served(bytes.NewReader(tone(800)), o.header...), nil
-}
-
-func TestFetchCachesAsTheServerAllows(t *testing.T) {
-	const address = "http://app.example.com/a"
-	type step struct {
-		after  time.Duration
-		auth   *Auth
-		asked  int    // in all
-		header string // that the last request must have
-	}
-	for name, tc := range map[string]struct {
-		header, modified []string
-		steps            []step
-	}{
-		"nothing said: nothing kept": {header: []string{"ETag", `"1"`}, steps: []step{{asked: 1}, {asked: 2}}},
-		"up to max-age": {
-			header: []string{"Cache-Control", "max-age=60"},
-			steps:  []step{{asked: 1}, {after: 59 * time.Second, asked: 1}, {after: time.Second, asked: 2}, {after: time.Second, asked: 2}},
-		},
-		"asked again with a validator": {
-			header:   []string{"Cache-Control", "max-age=60", "ETag", `"1"`, "Last-Modified", "Sun, 01 Mar 2026 12:00:00 GMT"},
-			modified: []string{"Cache-Control", "max-age=600"},
-			steps: []step{
-				{asked: 1},
-				{after: time.Minute, asked: 2, header: "If-None-Match"},
-				{after: 599 * time.Second, asked: 2},
-				{after: time.Second, asked: 3, header: "If-Modified-Since"},
-			},
-		},
-		"modified in between": {
-			header: []string{"Cache-Control", "max-age=60", "ETag", `"1"`},
-			steps:  []step{{asked: 1}, {after: time.Minute, asked: 2, header: "If-None-Match"}, {asked: 2}},
-		},
-		"not for other credentials": {
-			header: []string{"Cache-Control", "max-age=60"},
-			steps:  []step{{asked: 1}, {auth: &Auth{"bob", "secret"}, asked: 2, header: "Authorization"}, {auth: &Auth{"bob", "secret"}, asked: 2}, {auth: &Auth{"bob", "other"}, asked: 3}, {asked: 3}},
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				o := &origin{header: tc.header, modified: tc.modified}
-				e := audioEngine(t, o.serve)
-				for i, s := range tc.steps {
-					time.Sleep(s.after)
-					n, err := listen(t, e, address, s.auth)
-					require.NoError(t, err)
-					assert.Equal(t, 800, n)
-					synctest.Wait()
-					require.Len(t, o.asked, s.asked, "step %d", i)
-					if s.header != "" {
-						assert.NotEmpty(t, o.asked[len(o.asked)-1].Get(s.header))
-					}
-				}
-			})
-		})
-	}
-}
-
-func TestFetchDoesNotCacheHalfAFileNorAHugeOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var asked atomic.Int32
-		e := audioEngine(t, func(r *http.Request) (*http.Response, error) {
-			asked.Add(1)
-			size := 100_000
-			if r.URL.Path == "/huge" {
-				size = 5 << 20
-			}
-			return served(&trickle{r.Context(), time.Millisecond, tone(size), 32 << 10}, "Cache-Control", "max-age=60"), nil
-		})
-		src, err := e.Fetch(t.Context(), "http://app.example.com/half", nil)
-		require.NoError(t, err)
-		require.NoError(t, src.Close())
-		synctest.Wait()
-		for _, path := range []string{"/huge", "/huge", "/half"} {
-			_, err := listen(t, e, "http://app.example.com"+path, nil)
-			require.NoError(t, err)
-			synctest.Wait()
-		}
-		assert.Equal(t, int32(4), asked.Load())
-	})
-}
-
 func TestFileOfMoreThan250MBEnds(t *testing.T) {
 	t.Parallel()
 	f := &file{body: newGrowing[byte](audioKeep, audioAhead)}
@@ -429,79 +326,4 @@ func TestMaskedURL(t *testing.T) {
 	assert.Equal(t, "http://a/b?c=d", maskURL("http://bob:secret@a/b?c=d"))
 	assert.Equal(t, "http://a/b", maskURL("http://a/b"))
 	assert.NotContains(t, maskURL("http://bob:secret@[/"), "secret")
-}
-
-func TestHTTPSpeech(t *testing.T) {
-	t.Parallel()
-	var asked []string
-	client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-		body, err := io.ReadAll(r.Body)
-		require.NoError(t, err)
-		asked = append(asked, fmt.Sprint(r.Method, " ", r.URL, " ", r.Header.Get("Content-Type"), " ", r.Header.Get("Callengine-Voice"), " ", string(body)))
-		if strings.HasPrefix(string(body), "<") {
-			return &http.Response{StatusCode: 415, Status: "415 Unsupported Media Type", Body: http.NoBody}, nil
-		}
-		return served(bytes.NewReader(audioFile(t, "mpeg25-8k.mp3")), "Content-Type", "audio/mpeg"), nil
-	})}
-	e, err := New(Config{Speech: SpeechConfig{Engine: "http", URL: "http://tts.example.com/say?key=secret"}}, WithHTTPClient(client))
-	require.NoError(t, err)
-	defer e.Close()
-	assert.Empty(t, e.SpeechMissing())
-	src, err := e.Speak(t.Context(), Utterance{Text: "hello", SSML: "<speak>hello</speak>"})
-	require.NoError(t, err)
-	assert.InDelta(t, SampleRate/2, len(readFrames(t, src)), 1200)
-	require.NoError(t, src.Close())
-	assert.Equal(t, []string{
-		"POST http://tts.example.com/say?key=secret application/ssml+xml en-us+f3 <speak>hello</speak>",
-		"POST http://tts.example.com/say?key=secret text/plain; charset=utf-8 en-us+f3 hello",
-	}, asked)
-}
-
-func TestHTTPSpeechFailures(t *testing.T) {
-	for name, tc := range map[string]struct {
-		f    roundTrip
-		want string
-	}{
-		"no connection": {func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") }, "connection refused"},
-		"an error": {func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 500, Status: "500 No", Body: http.NoBody}, nil
-		}, "the server answered 500 No"},
-		"no sound": {func(*http.Request) (*http.Response, error) { return served(strings.NewReader("{}")), nil }, "not a WAV file"},
-		"no reply": {func(r *http.Request) (*http.Response, error) {
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		}, "nothing came for 15s"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				e, err := New(Config{Speech: SpeechConfig{Engine: "http", URL: "http://tts.example.com/?key=secret"}}, WithHTTPClient(&http.Client{Transport: tc.f}))
-				require.NoError(t, err)
-				defer e.Close()
-				_, err = e.Speak(t.Context(), Utterance{Text: "hello"})
-				failed, ok := errors.AsType[*SpeechError](err)
-				require.True(t, ok, "%v", err)
-				assert.Equal(t, tc.want, failed.Reason)
-				assert.NotContains(t, err.Error(), "secret")
-			})
-		})
-	}
-}
-
-// FuzzMP3: no panic, and an end.
-func FuzzMP3(f *testing.F) {
-	for _, name := range []string{"mpeg1-32k-stereo.mp3", "mpeg2-16k-stereo.mp3", "mpeg25-8k.mp3", "clicks.mp3"} {
-		f.Add(audioFile(f, name))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		sound, err := openAudio(mp3File, bytes.NewReader(b))
-		if err != nil {
-			require.NotContains(t, err.Error(), "decoder failed")
-			return
-		}
-		g, buf := &guarded{frames: sound}, make([]int16, 1000)
-		for err == nil {
-			_, err = g.ReadFrame(buf)
-		}
-		require.ErrorIs(t, err, io.EOF)
-	})
 }

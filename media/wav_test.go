@@ -183,3 +183,22 @@ func FuzzWAV(f *testing.F) {
 		require.LessOrEqual(t, len(readFrames(t, w)), len(b))
 	})
 }
+
+// FuzzMP3: no panic, and an end.
+func FuzzMP3(f *testing.F) {
+	for _, name := range []string{"mpeg1-32k-stereo.mp3", "mpeg2-16k-stereo.mp3", "mpeg25-8k.mp3", "clicks.mp3"} {
+		f.Add(audioFile(f, name))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		sound, err := openAudio(mp3File, bytes.NewReader(b))
+		if err != nil {
+			require.NotContains(t, err.Error(), "decoder failed")
+			return
+		}
+		g, buf := &guarded{frames: sound}, make([]int16, 1000)
+		for err == nil {
+			_, err = g.ReadFrame(buf)
+		}
+		require.ErrorIs(t, err, io.EOF)
+	})
+}
