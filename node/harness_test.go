@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/netip"
@@ -18,6 +19,7 @@ import (
 	"github.com/callengine/callengine/node"
 	"github.com/callengine/callengine/scenario"
 	"github.com/callengine/callengine/state"
+	"github.com/emiago/sipgo/sip"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -26,7 +28,10 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	sip.SetDefaultLogger(slog.New(slog.DiscardHandler)) // what the library writes past the node's logger
+	goleak.VerifyTestMain(m)
+}
 
 // bubble is a node with all that is around it, in memory and in a testing/synctest bubble: time stands still while
 // anything can happen, and passes at once while nothing can.
@@ -169,10 +174,18 @@ func (b *bubble) journal(e interface{ Text(string) string }) []state.Entry {
 }
 
 // get asks the node's HTTP side.
-func (b *bubble) get(path string) (status int, body string) {
+func (b *bubble) get(path string) (status int, body string) { return b.getAs("", "", path) }
+
+// getAs asks with the credentials of HTTP Basic, unless there is no name.
+func (b *bubble) getAs(username, password, path string) (status int, body string) {
 	b.t.Helper()
 	client := http.Client{Transport: &http.Transport{DialContext: b.net.DialContext, DisableKeepAlives: true}}
-	res, err := client.Get("http://" + b.node.APIAddr().String() + path)
+	req, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, "http://"+b.node.APIAddr().String()+path, nil)
+	require.NoError(b.t, err)
+	if username != "" {
+		req.SetBasicAuth(username, password)
+	}
+	res, err := client.Do(req)
 	require.NoError(b.t, err)
 	data, err := io.ReadAll(res.Body)
 	require.NoError(b.t, err)
