@@ -91,12 +91,17 @@ func Parse(path string, content []byte) (*File, error) {
 
 // open reads a file whole.
 func (f *File) open(path string) ([]byte, error) {
-	var r io.ReadCloser
-	var err error
+	open, stat := func(path string) (fs.File, error) { return os.Open(path) }, os.Stat
 	if f.root != nil {
-		r, err = f.root.Open(path)
-	} else {
-		r, err = os.Open(path)
+		open, stat = f.root.Open, func(path string) (fs.FileInfo, error) { return fs.Stat(f.root, path) }
+	}
+	info, err := stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, errors.New("is not a file")
+	}
+	var r fs.File
+	if err == nil {
+		r, err = open(path)
 	}
 	if err != nil {
 		if inner := errors.Unwrap(err); inner != nil {

@@ -431,7 +431,10 @@ func alternatives(names []string) string {
 
 // didYouMean is the tail of a message about a name that is not known; empty when none is near.
 func didYouMean(name string, known []string) string {
-	best, least := "", 1+min(3, (len(name)+1)/3)
+	if len(name) > 100 {
+		return ""
+	}
+	best, least := "", 2+min(2, len(name)/3)
 	for _, k := range known {
 		if d := levenshtein.ComputeDistance(strings.ToLower(name), strings.ToLower(k)); d < least {
 			best, least = k, d

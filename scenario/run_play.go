@@ -37,9 +37,28 @@ func (r *run) play(ctx context.Context) {
 			return
 		}
 	}
+	r.admitted(ctx)
 	r.node.Drain(ctx)
 	if ctx.Err() != nil {
 		r.fail(position{}, "the call is not over: %v", context.Cause(ctx))
+	}
+}
+
+// admitted waits until the node has let the call in or has refused it: a drain would have it refused.
+func (r *run) admitted(ctx context.Context) {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		if _, ok := r.callRecord(ctx); ok {
+			return
+		}
+		select {
+		case <-r.answer.came:
+			return
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
