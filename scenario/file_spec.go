@@ -248,7 +248,7 @@ func (d *decoder) names(s *spec) {
 	}
 	for _, t := range d.texts {
 		for _, found := range placeholder.FindAllStringSubmatch(t.text, -1) {
-			if !slices.Contains(known, found[1]) {
+			if !strings.HasPrefix(found[0], "$$") && !slices.Contains(known, found[1]) {
 				d.fail(t.at, "%s is neither a destination nor %s%s", found[0], alternatives(placeholders), didYouMean(found[1], known))
 			}
 		}

@@ -18,10 +18,10 @@ func (d *decoder) into(n *yaml.Node, target any) { d.value(n, reflect.ValueOf(ta
 
 // text is a text in which ${NAME} stands for an address that is known when the scenario runs: ${node} for the node's
 // host:port, ${app} for the application's URL without a path, ${phone} for the phone's SIP URI, ${DESTINATION} for that
-// of a further phone.
+// of a further phone. $${NAME} stands for ${NAME} itself.
 type text string
 
-var placeholder = regexp.MustCompile(`\$\{([A-Za-z][A-Za-z0-9_-]*)\}`)
+var placeholder = regexp.MustCompile(`\$?\$\{([A-Za-z][A-Za-z0-9_-]*)\}`)
 
 func (t *text) decode(d *decoder, n *yaml.Node) {
 	before := len(d.errs)
@@ -48,6 +48,9 @@ type addresses map[string]string
 // in replaces the placeholders of a text. What is not known stays.
 func (a addresses) in(t text) string {
 	return placeholder.ReplaceAllStringFunc(string(t), func(found string) string {
+		if strings.HasPrefix(found, "$$") {
+			return found[1:]
+		}
 		if value, ok := a[found[2:len(found)-1]]; ok {
 			return value
 		}

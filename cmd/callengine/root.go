@@ -104,7 +104,8 @@ func (p *program) root() *cobra.Command {
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	root.AddCommand(
-		p.serveCommand(), p.demoCommand(), p.replayCommand(), p.checkCommand(), p.callCommand(), p.callsCommand(), p.configCommand(), p.versionCommand(),
+		p.serveCommand(), p.demoCommand(), p.replayCommand(), p.checkCommand(), p.callCommand(), p.callsCommand(),
+		p.exportCommand(), p.configCommand(), p.versionCommand(),
 	)
 	return root
 }

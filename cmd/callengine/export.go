@@ -1,0 +1,41 @@
+package main
+
+import (
+	"io"
+
+	"github.com/callengine/callengine/scenario"
+	"github.com/callengine/callengine/state"
+	"github.com/spf13/cobra"
+)
+
+func (p *program) exportCommand() *cobra.Command {
+	var f apiFlags
+	cmd := &cobra.Command{
+		Use:   "export ID",
+		Short: "Print one call of a running node as a scenario that replay runs",
+		Long: `Print a scenario in which the phone and the application do what they did in a call of a running node, and which expects
+what came of it. Passwords are masked in it, and what a call's journal does not hold, such as the sound, is missing.`,
+		Args: arguments(1, 1, "the ID of a call"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := p.client(f)
+			if err != nil {
+				return err
+			}
+			var journal []state.Entry
+			_, err = c.get(cmd.Context(), c.calls(args[0], "journal"), func(r io.Reader) (err error) {
+				journal, err = state.ReadJournal(r)
+				return err
+			})
+			if err != nil {
+				return failed(err)
+			}
+			text, err := scenario.Export(journal)
+			if err == nil {
+				_, err = p.out.Write(text)
+			}
+			return failed(err)
+		},
+	}
+	f.flags(cmd)
+	return cmd
+}

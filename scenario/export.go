@@ -1,0 +1,367 @@
+package scenario
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/callengine/callengine/state"
+	"go.yaml.in/yaml/v3"
+)
+
+// ErrNoCall is returned for a journal from which no scenario can be made.
+var ErrNoCall = errors.New("the journal does not begin with an INVITE")
+
+// Export makes a scenario of a call's journal, in which the phone and the application do what they did in the call. Run,
+// it gives the same journal, but for times, ids and addresses. What a journal does not hold is missing: the sound that the
+// phone sent, the files that were played, bodies of replies that were no BXML, and the configuration, as far as it did not
+// show; passwords are masked.
+func Export(entries []state.Entry) ([]byte, error) {
+	x := &export{call: newMapping(), settings: newMapping()}
+	for _, e := range entries {
+		x.record.Apply(e)
+		if e.SIP == nil {
+			x.entries = append(x.entries, exported{Entry: e})
+			continue
+		}
+		m, err := ParseMessage([]byte(e.SIP.Raw))
+		if err != nil {
+			continue // it was no SIP message
+		}
+		x.entries = append(x.entries, exported{e, m})
+	}
+	i := slices.IndexFunc(x.entries, func(e exported) bool { return e.from("in", "INVITE") && e.m.IsRequest() })
+	if i < 0 {
+		return nil, ErrNoCall
+	}
+	x.invite = x.entries[i].m
+	x.exportCall(x.entries[i].SIP.Transport)
+	application := x.exportReplies()
+	phone := x.exportSteps(i)
+	root := newMapping()
+	root.add("name", "call "+entries[0].CallID)
+	root.addIf("call", x.call)
+	root.add("application", newMapping().with("replies", application.n).n)
+	if len(phone.Content) > 0 {
+		root.add("phone", phone)
+	}
+	x.exportSettings()
+	root.addIf("settings", x.settings)
+	root.add("timeout", (x.length() + defaultTimeout).Round(time.Second).String())
+	root.add("expect", x.exportExpectations().n)
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err := errors.Join(enc.Encode(root.n), enc.Close()); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// export is a scenario being made.
+type export struct {
+	entries  []exported
+	record   state.Record
+	invite   *Message
+	call     mapping
+	settings mapping
+}
+
+// exported is an entry of the journal; m is its SIP message.
+type exported struct {
+	state.Entry
+	m *Message
+}
+
+// from reports whether the entry is a SIP message of that direction, and of that method or responding to it.
+func (e exported) from(direction, method string) bool {
+	return e.SIP != nil && e.SIP.Direction == direction && e.m.Method() == method
+}
+
+func (x *export) length() time.Duration {
+	return x.entries[len(x.entries)-1].Time.Sub(x.entries[0].Time)
+}
+
+// ownHeaders are those that the phone of a scenario writes itself, or that name hosts which are not there.
+var ownHeaders = []string{
+	"via", "max-forwards", "from", "to", "call-id", "cseq", "contact", "content-type", "content-length", "allow", "route",
+	"record-route", "authorization", "proxy-authorization",
+}
+
+func (x *export) exportCall(transport string) {
+	uri := x.invite.RequestURI()
+	_, rest, _ := strings.Cut(uri, ":")
+	user, host, hasUser := strings.Cut(rest, "@")
+	params := ""
+	if i := strings.IndexByte(host, ';'); i >= 0 {
+		params = host[i:]
+	}
+	switch {
+	case !hasUser:
+		x.call.add("to", "sip:${node}")
+	case params != "" || strings.Contains(user, ":"):
+		x.call.add("to", "sip:"+escapedText(user)+"@${node}"+escapedText(params))
+	default:
+		x.call.add("to", escapedText(user))
+	}
+	if from := uriOf(x.invite.Get("From")); from != "" {
+		x.call.add("from", escapedText(from))
+	}
+	if transport == "tcp" {
+		x.call.add("transport", transport)
+	}
+	headers := newMapping()
+	for _, h := range x.invite.Headers {
+		if !slices.Contains(ownHeaders, headerKey(h.Name)) && headers.get(h.Name) == nil {
+			headers.add(h.Name, texts(x.invite.All(h.Name)))
+		}
+	}
+	x.call.addIf("headers", headers)
+	session, ok := ReadSession(x.invite.Body)
+	switch {
+	case len(x.invite.Body) == 0:
+		x.call.add("offer", "none")
+	case !ok:
+		x.call.add("sdp", escapedText(string(x.invite.Body)))
+	default:
+		var codecs []string
+		for _, pt := range session.Payloads {
+			for name, number := range payloadTypes {
+				if pt == number {
+					codecs = append(codecs, name)
+				}
+			}
+		}
+		if len(codecs) > 0 && !slices.Equal(codecs, []string{"PCMU", "PCMA"}) {
+			x.call.add("codecs", texts(codecs))
+		}
+		if session.Direction != SendRecv {
+			x.call.add("offer", session.Direction)
+		}
+	}
+}
+
+// exportReplies collects what the application has answered, by the events' types.
+func (x *export) exportReplies() mapping {
+	replies := newMapping()
+	last := mapping{}
+	for _, e := range x.entries {
+		switch {
+		case e.Webhook != nil && e.Webhook.Event == state.WebhookReply:
+			list := replies.get(e.Webhook.EventType)
+			if list == nil {
+				list = &yaml.Node{Kind: yaml.SequenceNode}
+				replies.add(e.Webhook.EventType, list)
+			}
+			reply := newMapping()
+			switch {
+			case e.Webhook.Status > 0:
+				reply.add("status", e.Webhook.Status)
+				if delay := time.Duration(e.Webhook.Millis) * time.Millisecond; delay >= shownDelay {
+					reply.add("delay", delay.Round(roundedTo).String())
+				}
+			case strings.Contains(e.Webhook.Error, "timeout") || strings.Contains(e.Webhook.Error, "deadline") || e.Webhook.Millis >= 1000:
+				reply.add("hang", true)
+			default:
+				reply.add("drop", true)
+			}
+			list.Content = append(list.Content, reply.n)
+			if e.Webhook.EventType != "disconnect" { // whose reply is no document
+				last = reply
+			}
+		case e.Document != nil && last.n != nil:
+			last.add("bxml", x.relocated(e.Document.Body))
+			last = mapping{}
+		}
+	}
+	return replies
+}
+
+// relocated is a document whose absolute URLs lead to the scenario's application where they led to the call's own.
+func (x *export) relocated(body string) string {
+	body = escapedText(body)
+	seen := map[string]bool{}
+	for _, e := range x.entries {
+		if e.Webhook == nil {
+			continue
+		}
+		if u, err := url.Parse(e.Webhook.URL); err == nil && u.Host != "" && !seen[u.Host] {
+			seen[u.Host] = true
+			body = strings.ReplaceAll(body, u.Scheme+"://"+u.Host, "${app}")
+		}
+	}
+	return body
+}
+
+// escapedText is a text in which nothing is taken for a placeholder.
+func escapedText(s string) string {
+	return placeholder.ReplaceAllStringFunc(s, func(found string) string { return "$" + found })
+}
+
+func (x *export) exportSettings() {
+	for _, e := range x.entries {
+		if t := e.Timer; t != nil && t.Name == "refer.notify" && t.Event == "started" && t.After != "30s" {
+			if x.settings.get("refer.notify_timeout") == nil {
+				x.settings.add("refer.notify_timeout", t.After)
+			}
+		}
+	}
+	if code := x.outcome(x.invite); code >= 300 && code != 603 && deref(x.record.DisconnectCause) == "hangup" {
+		x.settings.add("sip.reject_code", code)
+	}
+}
+
+// outcome is the status of the node's final response to a request; 0: there was none.
+func (x *export) outcome(req *Message) int {
+	_, method := req.CSeq()
+	for _, e := range x.entries {
+		if e.from("out", method) && e.m.Code() >= 200 && e.m.Branch() == req.Branch() {
+			return e.m.Code()
+		}
+	}
+	return 0
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// exportExpectations are those that tell a call like this one from another.
+func (x *export) exportExpectations() mapping {
+	order, anywhere := &yaml.Node{Kind: yaml.SequenceNode}, &yaml.Node{Kind: yaml.SequenceNode}
+	// Of a caller who hangs up while a Refer is pending, disconnect and referComplete come in either order.
+	hungUp := slices.ContainsFunc(x.entries, func(e exported) bool { return e.from("in", "BYE") && e.m.IsRequest() })
+	var verbs, webhooks []string
+	seen := map[string]bool{}
+	for _, e := range x.entries {
+		switch {
+		case e.from("out", "REFER") && !seen[e.SIP.Raw]:
+			seen[e.SIP.Raw] = true
+			order.Content = append(order.Content, newMapping().with("sip", "REFER").
+				with("headers", newMapping().with("Refer-To", escapedText(e.m.Get("Refer-To"))).n).n)
+		case e.Webhook != nil && e.Webhook.Event == state.WebhookRequest:
+			webhooks = append(webhooks, e.Webhook.EventType)
+			if hungUp && len(x.record.Refers) > 0 && (e.Webhook.EventType == "disconnect" || e.Webhook.EventType == "referComplete") {
+				anywhere.Content = append(anywhere.Content, expectedWebhook(e.Webhook).n)
+				continue
+			}
+			order.Content = append(order.Content, expectedWebhook(e.Webhook).n)
+		case e.Verb != nil && e.Verb.Event == state.VerbStarted:
+			verbs = append(verbs, e.Verb.Name)
+		}
+	}
+	expect := newMapping().with("order", order).with("verbs", texts(verbs))
+	if len(anywhere.Content) > 0 {
+		expect.add("anywhere", anywhere)
+	} else {
+		expect.add("webhooks", texts(webhooks))
+	}
+	record := newMapping()
+	if cause := deref(x.record.DisconnectCause); cause != "" {
+		record.add("disconnectCause", cause)
+	}
+	refers := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, r := range x.record.Refers {
+		refer := newMapping().with("status", r.Status).with("billable", r.Billable)
+		if r.Evidence != "" {
+			refer.add("evidence", r.Evidence)
+		}
+		if r.ReferSIPResponseCode > 0 {
+			refer.add("referSipResponseCode", r.ReferSIPResponseCode)
+		}
+		if r.NotifySIPResponseCode > 0 {
+			refer.add("notifySipResponseCode", r.NotifySIPResponseCode)
+		}
+		refers.Content = append(refers.Content, refer.n)
+	}
+	if len(refers.Content) > 0 {
+		record.add("refers", refers)
+	}
+	expect.addIf("record", record)
+	return expect
+}
+
+// expectedWebhook is an event with the properties that say how things went.
+func expectedWebhook(w *state.Webhook) mapping {
+	m := newMapping().with("webhook", w.EventType)
+	event, err := object(w.Body)
+	if err != nil {
+		return m
+	}
+	with := newMapping()
+	for _, name := range []string{"cause", "referCallStatus", "referSipResponseCode", "notifySipResponseCode", "tag"} {
+		if value, ok := event[name]; ok {
+			if s, isText := value.(string); isText {
+				value = escapedText(s)
+			}
+			with.add(name, value)
+		}
+	}
+	m.addIf("with", with)
+	return m
+}
+
+// mapping is a mapping of YAML being made.
+type mapping struct{ n *yaml.Node }
+
+func newMapping() mapping { return mapping{&yaml.Node{Kind: yaml.MappingNode}} }
+
+func (m mapping) add(name string, value any) { m.with(name, value) }
+
+func (m mapping) addIf(name string, value mapping) {
+	if len(value.n.Content) > 0 {
+		m.add(name, value.n)
+	}
+}
+
+// with adds a key: a node as it is, everything else as YAML writes it.
+func (m mapping) with(name string, value any) mapping {
+	n, ok := value.(*yaml.Node)
+	if !ok {
+		n = &yaml.Node{}
+		if err := n.Encode(value); err != nil {
+			n.SetString(fmt.Sprint(value))
+		}
+		switch v := value.(type) {
+		case json.Number:
+			n.Tag, n.Style = "!!int", 0
+		case string:
+			if strings.Contains(v, "\n") {
+				n.SetString(v)
+			}
+		}
+	}
+	key := &yaml.Node{}
+	key.SetString(name)
+	m.n.Content = append(m.n.Content, key, n)
+	return m
+}
+
+func (m mapping) get(name string) *yaml.Node {
+	if found := valueOf(m.n, name); found != m.n {
+		return found
+	}
+	return nil
+}
+
+// texts is a list in one line; one of a single text is the text.
+func texts(list []string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+	for _, s := range list {
+		item := &yaml.Node{}
+		item.SetString(escapedText(s))
+		n.Content = append(n.Content, item)
+	}
+	if len(n.Content) == 1 {
+		return n.Content[0]
+	}
+	return n
+}
