@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/callengine/callengine/state"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -20,6 +21,9 @@ func (x *export) exportSteps(i int) *yaml.Node {
 	s.answers()
 	for j := i + 1; j < len(x.entries); j++ {
 		e := x.entries[j]
+		if w := e.Webhook; w != nil && w.Event == state.WebhookRequest && w.EventType != "initiate" {
+			s.webhooks = append(s.webhooks, e)
+		}
 		if e.SIP == nil {
 			continue
 		}
@@ -55,6 +59,8 @@ type stepExport struct {
 	earlier []exported // every REFER
 	burst   *yaml.Node // the burst that the step before was; nil: none
 	until   time.Time  // when the first of its requests was answered
+
+	webhooks []exported // that came since the step before
 }
 
 func (s *stepExport) fromNode(e exported) {
@@ -67,8 +73,16 @@ func (s *stepExport) fromNode(e exported) {
 	}
 }
 
-// add adds a step that was done at a time.
+// add adds a step that was done at a time. It waits for the webhooks before it, for it may be for them that it was done
+// then: a NOTIFY after a time-out, a BYE after an event.
 func (s *stepExport) add(at time.Time, step mapping) {
+	for _, e := range s.webhooks {
+		s.steps.Content = append(s.steps.Content, newMapping().with("wait", flow(newMapping().with("webhook", e.Webhook.EventType))).n)
+		if e.Time.After(s.ready) {
+			s.ready = e.Time
+		}
+	}
+	s.webhooks = nil
 	if delay := at.Sub(s.ready); delay >= shownDelay {
 		step.add("delay", delay.Round(roundedTo).String())
 	}
@@ -80,6 +94,11 @@ func (s *stepExport) add(at time.Time, step mapping) {
 	}
 	s.steps.Content = append(s.steps.Content, bare(step))
 	s.burst = nil
+}
+
+func flow(m mapping) *yaml.Node {
+	m.n.Style = yaml.FlowStyle
+	return m.n
 }
 
 // bare is a step, as its name alone where it has no more to say.
@@ -298,11 +317,11 @@ func (s *stepExport) notifyKeys(m *Message, to mapping) {
 		contentType = ""
 	}
 	differs("content_type", "Content-Type", contentType)
-	state := "terminated;reason=noresource"
+	subscription := "terminated;reason=noresource"
 	if strings.HasPrefix(frag, "SIP/2.0 1") {
-		state = "active;expires=60"
+		subscription = "active;expires=60"
 	}
-	differs("state", "Subscription-State", state)
+	differs("state", "Subscription-State", subscription)
 	event := m.Get("Event")
 	switch id := param(event, "id"); {
 	case event == "":

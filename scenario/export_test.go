@@ -50,14 +50,18 @@ func shape(entries []state.Entry) map[state.Type][]string {
 	return kinds
 }
 
+// notExported are those in which something matters that is in no journal: the time-out of a webhook, the node's list of
+// applications, and whether it was the phone or the clock that was first.
+var notExported = []string{"call/application-hangs.yaml", "call/not-taken.yaml"}
+
 // TestAnExportedCallReplaysToTheSameJournal holds for every scenario of the library without packets lost on the way.
 func TestAnExportedCallReplaysToTheSameJournal(t *testing.T) {
 	t.Parallel()
 	for _, f := range loadLibrary(t) {
-		if len(f.spec.Impairments) > 0 {
+		name, _ := filepath.Rel(library, f.Path)
+		if len(f.spec.Impairments) > 0 || slices.Contains(notExported, filepath.ToSlash(name)) {
 			continue // what happened to packets is in no journal
 		}
-		name, _ := filepath.Rel(library, f.Path)
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var first, second Result

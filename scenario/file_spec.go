@@ -195,12 +195,11 @@ func (l *replyList) schema(s *schema) map[string]any {
 	}
 }
 
-// destination is a further phone.
+// destination is a further phone. Its transport is that of the call, as the phone that calls it has no other.
 type destination struct {
-	Answer    *responseCode `yaml:"answer" doc:"Status of its final response to an INVITE; none: there is none. Default: 200."`
-	Ring      time.Duration `yaml:"ring" doc:"How long it rings (180) before that. Default: it does not."`
-	HangUp    time.Duration `yaml:"hang_up" doc:"How long after its 200 it sends BYE. Default: it does not."`
-	Transport string        `yaml:"transport" enum:"udp,tcp" doc:"Default: udp."`
+	Answer *responseCode `yaml:"answer" doc:"Status of its final response to an INVITE; none: there is none. Default: 200."`
+	Ring   time.Duration `yaml:"ring" doc:"How long it rings (180) before that. Default: it does not."`
+	HangUp time.Duration `yaml:"hang_up" doc:"How long after its 200 it sends BYE. Default: it does not."`
 }
 
 // impairment is something that goes wrong with a packet.

@@ -11,7 +11,7 @@ import (
 // step is one thing that the phone does. Exactly one of its actions is set.
 type step struct {
 	position
-	Delay time.Duration `yaml:"delay" doc:"How long the phone waits before it does this."`
+	Delay time.Duration `yaml:"delay" doc:"How long the phone waits before it does this; with refer and transfer, when the REFER has come."`
 	At    time.Duration `yaml:"at" doc:"When the phone does this at the earliest, from its INVITE on."`
 
 	Wait       *waitStep               `yaml:"wait" action:"true" doc:"Wait for a time (500ms), for a SIP message from the node (180, 200 INVITE, BYE), or for a webhook or verb."`

@@ -34,6 +34,7 @@ func (r *run) play(ctx context.Context) {
 		s := &r.spec.Phone[i]
 		if err := r.take(ctx, s); err != nil {
 			r.fail(s.position, "%v", err)
+			r.admitted(ctx) // what it has begun with a call the node ends in order
 			return
 		}
 	}
@@ -94,8 +95,11 @@ func (r *run) invite(ctx context.Context) error {
 		return err
 	}
 	r.call = call
+	waiting, cancel := context.WithCancel(ctx)
+	context.AfterFunc(r.running, cancel)
 	r.behind.Go(func() {
-		r.answer.res, r.answer.err = call.Answered(ctx)
+		defer cancel()
+		r.answer.res, r.answer.err = call.Answered(waiting)
 		close(r.answer.came)
 	})
 	return nil

@@ -33,7 +33,8 @@ type run struct {
 	phone        *Phone
 	destinations map[string]*Phone
 	addresses    addresses
-	behind       sync.WaitGroup // what goes on beside the phone's steps
+	behind       sync.WaitGroup  // what goes on beside the phone's steps
+	running      context.Context // ends when all is to end
 	stop         context.CancelFunc
 
 	call       *Call
@@ -46,6 +47,7 @@ type run struct {
 	unanswered []*Refer // not answered yet
 	newest     *Message // request of the phone
 	failures   []Failure
+	broken     bool  // a step failed: the call was not played to its end
 	failed     error // of the machinery
 	journal    []state.Entry
 	record     state.Record
@@ -64,8 +66,7 @@ func (r *run) open(ctx context.Context) error {
 	r.seen, r.waited, r.destinations = map[*Message]bool{}, map[string]int{}, map[string]*Phone{}
 	r.answer.came = make(chan struct{})
 	r.addresses = addresses{}
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	r.stop = stop
+	r.running, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for _, start := range []func(context.Context) error{r.openApplication, r.openPhones, r.openNode} {
 		if err := start(ctx); err != nil {
 			return err
@@ -73,7 +74,7 @@ func (r *run) open(ctx context.Context) error {
 	}
 	for name, p := range r.destinations {
 		to := r.spec.Destinations[name]
-		r.behind.Go(func() { r.answerCalls(running, p, to) })
+		r.behind.Go(func() { r.answerCalls(r.running, p, to) })
 	}
 	return nil
 }
@@ -120,8 +121,8 @@ func (r *run) openPhones(ctx context.Context) error {
 		return err
 	}
 	r.addresses["phone"] = r.phone.URI()
-	for name, to := range r.spec.Destinations {
-		p, err := NewPhone(ctx, r.options.Network, PhoneConfig{Transport: to.Transport, User: name})
+	for name := range r.spec.Destinations {
+		p, err := NewPhone(ctx, r.options.Network, PhoneConfig{Transport: cfg.Transport, User: name})
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,13 @@ import (
 
 // take takes a step. The error says what the node did not do.
 func (r *run) take(ctx context.Context, s *step) error {
+	var refer *Refer
+	if s.Refer != nil || s.Transfer != nil {
+		var err error
+		if refer, err = r.expectRefer(); err != nil {
+			return err
+		}
+	}
 	if err := sleep(ctx, max(s.Delay, time.Until(r.began.Add(s.At)))); err != nil {
 		return err
 	}
@@ -20,9 +27,9 @@ func (r *run) take(ctx context.Context, s *step) error {
 	case s.Wait != nil:
 		return r.wait(ctx, s.Wait)
 	case s.Refer != nil:
-		return r.answerRefer(s.Refer)
+		return r.answerRefer(refer, s.Refer)
 	case s.Transfer != nil:
-		return r.transfer(ctx, s.Transfer)
+		return r.transfer(ctx, refer, s.Transfer)
 	case s.Answer != nil:
 		if len(r.unanswered) == 0 {
 			return errors.New("there is no REFER that was to be answered later")
@@ -265,11 +272,7 @@ func (r *run) expectRefer() (*Refer, error) {
 	return refer, nil
 }
 
-func (r *run) answerRefer(s *referStep) error {
-	refer, err := r.expectRefer()
-	if err != nil {
-		return err
-	}
+func (r *run) answerRefer(refer *Refer, s *referStep) error {
 	for _, code := range s.Provisional {
 		if err := refer.Respond(int(code)); err != nil {
 			return err

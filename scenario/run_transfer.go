@@ -11,11 +11,7 @@ import (
 
 // transfer does what a phone does that is referred (RFC 3515 section 2.4): it accepts the REFER, calls the address, and
 // reports in NOTIFYs how that goes.
-func (r *run) transfer(ctx context.Context, s *transferStep) error {
-	refer, err := r.expectRefer()
-	if err != nil {
-		return err
-	}
+func (r *run) transfer(ctx context.Context, refer *Refer, s *transferStep) error {
 	code := responseCode(202)
 	if s.Answer != nil {
 		code = *s.Answer
