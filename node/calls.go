@@ -141,7 +141,7 @@ func (a *admission) Serve(sip *sipstack.Leg) {
 	n := a.calls.node
 	ctx, end := context.WithCancelCause(n.drained)
 	defer end(nil)
-	call := &leg{sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets}
+	call := &leg{callID: a.id, sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets}
 	sip.OnEnd(func(cause error) {
 		call.ended()
 		end(translated(cause))
