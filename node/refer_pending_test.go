@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -27,7 +28,7 @@ var (
 
 func TestReferProvisionalResponseKeepsWaiting(t *testing.T) {
 	t.Parallel()
-	onStage(t, settings{}, func(s *stage) {
+	onStage(t, settings{}, func(t *testing.T, s *stage) {
 		call, refer := s.refer(referWithURL)
 		refer.Reply(100)
 		time.Sleep(time.Second)
@@ -49,7 +50,7 @@ func TestReferAccepted(t *testing.T) {
 	for name, code := range map[string]int{"202": 202, "200": 200, "204": 204, "299": 299} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onStage(t, settings{}, func(s *stage) {
+			onStage(t, settings{}, func(t *testing.T, s *stage) {
 				call, refer := s.refer(referWithURL)
 				time.Sleep(10 * time.Second)
 				refer.Reply(code)
@@ -78,7 +79,7 @@ func TestReferRejected(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onStage(t, settings{}, func(s *stage) {
+			onStage(t, settings{}, func(t *testing.T, s *stage) {
 				call, refer := s.refer(referWithURL)
 				refer.Reply(code, scenario.Header{Name: "Contact", Value: "<sip:elsewhere@127.0.0.1:9>"})
 				want := result{"failure", code, 0, "rejected", false}
@@ -98,7 +99,7 @@ func TestReferRejectedWith408Or481LosesTheDialog(t *testing.T) {
 	for name, code := range map[string]int{"408": 408, "481": 481} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onStage(t, settings{}, func(s *stage) {
+			onStage(t, settings{}, func(t *testing.T, s *stage) {
 				call, refer := s.refer(referWithURL)
 				refer.Reply(code)
 				want := result{"failure", code, 0, "rejected", false}
@@ -122,7 +123,7 @@ func TestReferNoResponse(t *testing.T) {
 	}{"udp": {"udp", 11}, "tcp": {"tcp", 1}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onStage(t, settings{phone: scenario.PhoneConfig{Transport: tc.transport}}, func(s *stage) {
+			onStage(t, settings{phone: scenario.PhoneConfig{Transport: tc.transport}}, func(t *testing.T, s *stage) {
 				call, _ := s.refer(referWithURL)
 				want := result{"failure", 0, 0, "no-response", false}
 				e := s.referComplete(want)
@@ -137,7 +138,7 @@ func TestReferNoResponse(t *testing.T) {
 
 func TestReferTransportFails(t *testing.T) {
 	t.Parallel()
-	onStage(t, settings{phone: scenario.PhoneConfig{Transport: "tcp"}, unchecked: true}, func(s *stage) {
+	onStage(t, settings{phone: scenario.PhoneConfig{Transport: "tcp"}, unchecked: true}, func(t *testing.T, s *stage) {
 		call, _ := s.refer(referWithURL)
 		s.phone.Disconnect()
 		want := result{"failure", 0, 0, "transport-error", false}
@@ -160,7 +161,7 @@ func TestReferNoResponseButFinalNotifyHeld(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onStage(t, settings{}, func(s *stage) {
+			onStage(t, settings{}, func(t *testing.T, s *stage) {
 				call, refer := s.refer(referWithURL)
 				time.Sleep(time.Second)
 				refer.Notify(tc.frag)
@@ -181,7 +182,7 @@ func TestReferNotifyBeforeAccepted(t *testing.T) {
 	}{"success": {connected, succeeded}, "failure": {busy, wasBusy}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onStage(t, settings{}, func(s *stage) {
+			onStage(t, settings{}, func(t *testing.T, s *stage) {
 				call, refer := s.refer(referWithURL)
 				refer.Notify(trying)
 				answer := refer.Notify(tc.frag)
@@ -200,7 +201,7 @@ func TestReferNotifyBeforeAccepted(t *testing.T) {
 
 func TestReferNotifyBeforeARejectionDoesNotCount(t *testing.T) {
 	t.Parallel()
-	onStage(t, settings{}, func(s *stage) {
+	onStage(t, settings{}, func(t *testing.T, s *stage) {
 		call, refer := s.refer(referWithURL)
 		refer.Notify(connected)
 		refer.Reply(603)
@@ -213,7 +214,7 @@ func TestReferNotifyBeforeARejectionDoesNotCount(t *testing.T) {
 
 func TestReferProgressDoesNotRestartTheClock(t *testing.T) {
 	t.Parallel()
-	onStage(t, settings{}, func(s *stage) {
+	onStage(t, settings{}, func(t *testing.T, s *stage) {
 		call, refer := s.refer(referWithURL)
 		refer.Reply(202)
 		time.Sleep(10 * time.Second)
@@ -238,7 +239,7 @@ func TestReferSucceeds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onStage(t, settings{}, func(s *stage) {
+			onStage(t, settings{}, func(t *testing.T, s *stage) {
 				call, refer := s.refer(referWithURL)
 				refer.Reply(202)
 				refer.Notify(trying)
@@ -269,7 +270,7 @@ func TestReferFailsByNotify(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onStage(t, settings{}, func(s *stage) {
+			onStage(t, settings{}, func(t *testing.T, s *stage) {
 				call, refer := s.refer(referWithURL)
 				refer.Reply(202)
 				time.Sleep(time.Second)
@@ -293,7 +294,7 @@ func TestReferSubscriptionTerminatedWithoutFinalCode(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onStage(t, settings{}, func(s *stage) {
+			onStage(t, settings{}, func(t *testing.T, s *stage) {
 				call, refer := s.refer(referWithURL)
 				refer.Reply(202)
 				time.Sleep(time.Second)
@@ -324,7 +325,7 @@ func TestReferNotifyThatCannotBeReadIsIgnored(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onStage(t, settings{}, func(s *stage) {
+			onStage(t, settings{}, func(t *testing.T, s *stage) {
 				call, refer := s.refer(referWithURL)
 				refer.Reply(202)
 				call.Notify(tc.notify, tc.code)
@@ -340,7 +341,7 @@ func TestReferNotifyThatCannotBeReadIsIgnored(t *testing.T) {
 
 func TestReferNotifyWithTheIDOfAnotherRefer(t *testing.T) {
 	t.Parallel()
-	onStage(t, settings{}, func(s *stage) {
+	onStage(t, settings{}, func(t *testing.T, s *stage) {
 		s.app.On("/again", scenario.BXML(`<Response><Refer referCompleteUrl="/complete2"><SipUri>sip:carol@example.com</SipUri></Refer></Response>`))
 		s.app.On("/recovered", scenario.Reply{Redirect: "/again"})
 		s.app.On("/complete2", scenario.Reply{})
@@ -370,7 +371,7 @@ func TestReferNotifyWithTheIDOfAnotherRefer(t *testing.T) {
 
 func TestReferNotifyWithoutID(t *testing.T) {
 	t.Parallel()
-	onStage(t, settings{}, func(s *stage) {
+	onStage(t, settings{}, func(t *testing.T, s *stage) {
 		s.app.On("/recovered", scenario.BXML(`<Response><Pause duration="60"/></Response>`))
 		call, refer := s.refer(referWithURL)
 		refer.Reply(202)
@@ -385,7 +386,7 @@ func TestReferNotifyWithoutID(t *testing.T) {
 
 func TestReferNotifyBeforeAnyReferIsRefused(t *testing.T) {
 	t.Parallel()
-	onStage(t, settings{}, func(s *stage) {
+	onStage(t, settings{}, func(t *testing.T, s *stage) {
 		s.app.On("initiate", scenario.BXML(`<Response><Ring duration="5"/></Response>`))
 		call := s.phone.Call(appURI)
 		call.Notify(scenario.Notify{Frag: connected}, 481)
@@ -395,7 +396,7 @@ func TestReferNotifyBeforeAnyReferIsRefused(t *testing.T) {
 
 func TestReferNotifyWithoutSubscriptionState(t *testing.T) {
 	t.Parallel()
-	onStage(t, settings{}, func(s *stage) {
+	onStage(t, settings{}, func(t *testing.T, s *stage) {
 		call, refer := s.refer(referWithURL)
 		refer.Reply(202)
 		call.Notify(scenario.Notify{Frag: trying, NoState: true}, 200)
@@ -410,7 +411,7 @@ func TestReferNotifyWithoutSubscriptionState(t *testing.T) {
 
 func TestReferNotifyRetransmitted(t *testing.T) {
 	t.Parallel()
-	onStage(t, settings{phone: scenario.PhoneConfig{Manual: true}}, func(s *stage) {
+	onStage(t, settings{phone: scenario.PhoneConfig{Manual: true}}, func(t *testing.T, s *stage) {
 		s.app.On("initiate", scenario.BXML(referWithURL))
 		s.app.On("referComplete", scenario.BXML(recovery))
 		call := s.phone.Invite(scenario.Invite{To: appURI})
@@ -434,7 +435,7 @@ func TestReferNotifyRetransmitted(t *testing.T) {
 
 func TestReferNotifyOutOfOrder(t *testing.T) {
 	t.Parallel()
-	onStage(t, settings{}, func(s *stage) {
+	onStage(t, settings{}, func(t *testing.T, s *stage) {
 		call, refer := s.refer(referWithURL)
 		refer.Reply(202)
 		call.Notify(scenario.Notify{Frag: trying, CSeq: 20}, 200)
@@ -450,7 +451,7 @@ func TestReferNotifyOutOfOrder(t *testing.T) {
 
 func TestReferNotifyTimeout(t *testing.T) {
 	t.Parallel()
-	onStage(t, settings{}, func(s *stage) {
+	onStage(t, settings{}, func(t *testing.T, s *stage) {
 		s.app.On("/recovered", scenario.BXML(`<Response><Pause duration="60"/></Response>`))
 		call, refer := s.refer(referWithURL)
 		refer.Reply(202)
@@ -468,7 +469,7 @@ func TestReferNotifyTimeout(t *testing.T) {
 
 func TestReferNotifyAtTheLastMomentCounts(t *testing.T) {
 	t.Parallel()
-	onStage(t, settings{}, func(s *stage) {
+	onStage(t, settings{}, func(t *testing.T, s *stage) {
 		call, refer := s.refer(referWithURL)
 		refer.Reply(202)
 		time.Sleep(30*time.Second - time.Nanosecond)
@@ -502,7 +503,7 @@ func TestReferByeBeforeTheReferIsAnswered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onStage(t, settings{}, func(s *stage) {
+			onStage(t, settings{}, func(t *testing.T, s *stage) {
 				call, refer := s.refer(referWithURL)
 				time.Sleep(time.Second)
 				call.Bye()
@@ -534,7 +535,7 @@ func TestReferByeAfterTheReferIsAccepted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			onStage(t, settings{}, func(s *stage) {
+			onStage(t, settings{}, func(t *testing.T, s *stage) {
 				call, refer := s.refer(referWithURL)
 				refer.Reply(202)
 				time.Sleep(time.Second)
@@ -560,7 +561,7 @@ func TestReferByeAfterTheReferIsAccepted(t *testing.T) {
 
 func TestReferOtherRequestsWhilePending(t *testing.T) {
 	t.Parallel()
-	onStage(t, settings{}, func(s *stage) {
+	onStage(t, settings{}, func(t *testing.T, s *stage) {
 		call, refer := s.refer(referWithURL)
 		call.Hold()
 		refer.Reply(202)
@@ -580,14 +581,18 @@ func TestReferOtherRequestsWhilePending(t *testing.T) {
 
 func TestReferNotifyAndByeInOneBurst(t *testing.T) {
 	t.Parallel()
+	const exchange = 10 * time.Millisecond
 	for _, transport := range []string{"udp", "tcp"} {
 		for name, byeFirst := range map[string]bool{"NOTIFY first": false, "BYE first": true} {
 			for _, frag := range []string{connected, busy} {
 				t.Run(transport+" "+name+" "+frag[8:11], func(t *testing.T) {
 					t.Parallel()
-					onStage(t, settings{phone: scenario.PhoneConfig{Transport: transport}}, func(s *stage) {
+					onStage(t, settings{phone: scenario.PhoneConfig{Transport: transport}}, func(t *testing.T, s *stage) {
+						s.phone.Answer("BYE", 0) // an answer takes longer than the node's next step
 						call, refer := s.refer(referWithURL)
+						s.app.On("referComplete", scenario.Reply{Body: recovery, Delay: exchange})
 						refer.Reply(202)
+						synctest.Wait()
 						want := succeeded
 						if frag == busy {
 							want = wasBusy
@@ -599,16 +604,22 @@ func TestReferNotifyAndByeInOneBurst(t *testing.T) {
 						} else {
 							call.Send(notify, bye)
 						}
-						call.Expect("200 BYE")
+						over := call.Expect("200 BYE").Time
+						synctest.Wait()
+						for _, crossing := range call.Received("BYE") {
+							call.Respond(crossing, 200)
+						}
 						call.Expect("200 NOTIFY")
 						s.referComplete(want)
-						s.disconnected("hangup")
+						end := s.disconnected("hangup")
 						s.recorded(call, want)
 						time.Sleep(time.Minute)
 						s.unused("/recovered", "/next")
 						if byeFirst {
-							s.order("/status", "/complete")
+							assert.Equal(t, over, end.Time, "at once")
 							call.Never("BYE")
+						} else {
+							assert.Equal(t, over.Add(exchange), end.Time, "when the referComplete exchange has ended")
 						}
 					})
 				})
@@ -622,7 +633,7 @@ func TestReferSubFalse(t *testing.T) {
 	header := scenario.Header{Name: "Refer-Sub", Value: "false"}
 	t.Run("the clock decides", func(t *testing.T) {
 		t.Parallel()
-		onStage(t, settings{}, func(s *stage) {
+		onStage(t, settings{}, func(t *testing.T, s *stage) {
 			call, refer := s.refer(referWithURL)
 			assert.False(t, refer.Request.Has("Refer-Sub"), "we never ask for it")
 			refer.Reply(202, header)
@@ -634,7 +645,7 @@ func TestReferSubFalse(t *testing.T) {
 	})
 	t.Run("the BYE ends the call first", func(t *testing.T) {
 		t.Parallel()
-		onStage(t, settings{}, func(s *stage) {
+		onStage(t, settings{}, func(t *testing.T, s *stage) {
 			call, refer := s.refer(referWithURL)
 			refer.Reply(202, header)
 			time.Sleep(2 * time.Second)
@@ -660,12 +671,12 @@ func TestReferPendingWhenTheDrainIsOver(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			drain := func(cfg *node.Config) { cfg.DrainTimeout = 10 * time.Second }
-			onStage(t, settings{node: drain}, func(s *stage) {
+			onStage(t, settings{node: drain}, func(t *testing.T, s *stage) {
 				call, refer := s.refer(referWithURL)
 				if tc.code != 0 {
 					refer.Reply(tc.code)
 				}
-				s.node.Drain(s.t.Context())
+				s.node.Drain(t.Context())
 				e := s.referComplete(tc.want)
 				s.at(10*time.Second, e.Time, "referComplete")
 				s.disconnected("error")

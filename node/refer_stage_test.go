@@ -52,7 +52,7 @@ type settings struct {
 }
 
 // onStage runs a script. At its end every call must have had exactly one initiate and one disconnect event, and be over.
-func onStage(t *testing.T, with settings, script func(s *stage)) {
+func onStage(t *testing.T, with settings, script func(t *testing.T, s *stage)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		network := scenario.NewMemory()
@@ -81,14 +81,27 @@ func onStage(t *testing.T, with settings, script func(s *stage)) {
 			// The library's timers of transactions that are over (RFC 3261 section 17: J, L and M).
 			time.Sleep(70 * time.Second)
 		})
-		script(s)
+		script(t, s)
 		if !with.unchecked {
 			s.settled()
 		}
 		if t.Failed() {
-			t.Log("\n" + s.phone.Ladder())
+			t.Log("\n" + s.phone.Ladder() + s.ladders())
 		}
 	})
+}
+
+// ladders draws the journals of all calls.
+func (s *stage) ladders() string {
+	var b strings.Builder
+	records, _, err := s.node.Store().Records(s.t.Context(), state.Query{})
+	require.NoError(s.t, err)
+	for _, r := range records {
+		entries, err := s.node.Store().Journal(s.t.Context(), r.CallID)
+		require.NoError(s.t, err)
+		require.NoError(s.t, state.Ladder{}.Write(&b, entries))
+	}
+	return b.String()
 }
 
 // settled waits until nothing more can happen and checks what is true of every call.

@@ -101,9 +101,18 @@ func (t *turn) respond(code int, reason string, hdrs ...sip.Header) {
 }
 
 func (t *turn) send(res *sip.Response) {
+	t.tell(res)
+	t.leave(t.answer)
+}
+
+// reply answers without ending the turn.
+func (t *turn) reply(code int, reason string, hdrs ...sip.Header) {
+	t.tell(t.stack.response(t.req, code, reason, hdrs...))
+}
+
+func (t *turn) tell(res *sip.Response) {
 	t.stack.respond(t.tx, res)
 	t.answer = answer{method: string(t.req.Method), code: res.StatusCode, reason: res.Reason}
-	t.leave(t.answer)
 }
 
 // inDialog handles a request in a dialog when its turn has come. One without a dialog gets 481 (RFC 3261 section 12.2.2).
