@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/callengine/callengine/node"
@@ -29,7 +30,7 @@ func referredCall(b *bubble) {
 }
 
 func TestTheMetricsOfACall(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		before := b.metrics()
 		assert.Contains(t, before, `callengine_calls_active{direction="inbound"}`, "there from the start")
 		referredCall(b)
@@ -81,7 +82,7 @@ func TestTheMetricsOfACall(t *testing.T) {
 }
 
 func TestMetricsShowACallWhileItIsUp(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		c := b.call(response(`<Refer><SipUri>sip:desk@pbx.example.com</SipUri></Refer>`))
 		c.ExpectRefer().Reply(202)
 		m := b.metrics()
@@ -92,7 +93,7 @@ func TestMetricsShowACallWhileItIsUp(t *testing.T) {
 }
 
 func TestMetricsOfFailures(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.answers(scenario.Reply{Status: 500}).Rejected(500)
 		b.answers(scenario.Reply{Hang: true}).Rejected(500)
 		b.invite(response(`<Gather/>`)).Rejected(500)
@@ -118,8 +119,10 @@ func TestMetricsOfFailures(t *testing.T) {
 }
 
 func TestNoLabelOfAMetricHoldsAURIANumberOrForeignText(t *testing.T) {
-	inBubble(t, func(cfg *node.Config) { cfg.SIP.MaxCalls = 1 }, func(b *bubble) {
+	inBubble(t, func(cfg *node.Config) { cfg.SIP.MaxCalls = 1 }, func(t *testing.T, b *bubble) {
 		referredCall(b)
+		b.disconnect("hangup", "")
+		synctest.Wait()
 		b.phone.Send("10.0.0.1:5060", outOfDialog(b.phone, "HACK", b.uri("desk")))
 		b.call(response(`<Pause duration="3"/>`))
 		b.invite(response(`<Pause/>`)).Rejected(503)

@@ -18,7 +18,7 @@ import (
 func TestSpeechIsHeardWholeAndInTime(t *testing.T) {
 	for _, codec := range []string{"PCMU", "PCMA"} {
 		t.Run(codec, func(t *testing.T) {
-			inBubble(t, nil, func(b *bubble) {
+			inBubble(t, nil, func(t *testing.T, b *bubble) {
 				b.app.On("initiate", scenario.BXML(response(`<SpeakSentence>One</SpeakSentence><Pause/><SpeakSentence voice="paul">Two</SpeakSentence>`)))
 				phone := b.script.Phone(scenario.PhoneConfig{Address: "10.0.1.2:5060", Codecs: []string{codec}})
 				began := time.Now()
@@ -37,7 +37,7 @@ func TestSpeechIsHeardWholeAndInTime(t *testing.T) {
 }
 
 func TestTheSameTextIsMadeOnce(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		for range 2 {
 			c := b.call(response(`<SpeakSentence>One</SpeakSentence><SpeakSentence> One </SpeakSentence>`))
 			c.Expect("BYE")
@@ -51,7 +51,7 @@ func TestTheSameTextIsMadeOnce(t *testing.T) {
 }
 
 func TestSpeechEndsWithTheCall(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.speech.length = time.Hour
 		c := b.call(response(`<SpeakSentence>A long story</SpeakSentence>`))
 		time.Sleep(3 * time.Second)
@@ -72,7 +72,7 @@ func TestWhatSpeechLacksIsNamed(t *testing.T) {
 		"its command is not there": {node.TTSConfig{Engine: node.EngineCommand, Command: []string{"no-such-speech-engine"}}, "no-such-speech-engine"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(cfg *node.Config) { cfg.Media.TTS = tc.tts }, func(b *bubble) {
+			inBubble(t, func(cfg *node.Config) { cfg.Media.TTS = tc.tts }, func(t *testing.T, b *bubble) {
 				assert.Contains(t, b.node.SpeechMissing(), tc.missing)
 				told := b.logs.FilterMessage("SpeakSentence cannot work").All()
 				require.Len(t, told, 1, "the node says so at its start")
@@ -106,7 +106,7 @@ func audio(body string) scenario.Reply {
 }
 
 func TestAnAudioFileIsHeardWhole(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		other := b.script.Application(scenario.ApplicationConfig{Address: "10.0.0.4:80"})
 		other.On("/b/two.wav", audio(wav(time.Second)))
 		b.app.On("/one.wav", audio(wav(1500*time.Millisecond)))
@@ -126,7 +126,7 @@ func TestAnAudioFileIsHeardWhole(t *testing.T) {
 func TestAnAudioFileIsKeptOnlyAsLongAsItsServerAllows(t *testing.T) {
 	for control, want := range map[string]int{"": 2, "max-age=60": 1, "no-store": 2} {
 		t.Run(control, func(t *testing.T) {
-			inBubble(t, nil, func(b *bubble) {
+			inBubble(t, nil, func(t *testing.T, b *bubble) {
 				reply := audio(wav(time.Second))
 				if control != "" {
 					reply.Header["Cache-Control"] = []string{control}
@@ -165,7 +165,7 @@ func TestAnAudioFileThatCannotBePlayedEndsTheCall(t *testing.T) {
 		"a host not allowed":    {func(cfg *node.Config) { cfg.Webhook.AllowHosts = []string{"app.example"} }, "http://audio.example/a.wav", scenario.Reply{}, "webhook.allow_hosts"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, tc.change, func(b *bubble) {
+			inBubble(t, tc.change, func(t *testing.T, b *bubble) {
 				denied := b.script.Application(scenario.ApplicationConfig{Address: "169.254.169.254:80"})
 				b.app.On("/a.wav", tc.reply)
 				b.call(response(fmt.Sprintf(`<PlayAudio>%s</PlayAudio><SpeakSentence>Never</SpeakSentence>`, tc.url))).Expect("BYE")
@@ -178,7 +178,7 @@ func TestAnAudioFileThatCannotBePlayedEndsTheCall(t *testing.T) {
 }
 
 func TestACallOnHoldHearsNothingAndThePlayingGoesOn(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.speech.length = 10 * time.Second
 		began := time.Now()
 		c := b.call(response(`<SpeakSentence>Hello</SpeakSentence>`))
@@ -198,7 +198,7 @@ func TestACallOnHoldHearsNothingAndThePlayingGoesOn(t *testing.T) {
 }
 
 func TestAReINVITEWithoutAnOfferGetsOne(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		c := b.call(response(`<SpeakSentence>Hello</SpeakSentence>`))
 		time.Sleep(time.Second)
 		s, ok := scenario.ReadSession(c.ReInvite(scenario.Offer{None: true}).Body)
@@ -211,7 +211,7 @@ func TestAReINVITEWithoutAnOfferGetsOne(t *testing.T) {
 }
 
 func TestSoundFollowsTheCallerToANewAddress(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		c := b.call(response(`<SpeakSentence>Hello</SpeakSentence>`))
 		time.Sleep(time.Second - 10*time.Millisecond)
 		c.ReInvite(scenario.Offer{Move: true})
@@ -229,7 +229,7 @@ func TestSoundFollowsTheCallerToANewAddress(t *testing.T) {
 }
 
 func TestAnINVITEWithoutAnOfferGetsOneInThe200(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("initiate", scenario.BXML(response(`<SpeakSentence>Hello</SpeakSentence>`)))
 		c := b.phone.Invite(scenario.Invite{To: b.uri("desk"), NoOffer: true})
 		_, ok := scenario.ReadSession(c.Answered().Body)
