@@ -219,6 +219,12 @@ func number(t *testing.T, s string) float64 {
 // since is the time from one moment to another, to the millisecond.
 func since(from, to time.Time) time.Duration { return to.Sub(from).Round(time.Millisecond) }
 
+// heard is all that the phone has heard of a call until now.
+func heard(c *scenario.ScriptedCall) scenario.Sound {
+	synctest.Wait() // the last packet may still be on its way
+	return c.Heard()
+}
+
 // sounds compares a time in which sound was played: a frame may be sent at once or with the clock's next step, as it
 // happens, and the playing is over when the last one has been sent.
 func sounds(t *testing.T, want, got time.Duration) {

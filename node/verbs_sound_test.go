@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/callengine/callengine/node"
@@ -24,11 +25,11 @@ func TestSpeechIsHeardWholeAndInTime(t *testing.T) {
 				began := time.Now()
 				c := phone.Call(b.uri("desk"))
 				sounds(t, 5*time.Second, since(began, c.Expect("BYE").Time))
-				heard := c.Heard()
-				assert.Equal(t, 4*time.Second, heard.Loud())
-				sounds(t, 0, since(began, heard.Frames[0].Time))
-				assert.Equal(t, 20*time.Millisecond, heard.Gap(), "a packet every 20 ms, without drift")
-				assert.InDelta(t, 1, heard.Tone(toneOfSpeech), 0.1)
+				sound := heard(c)
+				assert.Equal(t, 4*time.Second, sound.Loud())
+				sounds(t, 0, since(began, sound.Frames[0].Time))
+				assert.Equal(t, 20*time.Millisecond, sound.Gap(), "a packet every 20 ms, without drift")
+				assert.InDelta(t, 1, sound.Tone(toneOfSpeech), 0.1)
 				assert.Equal(t, []string{"One", "Two"}, b.speech.texts())
 				b.disconnect("hangup", "")
 			})
@@ -41,7 +42,7 @@ func TestTheSameTextIsMadeOnce(t *testing.T) {
 		for range 2 {
 			c := b.call(response(`<SpeakSentence>One</SpeakSentence><SpeakSentence> One </SpeakSentence>`))
 			c.Expect("BYE")
-			assert.Equal(t, 4*time.Second, c.Heard().Loud())
+			assert.Equal(t, 4*time.Second, heard(c).Loud())
 		}
 		assert.Equal(t, []string{"One"}, b.speech.texts())
 		m := b.metrics()
@@ -57,6 +58,7 @@ func TestSpeechEndsWithTheCall(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		c.Bye()
 		b.disconnect("hangup", "")
+		synctest.Wait()
 		packets := len(c.Packets())
 		time.Sleep(time.Minute)
 		assert.Len(t, c.Packets(), packets, "nothing is sent after the end")
@@ -113,10 +115,10 @@ func TestAnAudioFileIsHeardWhole(t *testing.T) {
 		began := time.Now()
 		c := b.call(response(`<PlayAudio username="u" password="p"> one.wav </PlayAudio><PlayAudio>http://audio.example/b/two.wav</PlayAudio>`))
 		sounds(t, 2500*time.Millisecond, since(began, c.Expect("BYE").Time))
-		heard := c.Heard()
-		assert.Equal(t, 2500*time.Millisecond, heard.Loud())
-		assert.Equal(t, 20*time.Millisecond, heard.Gap())
-		assert.InDelta(t, 1, heard.Tone(toneOfFiles), 0.1)
+		sound := heard(c)
+		assert.Equal(t, 2500*time.Millisecond, sound.Loud())
+		assert.Equal(t, 20*time.Millisecond, sound.Gap())
+		assert.InDelta(t, 1, sound.Tone(toneOfFiles), 0.1)
 		assert.Equal(t, [3]string{"u", "p", "GET"}, credentialsOf(b.app.Expect("/one.wav")))
 		assert.Equal(t, [3]string{"", "", "GET"}, credentialsOf(other.Expect("/b/two.wav")))
 		b.disconnect("hangup", "")
@@ -134,7 +136,7 @@ func TestAnAudioFileIsKeptOnlyAsLongAsItsServerAllows(t *testing.T) {
 				b.app.On("/a.wav", reply)
 				c := b.call(response(`<PlayAudio>/a.wav</PlayAudio><PlayAudio>/a.wav</PlayAudio>`))
 				c.Expect("BYE")
-				assert.Equal(t, 2*time.Second, c.Heard().Loud())
+				assert.Equal(t, 2*time.Second, heard(c).Loud())
 				asked := 0
 				for _, e := range b.app.Events() {
 					if e.Path == "/a.wav" {
@@ -186,13 +188,13 @@ func TestACallOnHoldHearsNothingAndThePlayingGoesOn(t *testing.T) {
 		s, ok := scenario.ReadSession(c.Hold().Body)
 		require.True(t, ok)
 		assert.Equal(t, scenario.RecvOnly, s.Direction)
-		held := c.Heard().Length()
+		held := heard(c).Length()
 		time.Sleep(3 * time.Second)
-		assert.Equal(t, held, c.Heard().Length(), "on hold")
+		assert.Equal(t, held, heard(c).Length(), "on hold")
 		s, _ = scenario.ReadSession(c.Resume().Body)
 		assert.Equal(t, scenario.SendRecv, s.Direction)
 		sounds(t, 10*time.Second, since(began, c.Expect("BYE").Time))
-		sounds(t, 7*time.Second, c.Heard().Loud())
+		sounds(t, 7*time.Second, heard(c).Loud())
 		b.disconnect("hangup", "")
 	})
 }
@@ -205,7 +207,7 @@ func TestAReINVITEWithoutAnOfferGetsOne(t *testing.T) {
 		require.True(t, ok, "the 200 holds an offer")
 		assert.Equal(t, []int{0, 8}, s.Payloads[:2])
 		c.Expect("BYE")
-		assert.Equal(t, 2*time.Second, c.Heard().Loud())
+		assert.Equal(t, 2*time.Second, heard(c).Loud())
 		b.disconnect("hangup", "")
 	})
 }
@@ -235,7 +237,7 @@ func TestAnINVITEWithoutAnOfferGetsOneInThe200(t *testing.T) {
 		_, ok := scenario.ReadSession(c.Answered().Body)
 		require.True(t, ok)
 		c.Expect("BYE")
-		assert.Equal(t, 2*time.Second, c.Heard().Loud())
+		assert.Equal(t, 2*time.Second, heard(c).Loud())
 		b.disconnect("hangup", "")
 	})
 }
