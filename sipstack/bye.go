@@ -93,7 +93,7 @@ func (l *Leg) hangUp(cause error) {
 	sent := sync.OnceFunc(func() { close(out) })
 	if !l.stack.spawn(func() {
 		defer close(l.hungUp)
-		defer l.usageOver()
+		defer l.dialog.usageOver()
 		defer sent()
 		if l.dialog.lost.Load() {
 			return
