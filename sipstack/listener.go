@@ -94,7 +94,7 @@ func (l *packetListener) bury(pool *sip.ConnectionPool) {
 	defer l.mu.Unlock()
 	for _, peer := range l.recent.peers {
 		if peer != nil {
-			pool.Add(peer.String(), &deadConn{l.LocalAddr()})
+			pool.Add(peer.String(), deadPackets(l.LocalAddr()))
 		}
 	}
 }

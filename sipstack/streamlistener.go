@@ -27,7 +27,7 @@ type streamListener struct {
 	mu    sync.Mutex
 	conns map[netip.AddrPort]*observedConn // the newest to each peer
 	all   map[*observedConn]struct{}
-	dead  map[*deadConn]*time.Timer // stand-ins of closed connections
+	dead  map[*sip.TCPConnection]*time.Timer // stand-ins of closed connections
 }
 
 // stream is a connection for sipgo. taken is closed when sipgo has it in its table.
@@ -39,7 +39,7 @@ type stream struct {
 
 func newStreamListener(l net.Listener, allow acl, t *tap, pool *sip.ConnectionPool) *streamListener {
 	return &streamListener{
-		Listener: l, allow: allow, tap: t, pool: pool, dead: map[*deadConn]*time.Timer{},
+		Listener: l, allow: allow, tap: t, pool: pool, dead: map[*sip.TCPConnection]*time.Timer{},
 		incoming: make(chan stream), closed: make(chan struct{}),
 		conns: map[netip.AddrPort]*observedConn{}, all: map[*observedConn]struct{}{},
 	}
@@ -197,7 +197,7 @@ func (l *streamListener) gone(c *observedConn) bool {
 
 // bury leaves a stand-in for a connection in sipgo's table, for a while. It must not be called under sipgo's locks.
 func (l *streamListener) bury(c *observedConn) {
-	dead, key := &deadConn{c.LocalAddr()}, c.RemoteAddr().String()
+	dead, key := deadStream(c.LocalAddr(), c.RemoteAddr()), c.RemoteAddr().String()
 	l.pool.Add(key, dead)
 	l.mu.Lock()
 	defer l.mu.Unlock()
