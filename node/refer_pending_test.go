@@ -581,7 +581,6 @@ func TestReferOtherRequestsWhilePending(t *testing.T) {
 
 func TestReferNotifyAndByeInOneBurst(t *testing.T) {
 	t.Parallel()
-	const exchange = 10 * time.Millisecond
 	for _, transport := range []string{"udp", "tcp"} {
 		for name, byeFirst := range map[string]bool{"NOTIFY first": false, "BYE first": true} {
 			for _, frag := range []string{connected, busy} {
