@@ -46,9 +46,8 @@ type stage struct {
 
 // settings change what a stage is made of.
 type settings struct {
-	node      func(*node.Config)
-	phone     scenario.PhoneConfig
-	unchecked bool // the script ends the call, or the node, in its own way
+	node  func(*node.Config)
+	phone scenario.PhoneConfig
 }
 
 // onStage runs a script. At its end every call must have had exactly one initiate and one disconnect event, and be over.
@@ -82,9 +81,7 @@ func onStage(t *testing.T, with settings, script func(t *testing.T, s *stage)) {
 			time.Sleep(70 * time.Second)
 		})
 		script(t, s)
-		if !with.unchecked {
-			s.settled()
-		}
+		s.settled()
 		if t.Failed() {
 			t.Log("\n" + s.phone.Ladder() + s.ladders())
 		}
