@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/callengine/callengine/media"
 	"github.com/callengine/callengine/sipstack"
 	"github.com/callengine/callengine/state"
 	"github.com/callengine/callengine/webhook"
@@ -55,6 +56,24 @@ func (t *sipTap) Refer(callID string, s sipstack.ReferState) {
 			Status: s.Status, Billable: s.Billable(), Evidence: s.Evidence,
 		},
 	}})
+}
+
+// Media journals what was agreed on of the sound.
+func (t *sipTap) Media(callID string, p media.Params) {
+	detail := p.Codec.String()
+	if p.EventType != 0 {
+		detail += ", telephone-event"
+	}
+	detail += ", " + p.Remote.String()
+	switch {
+	case !p.Send && !p.Receive:
+		detail += ", inactive"
+	case !p.Send:
+		detail += ", on hold"
+	case !p.Receive:
+		detail += ", sent only"
+	}
+	t.journal.note(state.Entry{CallID: callID, Type: state.TypeMedia, Media: &state.Media{Event: "agreed", Detail: detail}})
 }
 
 func (t *sipTap) LateNotify(callID string) {

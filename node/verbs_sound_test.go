@@ -11,6 +11,7 @@ import (
 
 	"github.com/callengine/callengine/node"
 	"github.com/callengine/callengine/scenario"
+	"github.com/callengine/callengine/state"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap/zapcore"
@@ -195,7 +196,16 @@ func TestACallOnHoldHearsNothingAndThePlayingGoesOn(t *testing.T) {
 		assert.Equal(t, scenario.SendRecv, s.Direction)
 		sounds(t, 10*time.Second, since(began, c.Expect("BYE").Time))
 		sounds(t, 7*time.Second, heard(c).Loud())
-		b.disconnect("hangup", "")
+		var agreed []string
+		for _, e := range b.journal(b.disconnect("hangup", "")) {
+			if e.Type == state.TypeMedia && e.Media.Event == "agreed" {
+				agreed = append(agreed, e.Media.Detail)
+			}
+		}
+		require.Len(t, agreed, 3, "the answer, the hold and its end")
+		assert.Regexp(t, `^PCMU, telephone-event, 10\.\S+$`, agreed[0])
+		assert.Equal(t, agreed[0]+", on hold", agreed[1])
+		assert.Equal(t, agreed[0], agreed[2])
 	})
 }
 

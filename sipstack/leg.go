@@ -48,7 +48,7 @@ func (s *Stack) newLeg(i *invite, inv Invitation, callID string) (*Leg, error) {
 	if on == nil {
 		return nil, ErrClosed
 	}
-	sound, err := s.newSession(i.req, on)
+	sound, err := s.newSession(i.req, on, callID)
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ type recorder struct {
 	sip    []told
 	timers []string
 	refers []ReferState
+	media  []media.Params
 	late   int
 	panics []any
 }
@@ -53,6 +54,12 @@ func (r *recorder) Refer(_ string, s ReferState) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.refers = append(r.refers, s)
+}
+
+func (r *recorder) Media(_ string, p media.Params) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.media = append(r.media, p)
 }
 
 func (r *recorder) LateNotify(string) {

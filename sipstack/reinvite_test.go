@@ -44,6 +44,7 @@ func TestReinvite(t *testing.T) {
 			c.ack("")
 		}
 		synctest.Wait()
+		assert.Len(t, n.rec.media, 6, "each agreement is told")
 		params := n.leg().session.params
 		assert.False(t, params.Send)
 		assert.Equal(t, netip.MustParseAddrPort("127.0.0.1:40000"), params.Remote)
