@@ -146,6 +146,7 @@ func TestAnOfferWithoutACommonCodecGets488BeforeTheApplicationIsAsked(t *testing
 		assert.Zero(t, m["callengine_rtp_ports_in_use"])
 		assert.Zero(t, m[`callengine_calls_active{direction="inbound"}`])
 		assert.Zero(t, m[`callengine_calls_total{direction="inbound"}`])
+		assert.Zero(t, b.drain()(), "nobody is waited for")
 	})
 }
 
@@ -161,6 +162,7 @@ func TestACallForWhichNoRTPPortIsLeftGets503BeforeTheApplicationIsAsked(t *testi
 		assert.Zero(t, b.metrics()["callengine_rtp_ports_in_use"])
 		b.call(response(`<Pause/>`)).Expect("BYE")
 		b.disconnect("hangup", "")
+		assert.Zero(t, b.drain()(), "nobody is waited for")
 	})
 }
 

@@ -89,6 +89,7 @@ func TestRelativeURLsStartFromTheURLThatAnswered(t *testing.T) {
 		"the URL asked":             {nil, scenario.BXML(response(document)), "", "app.example/next"},
 		"the end of a redirect":     {nil, scenario.Reply{Redirect: "/deep/er/doc"}, "/deep/er/doc", "app.example/deep/er/next"},
 		"the end of another host's": {nil, scenario.Reply{Redirect: "http://10.0.0.2/a/b"}, "/a/b", "10.0.0.2/a/next"},
+		"a later document's": {nil, scenario.BXML(response(`<Redirect redirectUrl="/deep/er/doc"/>`)), "/deep/er/doc", "app.example/deep/er/next"},
 		"the fallback URL": {
 			func(cfg *node.Config) {
 				cfg.Applications[0].CallInitiatedFallbackURL = "http://localhost.example/f/all/back"
@@ -104,11 +105,11 @@ func TestRelativeURLsStartFromTheURLThatAnswered(t *testing.T) {
 					b.app.On(tc.path, scenario.BXML(response(document)))
 				}
 				b.phone.Invite(scenario.Invite{To: b.uri("desk")}).Rejected(603)
-				e := b.app.Expect("redirect")
 				host, path, _ := strings.Cut(tc.want, "/")
-				assert.Equal(t, "/"+path, e.Path)
+				e := b.app.Expect("/" + path)
 				assert.Equal(t, "1", e.Query.Get("x"))
-				assert.Contains(t, requests(b.journal(e), "redirect")[0], "http://"+host+"/")
+				asked := requests(b.journal(e), "redirect")
+				assert.Contains(t, asked[len(asked)-1], "http://"+host+"/")
 			})
 		})
 	}
@@ -165,21 +166,30 @@ func TestTheFallbackOfARedirect(t *testing.T) {
 	})
 }
 
-func TestCredentialsDoNotFollowARedirectToAnotherHost(t *testing.T) {
-	change := func(cfg *node.Config) {
-		cfg.Applications[0].Username, cfg.Applications[0].Password = "u", "p"
+func TestCredentialsDoNotFollowARedirectToAnotherServer(t *testing.T) {
+	for name, tc := range map[string]struct{ listens, url string }{
+		"another host": {"10.0.0.3:80", "http://backup.example/there"},
+		"another port": {"10.0.0.2:8080", "http://app.example:8080/there"},
+		"a subdomain":  {"10.0.0.3:80", "http://sub.app.example/there"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			change := func(cfg *node.Config) {
+				cfg.Applications[0].Username, cfg.Applications[0].Password = "u", "p"
+			}
+			inBubble(t, change, func(t *testing.T, b *bubble) {
+				b.net.AddHost("sub.app.example", netip.MustParseAddr("10.0.0.3"))
+				other := b.script.Application(scenario.ApplicationConfig{Address: tc.listens})
+				b.app.On("/initiate", scenario.Reply{Redirect: "/here"})
+				b.app.On("/here", scenario.Reply{Redirect: tc.url})
+				b.phone.Invite(scenario.Invite{To: b.uri("desk")}).Rejected(603)
+				assert.Equal(t, [3]string{"u", "p", "POST"}, credentialsOf(b.app.Expect("/here")))
+				there := other.Expect("/there")
+				assert.Equal(t, [3]string{"", "", "POST"}, credentialsOf(there))
+				assert.NotEmpty(t, there.Body, "307 keeps the body")
+				assert.Equal(t, b.app.Expect("/initiate").ID(), there.ID())
+			})
+		})
 	}
-	inBubble(t, change, func(t *testing.T, b *bubble) {
-		backup := b.script.Application(scenario.ApplicationConfig{Address: "10.0.0.3:80"})
-		b.app.On("/initiate", scenario.Reply{Redirect: "/here"})
-		b.app.On("/here", scenario.Reply{Redirect: "http://backup.example/there"})
-		b.phone.Invite(scenario.Invite{To: b.uri("desk")}).Rejected(603)
-		assert.Equal(t, [3]string{"u", "p", "POST"}, credentialsOf(b.app.Expect("/here")))
-		there := backup.Expect("/there")
-		assert.Equal(t, [3]string{"", "", "POST"}, credentialsOf(there))
-		assert.NotEmpty(t, there.Body, "307 keeps the body")
-		assert.Equal(t, b.app.Expect("/initiate").ID(), there.ID())
-	})
 }
 
 func TestRedirectsOfWebhooks(t *testing.T) {
