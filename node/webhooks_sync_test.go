@@ -89,7 +89,7 @@ func TestRelativeURLsStartFromTheURLThatAnswered(t *testing.T) {
 		"the URL asked":             {nil, scenario.BXML(response(document)), "", "app.example/next"},
 		"the end of a redirect":     {nil, scenario.Reply{Redirect: "/deep/er/doc"}, "/deep/er/doc", "app.example/deep/er/next"},
 		"the end of another host's": {nil, scenario.Reply{Redirect: "http://10.0.0.2/a/b"}, "/a/b", "10.0.0.2/a/next"},
-		"a later document's": {nil, scenario.BXML(response(`<Redirect redirectUrl="/deep/er/doc"/>`)), "/deep/er/doc", "app.example/deep/er/next"},
+		"a later document's":        {nil, scenario.BXML(response(`<Redirect redirectUrl="/deep/er/doc"/>`)), "/deep/er/doc", "app.example/deep/er/next"},
 		"the fallback URL": {
 			func(cfg *node.Config) {
 				cfg.Applications[0].CallInitiatedFallbackURL = "http://localhost.example/f/all/back"
