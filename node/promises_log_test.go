@@ -22,7 +22,7 @@ import (
 // ofTheNode are the lines of a log that belong to no call.
 var ofTheNode = map[string]bool{
 	"taking calls": true, "draining": true, "drained": true, "events were not delivered before the node ended": true,
-	"HTTP request": true, "panic in the speech engine": true, // which may speak for several calls at once
+	"HTTP request": true,
 }
 
 func TestEveryLogLineOfACallHasItsCallID(t *testing.T) {

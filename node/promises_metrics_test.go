@@ -103,6 +103,7 @@ func TestMetricsOfFailures(t *testing.T) {
 		m := b.metrics()
 		for name, want := range map[string]float64{
 			`callengine_calls_active{direction="inbound"}`:                                 0,
+			`callengine_panics_recovered_total`:                                            1,
 			`callengine_calls_ended_total{cause="callback-error"}`:                         2,
 			`callengine_calls_ended_total{cause="application-error"}`:                      2,
 			`callengine_webhook_duration_seconds_count{event="initiate",outcome="5xx"}`:    1,

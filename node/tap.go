@@ -82,7 +82,7 @@ func (t *sipTap) LateNotify(callID string) {
 }
 
 func (t *sipTap) Panic(callID string, v any) {
-	t.metrics.panicRecovered()
+	t.metrics.PanicRecovered()
 	t.log.Error("a SIP handler failed inside the node", zap.String("call_id", callID), zap.Any("panic", v), zap.Stack("stack"))
 }
 
