@@ -157,7 +157,7 @@ func (n *Node) Start(ctx context.Context) error {
 	}
 	n.apiAddr = l.Addr()
 	if err := n.sip.Start(ctx); err != nil {
-		return errors.Join(fmt.Errorf("sip.listen: %w", err), l.Close())
+		return errors.Join(err, l.Close())
 	}
 	n.serving.Go(func() {
 		if err := n.api.Serve(n.closed, l); err != nil && !errors.Is(err, http.ErrServerClosed) {
