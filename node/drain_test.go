@@ -162,3 +162,13 @@ func TestANodeIsNotReadyBeforeItStartsNorAfterItsEnd(t *testing.T) {
 		assert.Empty(t, b.phone.Received("*"), "sockets are closed")
 	})
 }
+
+func TestCloseHangsUpWhatIsUp(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
+		c := b.call(response(`<Pause duration="3600"/>`))
+		began := time.Now()
+		require.NoError(t, b.node.Close())
+		c.Expect("BYE")
+		assert.Less(t, time.Since(began), 2*time.Second)
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/callengine/callengine/api"
 	"github.com/callengine/callengine/media"
@@ -216,14 +217,18 @@ func (n *Node) callURL(id string) string {
 	return base + "/api/v2/accounts/" + n.cfg.AccountID + "/calls/" + id
 }
 
+// closeWait is how long Close waits for the BYEs of calls that are still up.
+const closeWait = 2 * time.Second
+
 // Close ends what is left, sockets and goroutines included, and returns when all of it has ended. Calls that are still up
-// are ended as by a drain whose time is over.
+// are hung up; their events are lost: who wants them delivered calls Drain first.
 func (n *Node) Close() error {
 	var err error
 	n.closing.Do(func() {
-		n.calls.drain()
+		idle := n.calls.drain()
 		n.drainIt(verbs.ErrDrained)
 		n.closeIt(errClosed)
+		wait(context.Background(), idle, closeWait)
 		err = errors.Join(n.sip.Close(), n.media.Close())
 		n.outbox.Close()
 		n.client.Close()
