@@ -124,6 +124,22 @@ func TestByesThatCross(t *testing.T) {
 	})
 }
 
+func TestByeBehindTheAnswerToOurs(t *testing.T) {
+	inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
+		n.answering()
+		c := p.call()
+		l := n.leg()
+		done := make(chan error, 1)
+		go func() { done <- l.Bye(context.Background()) }()
+		p.reply(p.next(), 200, "")
+		require.NoError(t, <-done)
+		c.inDialog("BYE", "", "")
+		assert.Equal(t, "SIP/2.0 200 OK", startOf(p.next()), "the peer has what it wants")
+		c.inDialog("INFO", "", "")
+		assert.Equal(t, "SIP/2.0 481 Call/Transaction Does Not Exist", startOf(p.next()))
+	})
+}
+
 func TestKeepalive(t *testing.T) {
 	cfg := Config{Keepalive: time.Minute}
 	t.Run("answered", func(t *testing.T) {
