@@ -176,7 +176,11 @@ func (n *Node) Start(ctx context.Context) error {
 		n.log.Warn("SpeakSentence cannot work", zap.String("missing", missing))
 	}
 	n.started.Store(true)
-	n.log.Info("taking calls", zap.Stringers("sip", n.sip.Addrs()), zap.Stringer("api", n.apiAddr))
+	var sip []string
+	for _, a := range n.sip.Addrs() {
+		sip = append(sip, a.Network()+"://"+a.String())
+	}
+	n.log.Info("taking calls", zap.Strings("sip", sip), zap.Stringer("api", n.apiAddr))
 	return nil
 }
 

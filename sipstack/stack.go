@@ -70,7 +70,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 	}
 	s := &Stack{
 		cfg: cfg, media: m, log: zap.NewNop(), observer: nobody{},
-		network: &net.ListenConfig{}, dialer: &net.Dialer{}, resolver: net.DefaultResolver,
+		network: hostNetwork{}, dialer: &net.Dialer{}, resolver: net.DefaultResolver,
 		failed:  make(chan error, len(cfg.Listeners)),
 		dialogs: map[dialogID]*dialog{}, invites: map[inviteID]*invite{},
 	}
