@@ -23,6 +23,10 @@ type ConfigSource struct {
 	Env  []string // as of [os.Environ]; only what begins with CALLENGINE_ is looked at
 	Set  []string // key.path=value
 	App  string   // URL of the one application that gets every call, and its status events; empty: those of the file
+
+	// Settings are read in place of the content of File, which then only names where they stand: a section of a larger
+	// file, for one. They must be a mapping without aliases.
+	Settings *yaml.Node
 }
 
 // ConfigError is one reason why a configuration is not taken. [errors.As] finds the first of several.
@@ -79,7 +83,7 @@ const envPrefix = "CALLENGINE_"
 // An error is one [*ConfigError], or several joined, in the order of the sources and of the file.
 func LoadConfig(src ConfigSource) (cfg Config, warnings []string, err error) {
 	var content []byte
-	if src.File != "" {
+	if src.File != "" && src.Settings == nil {
 		if content, err = readConfig(src.File); err != nil {
 			return DefaultConfig(), nil, err
 		}
@@ -105,7 +109,11 @@ func readConfig(name string) ([]byte, error) {
 // loadConfig is LoadConfig with the content of the file at hand.
 func loadConfig(content []byte, src ConfigSource) (Config, []string, error) {
 	l := loader{cfg: DefaultConfig(), origin: origins{}}
-	l.file(src.File, content)
+	if src.Settings == nil {
+		l.file(src.File, content)
+	} else {
+		l.section(src.File, src.Settings)
+	}
 	l.environment(src.Env)
 	l.flags(src.Set)
 	l.app(src.App)
@@ -161,8 +169,12 @@ func (l *loader) file(name string, content []byte) {
 	if len(document.Content) == 0 {
 		return
 	}
+	l.section(name, document.Content[0])
+}
+
+func (l *loader) section(name string, n *yaml.Node) {
 	dec := decoder{file: name, origin: l.origin}
-	dec.section(document.Content[0], configValue(&l.cfg), "")
+	dec.section(n, configValue(&l.cfg), "")
 	l.errs = append(l.errs, dec.errs...)
 }
 

@@ -45,7 +45,8 @@ type Application struct {
 	replies map[string][]Reply // by path ("/…") or event type
 	events  []*Event
 	taken   map[*Event]bool
-	changed chan struct{} // closed and replaced with every request
+	decide  func(*Event) Reply // in place of replies; nil: those are given
+	changed chan struct{}      // closed and replaced with every request
 }
 
 // NewApplication opens the application's listener and serves. Close the application.
@@ -101,8 +102,18 @@ func (a *Application) On(key string, replies ...Reply) {
 	a.replies[key] = replies
 }
 
+// Decide has every request answered as f says, whatever [Application.On] was told. f is called for one at a time.
+func (a *Application) Decide(f func(*Event) Reply) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.decide = f
+}
+
 // next returns the reply to an event and moves on. The lock is held.
 func (a *Application) next(e *Event) Reply {
+	if a.decide != nil {
+		return a.decide(e)
+	}
 	for _, key := range []string{e.Path, e.Type()} {
 		replies, ok := a.replies[key]
 		if !ok || len(replies) == 0 {

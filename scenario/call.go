@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,14 +16,15 @@ import (
 
 // Invite says what an INVITE is like.
 type Invite struct {
-	To      string   // Request-URI and To
-	Peer    string   // host:port where everything of the call is sent; "": To's host, which is an IP address then
-	From    string   // URI; "": the phone's
-	CallID  string   // "": a new one
-	Headers []Header // further ones, or in place of the phone's; Record-Route belongs here
-	NoOffer bool     // no session description: the offer is asked for
-	SDP     []byte   // in place of the phone's own offer
-	HoldAck bool     // a 2xx is not acknowledged before Ack
+	To        string   // Request-URI and To
+	Peer      string   // host:port where everything of the call is sent; "": To's host, which is an IP address then
+	From      string   // URI; "": the phone's
+	CallID    string   // "": a new one
+	Headers   []Header // further ones, or in place of the phone's; Record-Route belongs here
+	NoOffer   bool     // no session description: the offer is asked for
+	Direction string   // of the phone's own offer; "": sendrecv
+	SDP       []byte   // in place of the phone's own offer
+	HoldAck   bool     // a 2xx is not acknowledged before Ack
 }
 
 // RejectedError is a final response to a request that is not a 2xx.
@@ -73,7 +75,7 @@ func (p *Phone) Invite(ctx context.Context, in Invite) (*Call, error) {
 	}
 	body := in.SDP
 	if body == nil && !in.NoOffer {
-		body = c.Offer(SendRecv)
+		body = c.Offer(cmp.Or(in.Direction, SendRecv))
 	}
 	return c, c.Send(ctx, c.newInvite(body, in.Headers...))
 }

@@ -36,3 +36,16 @@ func decodeALaw(b byte) int16 {
 	}
 	return int16(v)
 }
+
+func encodeALaw(sample int16) byte {
+	v, sign := int(sample)>>3, byte(0x80)
+	if v < 0 {
+		v, sign = -v-1, 0
+	}
+	if v > 0xfff {
+		v = 0xfff
+	}
+	exponent := max(0, bits.Len(uint(v))-5)
+	mantissa := v >> max(1, exponent) & 0x0f
+	return (sign | byte(exponent)<<4 | byte(mantissa)) ^ 0x55
+}

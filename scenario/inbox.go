@@ -71,11 +71,20 @@ func (b *inbox) wait(ctx context.Context, want string, wanted func(*Message) boo
 
 // search is wait for messages that somebody may have been given already.
 func (b *inbox) search(ctx context.Context, want string, wanted func(*Message) bool) (*Message, error) {
+	return b.await(ctx, want, true, wanted)
+}
+
+// watch is search, and the message may still be given to somebody else.
+func (b *inbox) watch(ctx context.Context, want string, wanted func(*Message) bool) (*Message, error) {
+	return b.await(ctx, want, false, wanted)
+}
+
+func (b *inbox) await(ctx context.Context, want string, take bool, wanted func(*Message) bool) (*Message, error) {
 	for {
 		b.mu.Lock()
 		for _, m := range b.all {
 			if m.in && !m.repeated && !b.hidden[m] && wanted(m) {
-				m.taken = true
+				m.taken = m.taken || take
 				b.mu.Unlock()
 				return m, nil
 			}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -146,8 +145,13 @@ func (m *media) read(conn net.PacketConn, keep bool) {
 	}
 }
 
-// send sends one RTP packet with the next number.
+// send sends one RTP packet of sound with the next number.
 func (m *media) send(payloadType uint8, payload []byte) error {
+	return m.packet(payloadType, payload, len(payload))
+}
+
+// packet sends one RTP packet with the next number. samples is by how much the time of the one after it is later.
+func (m *media) packet(payloadType uint8, payload []byte, samples int) error {
 	m.mu.Lock()
 	if len(m.conns) == 0 || !m.remote.IsValid() {
 		m.mu.Unlock()
@@ -160,7 +164,7 @@ func (m *media) send(payloadType uint8, payload []byte) error {
 	binary.BigEndian.PutUint32(b[4:], m.timestamp)
 	binary.BigEndian.PutUint32(b[8:], 0x70686f6e) // "phon"
 	m.sequence++
-	m.timestamp += uint32(len(payload))
+	m.timestamp += uint32(samples)
 	m.mu.Unlock()
 	_, err := conn.WriteTo(append(b, payload...), net.UDPAddrFromAddrPort(to))
 	return err
@@ -177,28 +181,6 @@ func (m *media) close() error {
 	}
 	m.running.Wait()
 	return errors.Join(errs...)
-}
-
-// SendTone sends a tone of PCMU in real time; a frequency of 0 is silence. It returns when the last frame was sent.
-func (c *Call) SendTone(ctx context.Context, hertz float64, length time.Duration) error {
-	next := time.NewTicker(frameLength)
-	defer next.Stop()
-	for frame := range int(length / frameLength) {
-		payload := make([]byte, frameSamples)
-		for i := range payload {
-			at := float64(frame*frameSamples+i) / sampleRate
-			payload[i] = encodeULaw(int16(8000 * math.Sin(2*math.Pi*hertz*at)))
-		}
-		if err := c.media.send(uint8(payloadTypes["PCMU"]), payload); err != nil {
-			return err
-		}
-		select {
-		case <-next.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
 }
 
 // Packets returns the RTP packets received so far.

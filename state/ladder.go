@@ -20,6 +20,13 @@ const MaxLadderWidth = 100
 type Ladder struct {
 	Width int  // in columns; 0 or more than MaxLadderWidth: MaxLadderWidth. Below 60 little can be read
 	Color bool // with ANSI escape sequences, for a terminal
+	Marks []Mark
+}
+
+// Mark is a remark of whoever has a ladder drawn, such as where a call went otherwise than it was expected to.
+type Mark struct {
+	After uint64 // the number of the entry that it stands below; 0: it stands above all
+	Text  string
 }
 
 // pauseShown is the time without entries from which on a ladder shows a gap.
@@ -47,8 +54,10 @@ func (l Ladder) Write(w io.Writer, entries []Entry) error {
 			whole.Apply(e)
 		}
 		d.head(id, whole)
+		d.marks(0)
 		for _, e := range calls[id] {
 			d.entry(e)
+			d.marks(e.Seq)
 		}
 		d.foot()
 	}
@@ -59,6 +68,7 @@ func (l Ladder) Write(w io.Writer, entries []Entry) error {
 type drawing struct {
 	layout
 	out    *bufio.Writer
+	marked []Mark
 	record Record // as far as drawn
 	start  time.Time
 	last   time.Time
@@ -72,7 +82,7 @@ func newDrawing(l Ladder, out *bufio.Writer, entries []Entry) *drawing {
 	start := slices.MinFunc(entries, earliest).Time
 	return &drawing{
 		layout: newLayout(l, slices.MaxFunc(entries, earliest).Time.Sub(start)),
-		out:    out, start: start, last: start,
+		out:    out, marked: l.Marks, start: start, last: start,
 		seen: map[string]bool{}, refers: map[string]string{},
 	}
 }
@@ -99,6 +109,15 @@ func (d *drawing) entry(e Entry) {
 		d.note(at, styleQuiet, "entry of type "+string(e.Type)) // of a later version
 	}
 	d.record.Apply(e)
+}
+
+// marks draws the remarks that stand below an entry.
+func (d *drawing) marks(after uint64) {
+	for _, m := range d.marked {
+		if m.After == after {
+			d.emitText("✗ "+m.Text, styleBad)
+		}
+	}
 }
 
 // pause draws that for a while nothing happened.

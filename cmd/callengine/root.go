@@ -104,7 +104,7 @@ func (p *program) root() *cobra.Command {
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	root.AddCommand(
-		p.serveCommand(), p.demoCommand(), p.checkCommand(), p.callCommand(), p.callsCommand(), p.configCommand(), p.versionCommand(),
+		p.serveCommand(), p.demoCommand(), p.replayCommand(), p.checkCommand(), p.callCommand(), p.callsCommand(), p.configCommand(), p.versionCommand(),
 	)
 	return root
 }

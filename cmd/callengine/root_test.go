@@ -160,7 +160,7 @@ func TestEveryErrorOfAConfigurationHasALine(t *testing.T) {
 func TestHelpTellsOfEveryCommand(t *testing.T) {
 	got := run(t, "", nil, "--help")
 	assert.Equal(t, exitFine, got.code)
-	for _, command := range []string{"serve", "demo", "check", "call", "calls", "config", "version"} {
+	for _, command := range []string{"serve", "demo", "replay", "check", "call", "calls", "config", "version"} {
 		assert.Contains(t, got.out, "\n  "+command+" ")
 		help := run(t, "", nil, command, "--help")
 		assert.Equal(t, exitFine, help.code)

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/callengine/callengine/scenario"
+	"github.com/callengine/callengine/state"
+	"github.com/spf13/cobra"
+)
+
+// replayFlags are the flags of replay.
+type replayFlags struct {
+	app, run, junit string
+	verbose         bool
+	parallel        int
+}
+
+func (p *program) replayCommand() *cobra.Command {
+	var f replayFlags
+	cmd := &cobra.Command{
+		Use:   "replay PATH...",
+		Short: "Run scenario files: calls with everything around them scripted",
+		Long: `Run scenario files, or all of a folder (*.yaml), each on a node of its own on free ports of 127.0.0.1, and report like
+a test runner: a line for each; of one that went otherwise than it expects, the first difference and the call's ladder with
+the difference marked. With --app the webhooks go to a real application, in place of the replies in the files.
+Exit status 0 when all went as expected, 1 when one did not, 2 when a file is wrong.`,
+		Args: arguments(1, math.MaxInt, "a PATH"),
+		RunE: func(cmd *cobra.Command, paths []string) error { return p.replay(cmd, f, paths) },
+	}
+	cmd.Flags().StringVar(&f.app, "app", "", "`URL` of the application that all webhooks go to")
+	cmd.Flags().StringVar(&f.run, "run", "", "run only the scenarios whose name or path matches the `REGEX`")
+	cmd.Flags().StringVar(&f.junit, "junit", "", "write a report in JUnit's XML to the `FILE`")
+	cmd.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "draw the ladder of every scenario")
+	cmd.Flags().IntVar(&f.parallel, "parallel", max(2, runtime.GOMAXPROCS(0)), "run so `MANY` at a time")
+	return cmd
+}
+
+func (p *program) replay(cmd *cobra.Command, f replayFlags, paths []string) error {
+	files, err := p.scenarios(f, paths)
+	if err != nil {
+		return err
+	}
+	report := replayReport{program: p, flags: f, began: time.Now()}
+	var junit *os.File
+	if f.junit != "" {
+		if junit, err = os.Create(f.junit); err != nil {
+			return fmt.Errorf("--junit: %w", err)
+		}
+	}
+	scenario.RunAll(cmd.Context(), files, f.parallel, scenario.RunOptions{App: f.app}, report.tell)
+	report.close()
+	if junit != nil {
+		err = errors.Join(writeJUnit(junit, report.results, time.Since(report.began)), junit.Close())
+	}
+	switch {
+	case err != nil:
+		return failed(fmt.Errorf("--junit: %w", err))
+	case report.failed > 0:
+		return errReported
+	}
+	return nil
+}
+
+// scenarios reads those that are to run. All that is wrong with any of them is told.
+func (p *program) scenarios(f replayFlags, paths []string) ([]*scenario.File, error) {
+	wanted, err := regexp.Compile(f.run)
+	if err != nil {
+		return nil, fmt.Errorf("--run: %w", err)
+	}
+	if f.app != "" && !strings.HasPrefix(f.app, "http://") && !strings.HasPrefix(f.app, "https://") {
+		return nil, errors.New("--app: must be an absolute http:// or https:// URL")
+	}
+	found, err := scenario.Find(paths...)
+	if err != nil {
+		return nil, err
+	}
+	var files []*scenario.File
+	var wrong []error
+	for _, path := range found {
+		file, err := scenario.Load(path)
+		var reasons scenario.FileErrors
+		switch {
+		case errors.As(err, &reasons):
+			wrong = append(wrong, reasons.Unwrap()...)
+		case wanted.MatchString(file.Name()) || wanted.MatchString(path):
+			files = append(files, file)
+		}
+	}
+	if len(wrong) == 0 && len(files) == 0 {
+		wrong = append(wrong, fmt.Errorf("--run: none of %d scenarios matches %q", len(found), f.run))
+	}
+	return files, errors.Join(wrong...)
+}
+
+// replayReport tells of scenarios as they end.
+type replayReport struct {
+	program *program
+	flags   replayFlags
+	began   time.Time
+	results []scenario.Result
+	failed  int
+}
+
+func (r *replayReport) tell(result scenario.Result) {
+	out := r.program.out
+	r.results = append(r.results, result)
+	took := result.Duration.Round(10 * time.Millisecond).Seconds()
+	if result.OK() {
+		fmt.Fprintf(out, "ok    %s (%.2fs)\n", title(result.File), took)
+	} else {
+		r.failed++
+		fmt.Fprintf(out, "FAIL  %s (%.2fs)\n      %s\n", title(result.File), took, strings.ReplaceAll(result.First(), "\n", "\n      "))
+		for _, further := range result.Failures[min(1, len(result.Failures)):] {
+			fmt.Fprintf(out, "      %s:%d: %s\n", result.File.Path, further.Line, further.Text)
+		}
+	}
+	if len(result.Journal()) > 0 && (!result.OK() || r.flags.verbose) {
+		fmt.Fprintln(out)
+		_ = result.WriteLadder(out, state.Ladder{Color: r.program.colored(out)}) // as with every line that is printed
+		fmt.Fprintln(out)
+	}
+}
+
+func (r *replayReport) close() {
+	good := len(r.results) - r.failed
+	count := fmt.Sprintf("%d ok", good)
+	if r.failed > 0 {
+		count += fmt.Sprintf(", %d FAILED", r.failed)
+	}
+	fmt.Fprintf(r.program.out, "%s (%.2fs)\n", count, time.Since(r.began).Round(10*time.Millisecond).Seconds())
+}
+
+// title names a scenario by its file and its name.
+func title(f *scenario.File) string {
+	if f.Name() == f.Path {
+		return f.Path
+	}
+	return f.Path + ": " + f.Name()
+}

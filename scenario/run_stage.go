@@ -1,0 +1,249 @@
+package scenario
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/callengine/callengine/node"
+	"github.com/callengine/callengine/state"
+)
+
+// run is one scenario under way, with everything that it needs.
+type run struct {
+	file    *File
+	spec    *spec
+	options RunOptions
+
+	app          *Application
+	speech       *Application
+	node         *node.Node
+	peer         netip.AddrPort // where the phone reaches the node
+	network      *impaired      // the phone's
+	phone        *Phone
+	destinations map[string]*Phone
+	addresses    addresses
+	behind       sync.WaitGroup // what goes on beside the phone's steps
+	stop         context.CancelFunc
+
+	call       *Call
+	began      time.Time // when the INVITE was sent
+	answer     answer
+	over       context.Context // ends a little after the call
+	seen       map[*Message]bool
+	waited     map[string]int // how many entries of the journal were waited for
+	refers     []*Refer
+	unanswered []*Refer // not answered yet
+	newest     *Message // request of the phone
+	failures   []Failure
+	failed     error // of the machinery
+	journal    []state.Entry
+	record     state.Record
+	sound      Sound
+}
+
+// answer is the final response to the INVITE.
+type answer struct {
+	came chan struct{} // closed when the others are set
+	res  *Message
+	err  error
+}
+
+// open starts everything.
+func (r *run) open(ctx context.Context) error {
+	r.seen, r.waited, r.destinations = map[*Message]bool{}, map[string]int{}, map[string]*Phone{}
+	r.answer.came = make(chan struct{})
+	r.addresses = addresses{}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	r.stop = stop
+	for _, start := range []func(context.Context) error{r.openApplication, r.openPhones, r.openNode} {
+		if err := start(ctx); err != nil {
+			return err
+		}
+	}
+	for name, p := range r.destinations {
+		to := r.spec.Destinations[name]
+		r.behind.Go(func() { r.answerCalls(running, p, to) })
+	}
+	return nil
+}
+
+func (r *run) openApplication(ctx context.Context) error {
+	var err error
+	if r.speech, err = NewApplication(ctx, r.options.Network, ApplicationConfig{}); err != nil {
+		return err
+	}
+	r.speech.Decide(speak)
+	r.addresses["speech"] = r.speech.URL("/speech")
+	if address := cmp.Or(r.options.App, r.addresses.in(r.spec.Application.URL)); address != "" {
+		u, err := url.Parse(address)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return fmt.Errorf("%s: the application's URL must be an absolute http:// or https:// URL", address)
+		}
+		r.addresses["app"] = u.Scheme + "://" + u.Host
+		r.addresses["initiate"], r.addresses["status"] = address, address
+		return nil
+	}
+	if r.app, err = NewApplication(ctx, r.options.Network, ApplicationConfig{}); err != nil {
+		return err
+	}
+	r.addresses["app"] = r.app.URL("")
+	r.addresses["initiate"], r.addresses["status"] = r.app.URL("/initiate"), r.app.URL("/status")
+	r.app.Decide((&replier{rules: r.spec.Application.Replies, addresses: r.known, given: map[*replySpec]bool{}}).reply)
+	return nil
+}
+
+// known returns the addresses. The application asks when there is a call, and all are known by then.
+func (r *run) known() addresses { return r.addresses }
+
+func (r *run) openPhones(ctx context.Context) error {
+	r.network = impairing(r.options.Network, r.spec.Impairments)
+	for i := range r.spec.Phone {
+		r.network.needed = r.network.needed || r.spec.Phone[i].Disappear != nil
+	}
+	cfg := PhoneConfig{Transport: r.spec.Call.Transport, Codecs: r.spec.Call.Codecs}
+	if from := string(r.spec.Call.From); !strings.Contains(from, ":") {
+		cfg.User = from
+	}
+	var err error
+	if r.phone, err = NewPhone(ctx, r.network, cfg); err != nil {
+		return err
+	}
+	r.addresses["phone"] = r.phone.URI()
+	for name, to := range r.spec.Destinations {
+		p, err := NewPhone(ctx, r.options.Network, PhoneConfig{Transport: to.Transport, User: name})
+		if err != nil {
+			return err
+		}
+		r.destinations[name] = p
+		r.addresses[name] = p.URI()
+	}
+	return nil
+}
+
+func (r *run) openNode(ctx context.Context) error {
+	cfg, err := r.spec.Settings.config(r.file, r.addresses)
+	if err != nil {
+		return err
+	}
+	var opts []node.Option
+	if _, host := r.options.Network.(System); !host {
+		opts = append(opts, node.WithNetwork(r.options.Network))
+	}
+	if r.node, err = node.New(cfg, opts...); err != nil {
+		return err
+	}
+	if err := r.node.Start(ctx); err != nil {
+		return err
+	}
+	transport := cmp.Or(r.spec.Call.Transport, "udp")
+	for _, a := range r.node.SIPAddrs() {
+		if a.Network() == transport {
+			r.peer, err = netip.ParseAddrPort(a.String())
+			r.peer = unmapped(r.peer)
+			r.addresses["node"] = r.peer.String()
+			r.network.watch(r.peer)
+			return err
+		}
+	}
+	return fmt.Errorf("settings: sip.listen has no %s, over which the phone would call", transport)
+}
+
+// close ends everything and waits for it.
+func (r *run) close() error {
+	var errs []error
+	r.stop()
+	if r.node != nil {
+		errs = append(errs, r.node.Close())
+	}
+	if r.phone != nil {
+		errs = append(errs, r.phone.Close())
+	}
+	for _, p := range r.destinations {
+		errs = append(errs, p.Close())
+	}
+	r.behind.Wait()
+	for _, a := range []*Application{r.app, r.speech} {
+		if a != nil {
+			errs = append(errs, a.Close())
+		}
+	}
+	return errors.Join(slices.DeleteFunc(errs, func(err error) bool { return errors.Is(err, net.ErrClosed) })...)
+}
+
+// replier answers as a scenario's replies say. It is asked one event at a time.
+type replier struct {
+	rules     replyList
+	addresses func() addresses
+	given     map[*replySpec]bool
+}
+
+func (p *replier) reply(e *Event) Reply {
+	for _, key := range []string{e.Path, e.Type()} {
+		for i := range p.rules {
+			if p.rules[i].key != key {
+				continue
+			}
+			if spec := p.choose(p.rules[i].replies, e); spec != nil {
+				p.given[spec] = true
+				return spec.reply(p.addresses())
+			}
+		}
+	}
+	return Reply{}
+}
+
+// choose returns the first reply that fits and was not given yet, else the last one that fits; nil: none does.
+func (p *replier) choose(replies []replySpec, e *Event) (last *replySpec) {
+	for i := range replies {
+		if spec := &replies[i]; spec.When.differs(e.Properties, p.addresses()) == "" {
+			if last = spec; !p.given[spec] {
+				return spec
+			}
+		}
+	}
+	return last
+}
+
+func (s *replySpec) reply(a addresses) Reply {
+	reply := Reply{Status: s.Status, Delay: s.Delay, Hang: s.Hang, Drop: s.Drop, Redirect: a.in(s.Redirect), Header: http.Header{}}
+	if s.Body != nil {
+		reply.Body = a.in(*s.Body)
+		reply.Status = cmp.Or(reply.Status, http.StatusOK)
+	}
+	if s.contentType != "" {
+		reply.Header.Set("Content-Type", s.contentType)
+	}
+	for _, h := range s.Headers.with(a) {
+		reply.Header.Add(h.Name, h.Value)
+	}
+	return reply
+}
+
+// What speech sounds like in a scenario: a tone whose length follows from the text, so that no engine has to be installed,
+// and a call takes the same time everywhere.
+const (
+	speechHertz    = 440
+	speechOfLetter = 10 * time.Millisecond
+	shortestSpeech = 200 * time.Millisecond
+	longestSpeech  = 5 * time.Second
+)
+
+var markup = regexp.MustCompile(`<[^>]*>`)
+
+// speak is the speech engine of scenarios.
+func speak(e *Event) Reply {
+	letters := len([]rune(strings.TrimSpace(markup.ReplaceAllString(string(e.Body), ""))))
+	length := min(max(time.Duration(letters)*speechOfLetter, shortestSpeech), longestSpeech)
+	return Reply{Body: string(writeWAV(sine(speechHertz, length))), Header: http.Header{"Content-Type": {"audio/wav"}}}
+}
