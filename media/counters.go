@@ -8,6 +8,7 @@ type Counters interface {
 	RTPLost(packets int)  // sent by a peer and never received, told with each report
 	PortsInUse(pairs int) // how many pairs of ports are open now
 	SpeechCache(hit bool) // a text was asked for; hit: it is there or being spoken already
+	PanicRecovered()      // the engine itself failed, and went on
 }
 
 type noCounters struct{}
@@ -17,3 +18,4 @@ func (noCounters) RTPSent(int)      {}
 func (noCounters) RTPLost(int)      {}
 func (noCounters) PortsInUse(int)   {}
 func (noCounters) SpeechCache(bool) {}
+func (noCounters) PanicRecovered()  {}

@@ -3,7 +3,7 @@
 //
 // An [Engine] is made once; it opens a [Session] per call and makes a [Source] per thing to be heard:
 //
-//	session, err := engine.Open()          // a port for the SDP
+//	session, err := engine.Open(callID)    // a port for the SDP
 //	session.Configure(params)              // what the SDP agreed on; RTP starts
 //	source, err := engine.Speak(ctx, text) // or Fetch, or Ringing
 //	err = session.Play(ctx, source)        // returns when the last of it was sent

@@ -95,14 +95,14 @@ func New(cfg Config, opts ...Option) (*Engine, error) {
 	return e, nil
 }
 
-// Open opens a session on a pair of ports. Nothing is sent or read before [Session.Configure]. It returns [ErrNoPorts]
-// when no pair is left and [ErrClosed] after Close.
-func (e *Engine) Open() (*Session, error) {
+// Open opens a session on a pair of ports for the call with this id, which its log lines name. Nothing is sent or read
+// before [Session.Configure]. It returns [ErrNoPorts] when no pair is left and [ErrClosed] after Close.
+func (e *Engine) Open(callID string) (*Session, error) {
 	opened, err := e.ports.open(context.Background())
 	if err != nil {
 		return nil, err
 	}
-	s := newSession(e, opened)
+	s := newSession(e, opened, callID)
 	e.mu.Lock()
 	closed := e.closed
 	if !closed {

@@ -20,7 +20,7 @@ func openLoopback(t testing.TB) (*Session, *net.UDPConn) {
 	require.NoError(t, err)
 	e, err := New(Config{Ports: PortRange{41000, 41999}, BindIP: netip.MustParseAddr("127.0.0.1")})
 	require.NoError(t, err)
-	s, err := e.Open()
+	s, err := e.Open("c-1")
 	require.NoError(t, err)
 	s.params = Params{PayloadType: 0, EventType: 101, Send: true, Receive: true}
 	s.media.signal(peer.LocalAddr().(*net.UDPAddr).AddrPort())

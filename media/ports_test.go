@@ -42,7 +42,7 @@ func TestPortsArePairsFromTheRange(t *testing.T) {
 			e, network, g := portEngine(t, tc.r, 0)
 			var got []int
 			for range tc.want {
-				s, err := e.Open()
+				s, err := e.Open("c-1")
 				require.NoError(t, err)
 				got = append(got, s.Port())
 				for _, port := range []int{s.Port(), s.Port() + 1} {
@@ -51,12 +51,12 @@ func TestPortsArePairsFromTheRange(t *testing.T) {
 			}
 			assert.ElementsMatch(t, tc.want, got)
 			assert.Equal(t, len(tc.want), g.ports)
-			_, err := e.Open()
+			_, err := e.Open("c-1")
 			assert.ErrorIs(t, err, ErrNoPorts)
 			require.NoError(t, e.Close())
 			assert.Empty(t, network.bound)
 			assert.Zero(t, g.ports)
-			_, err = e.Open()
+			_, err = e.Open("c-1")
 			assert.Error(t, err)
 		})
 	}
@@ -73,14 +73,14 @@ func TestPortRangeIsChecked(t *testing.T) {
 func TestPortsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, _, _ := portEngine(t, PortRange{30000, 30001}, 0)
-		s, err := e.Open()
+		s, err := e.Open("c-1")
 		require.NoError(t, err)
 		require.NoError(t, s.Close())
 		time.Sleep(5*time.Second - time.Nanosecond)
-		_, err = e.Open()
+		_, err = e.Open("c-1")
 		assert.ErrorIs(t, err, ErrNoPorts)
 		time.Sleep(time.Nanosecond)
-		_, err = e.Open()
+		_, err = e.Open("c-1")
 		assert.NoError(t, err)
 	})
 }
@@ -89,7 +89,7 @@ func TestPortsNeedNotRest(t *testing.T) {
 	t.Parallel()
 	e, _, _ := portEngine(t, PortRange{30000, 30001}, -1)
 	for range 3 {
-		s, err := e.Open()
+		s, err := e.Open("c-1")
 		require.NoError(t, err)
 		require.NoError(t, s.Close())
 	}
@@ -100,7 +100,7 @@ func TestPortUsedTheLongestAgoComesFirst(t *testing.T) {
 		e, _, _ := portEngine(t, PortRange{30000, 30099}, 0)
 		last := map[int]int{}
 		for i := range 500 {
-			s, err := e.Open()
+			s, err := e.Open("c-1")
 			require.NoError(t, err)
 			if before, ok := last[s.Port()]; ok {
 				require.Equal(t, 50, i-before, "port %d", s.Port())
@@ -117,10 +117,10 @@ func TestPortsHeldByOthersArePassedOver(t *testing.T) {
 	e, network, g := portEngine(t, PortRange{30000, 30005}, -1)
 	network.peer("192.0.2.1:30000")
 	network.peer("192.0.2.1:30005")
-	s, err := e.Open()
+	s, err := e.Open("c-1")
 	require.NoError(t, err)
 	assert.Equal(t, 30002, s.Port())
-	_, err = e.Open()
+	_, err = e.Open("c-1")
 	require.ErrorIs(t, err, ErrNoPorts)
 	assert.ErrorContains(t, err, "in use", "it says what the system said")
 	assert.NotContains(t, network.bound, netip.MustParseAddrPort("192.0.2.1:30004"), "the half of a pair is closed")

@@ -49,6 +49,7 @@ func (s *Session) read(from *socket, handle func([]byte, netip.AddrPort)) {
 func (s *Session) guarded(handle func([]byte, netip.AddrPort), b []byte, from netip.AddrPort) {
 	defer func() {
 		if v := recover(); v != nil {
+			s.engine.counters.PanicRecovered()
 			s.log.Error("panic over a received packet", zap.Any("panic", v), zap.Stack("stack"))
 		}
 	}()

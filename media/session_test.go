@@ -32,7 +32,7 @@ func newBench(t *testing.T) *bench {
 	network := newMemory()
 	e, err := New(Config{Ports: PortRange{20000, 20009}, BindIP: netip.MustParseAddr("192.0.2.1")}, WithListenPacket(network.ListenPacket))
 	require.NoError(t, err)
-	s, err := e.Open()
+	s, err := e.Open("c-1")
 	require.NoError(t, err)
 	b := &bench{Session: s, engine: e, network: network, rtp: network.peer(phone.String()), rtcp: network.peer(phoneRTCP.String())}
 	t.Cleanup(func() { assert.NoError(t, e.Close()) })

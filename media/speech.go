@@ -233,6 +233,7 @@ func isMissing(err error) bool {
 func (s *speech) produce(ctx context.Context, sound *growing[int16], u Utterance) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
+			s.counters.PanicRecovered()
 			s.log.Error("panic in the speech engine", zap.String("call_id", u.CallID), zap.Any("panic", v), zap.Stack("stack"))
 			err = &SpeechError{Engine: "speech", Reason: fmt.Sprint("panic: ", v)}
 		}

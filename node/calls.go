@@ -141,7 +141,7 @@ func (a *admission) Serve(sip *sipstack.Leg) {
 	n := a.calls.node
 	ctx, end := context.WithCancelCause(n.drained)
 	defer end(nil)
-	call := &leg{sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets}
+	call := &leg{callID: a.id, sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets}
 	sip.OnEnd(func(cause error) {
 		call.ended()
 		end(translated(cause))
@@ -149,7 +149,7 @@ func (a *admission) Serve(sip *sipstack.Leg) {
 	runner := interpreter.New(
 		interpreter.Config{RejectCode: n.cfg.SIP.RejectCode},
 		a.app.forInterpreter(), n.parser, n.client, n.outbox, n.journal,
-		interpreter.WithLogger(n.log), interpreter.WithPanicHandler(func(any) { n.metrics.panicRecovered() }),
+		interpreter.WithLogger(n.log), interpreter.WithPanicHandler(func(any) { n.metrics.PanicRecovered() }),
 	)
 	runner.Run(ctx, interpreter.Limits{Drained: n.drained, Closed: n.closed}, webhook.Call{
 		AccountID:     n.cfg.AccountID,

@@ -27,7 +27,7 @@ func (b *bubble) drain() (finish func() time.Duration) {
 }
 
 func TestDrainTurnsNewCallsAwayAndLetsLiveOnesGoOn(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("redirect", scenario.BXML(response(`<SpeakSentence>Hello</SpeakSentence>`)))
 		c := b.call(response(`<Pause duration="10"/><Redirect redirectUrl="/next"/>`))
 		finish := b.drain()
@@ -49,7 +49,7 @@ func TestDrainTurnsNewCallsAwayAndLetsLiveOnesGoOn(t *testing.T) {
 }
 
 func TestDrainWithoutCallsIsOverAtOnce(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		assert.Zero(t, b.drain()())
 	})
 }
@@ -57,7 +57,7 @@ func TestDrainWithoutCallsIsOverAtOnce(t *testing.T) {
 func TestDrainTimeoutHangsUpWhatIsLeft(t *testing.T) {
 	for name, timeout := range map[string]time.Duration{"the default": 30 * time.Second, "at once": 0, "other": 4 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(cfg *node.Config) { cfg.DrainTimeout = timeout }, func(b *bubble) {
+			inBubble(t, func(cfg *node.Config) { cfg.DrainTimeout = timeout }, func(t *testing.T, b *bubble) {
 				c := b.call(response(`<Pause duration="86400"/>`))
 				began := time.Now()
 				took := b.drain()()
@@ -81,7 +81,7 @@ func TestDrainGivesEventsFiveSecondsMore(t *testing.T) {
 		"the node is busy": {scenario.Reply{Status: 503}, 35 * time.Second, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, nil, func(b *bubble) {
+			inBubble(t, nil, func(t *testing.T, b *bubble) {
 				b.app.On("disconnect", tc.reply)
 				c := b.call(response(`<Pause duration="600"/>`))
 				assert.Equal(t, tc.took, b.drain()())
@@ -104,7 +104,7 @@ func TestDrainGivesEventsFiveSecondsMore(t *testing.T) {
 }
 
 func TestDrainOfAnEventThatComesBackBeforeTheEnd(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("disconnect", scenario.Reply{Drop: true}, scenario.Reply{Status: 503}, scenario.Reply{})
 		b.call(response(`<Pause/>`)).Expect("BYE")
 		took := b.drain()()
@@ -115,7 +115,7 @@ func TestDrainOfAnEventThatComesBackBeforeTheEnd(t *testing.T) {
 }
 
 func TestDrainTimeoutInterruptsAReferAndSendsBothEvents(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		c := b.call(response(`<Refer referCompleteUrl="/done"><SipUri>sip:desk@pbx.example.com</SipUri></Refer>`))
 		finish := b.drain()
 		time.Sleep(20 * time.Second)
@@ -132,7 +132,7 @@ func TestDrainTimeoutInterruptsAReferAndSendsBothEvents(t *testing.T) {
 }
 
 func TestDrainTimeoutDoesNotWaitForAWebhook(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("redirect", scenario.Reply{Hang: true})
 		c := b.call(response(`<Pause duration="29"/><Redirect redirectUrl="/next"/>`))
 		assert.Equal(t, 30*time.Second, b.drain()())
@@ -142,7 +142,7 @@ func TestDrainTimeoutDoesNotWaitForAWebhook(t *testing.T) {
 }
 
 func TestASecondSignalEndsTheDrainAtOnce(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.call(response(`<Pause duration="600"/>`))
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()
@@ -153,12 +153,22 @@ func TestASecondSignalEndsTheDrainAtOnce(t *testing.T) {
 }
 
 func TestANodeIsNotReadyBeforeItStartsNorAfterItsEnd(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		status, _ := b.get("/readyz")
 		assert.Equal(t, 200, status)
 		require.NoError(t, b.node.Close())
 		b.phone.Invite(scenario.Invite{To: b.uri("desk")})
 		time.Sleep(leftover)
 		assert.Empty(t, b.phone.Received("*"), "sockets are closed")
+	})
+}
+
+func TestCloseHangsUpWhatIsUp(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
+		c := b.call(response(`<Pause duration="3600"/>`))
+		began := time.Now()
+		require.NoError(t, b.node.Close())
+		c.Expect("BYE")
+		assert.Less(t, time.Since(began), 2*time.Second)
 	})
 }

@@ -52,7 +52,7 @@ const leftover = 70 * time.Second
 
 // inBubble runs f with a node that takes calls. Its configuration is the default one, with SIP on udp and tcp
 // 10.0.0.1:5060, HTTP on 10.0.0.1:8088 and one application, unless change does something about it.
-func inBubble(t *testing.T, change func(*node.Config), f func(b *bubble)) {
+func inBubble(t *testing.T, change func(*node.Config), f func(t *testing.T, b *bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubble{t: t, net: scenario.NewMemory(), speech: &fakeSpeech{length: 2 * time.Second}}
@@ -64,7 +64,7 @@ func inBubble(t *testing.T, change func(*node.Config), f func(b *bubble)) {
 			change(&cfg)
 		}
 		b.start(cfg)
-		f(b)
+		f(t, b)
 	})
 }
 
@@ -219,6 +219,12 @@ func number(t *testing.T, s string) float64 {
 // since is the time from one moment to another, to the millisecond.
 func since(from, to time.Time) time.Duration { return to.Sub(from).Round(time.Millisecond) }
 
+// heard is all that the phone has heard of a call until now.
+func heard(c *scenario.ScriptedCall) scenario.Sound {
+	synctest.Wait() // the last packet may still be on its way
+	return c.Heard()
+}
+
 // sounds compares a time in which sound was played: a frame may be sent at once or with the clock's next step, as it
 // happens, and the playing is over when the last one has been sent.
 func sounds(t *testing.T, want, got time.Duration) {
@@ -285,7 +291,7 @@ func response(verbs string) string {
 }
 
 func TestTheHarnessPlacesACall(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		began := time.Now()
 		c := b.call(response(`<SpeakSentence>Hello</SpeakSentence>`))
 		c.Expect("BYE")

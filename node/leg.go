@@ -20,6 +20,7 @@ import (
 
 // leg is a SIP leg with its sound, as an interpreter sees it.
 type leg struct {
+	callID  string
 	sip     *sipstack.Leg
 	sound   *media.Engine
 	targets []string // globs over the hosts that a caller may be referred to; none: any
@@ -125,7 +126,7 @@ func (r *referral) Result() verbs.ReferResult {
 func (l *leg) Speak(ctx context.Context, s verbs.Speech) error {
 	return l.play(ctx, "SpeakSentence", func() (media.Source, error) {
 		return l.sound.Speak(ctx, media.Utterance{
-			Voice: s.Voice, Locale: s.Locale, Gender: s.Gender, Text: s.Text, SSML: s.SSML,
+			Voice: s.Voice, Locale: s.Locale, Gender: s.Gender, Text: s.Text, SSML: s.SSML, CallID: l.callID,
 		})
 	})
 }

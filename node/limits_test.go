@@ -1,10 +1,10 @@
 package node_test
 
 import (
-	"context"
 	"net"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/callengine/callengine/node"
@@ -17,11 +17,14 @@ func TestWhoIsNotInSIPAllowGetsNoAnswerAtAll(t *testing.T) {
 	for _, transport := range []string{"udp", "tcp"} {
 		t.Run(transport, func(t *testing.T) {
 			allow := func(cfg *node.Config) { cfg.SIP.Allow = []netip.Prefix{netip.MustParsePrefix("10.0.2.0/24")} }
-			inBubble(t, allow, func(b *bubble) {
+			inBubble(t, allow, func(t *testing.T, b *bubble) {
 				stranger := b.phoneAt("10.0.1.7", transport)
-				stranger.Invite(scenario.Invite{To: b.uri("desk")})
-				stranger.Send("10.0.0.1:5060", outOfDialog(stranger, "OPTIONS", b.uri("")), outOfDialog(stranger, "FOO", b.uri("")))
-				_ = stranger.SendRaw(context.Background(), "10.0.0.1:5060", []byte("hello\r\n\r\n")) // the connection may be closed
+				// What is sent over TCP fails once the node has closed the connection.
+				_, _ = stranger.Phone.Invite(t.Context(), scenario.Invite{To: b.uri("desk")})
+				for _, method := range []string{"OPTIONS", "FOO"} {
+					_ = stranger.Phone.Send(t.Context(), "10.0.0.1:5060", outOfDialog(stranger, method, b.uri("")))
+				}
+				_ = stranger.SendRaw(t.Context(), "10.0.0.1:5060", []byte("hello\r\n\r\n"))
 				time.Sleep(leftover)
 				assert.Empty(t, stranger.Received("*"))
 				assert.Empty(t, b.app.Events())
@@ -59,7 +62,7 @@ func outOfDialog(p *scenario.ScriptedPhone, method, uri string, headers ...scena
 }
 
 func TestCallsAboveMaxCallsGet503(t *testing.T) {
-	inBubble(t, func(cfg *node.Config) { cfg.SIP.MaxCalls = 2 }, func(b *bubble) {
+	inBubble(t, func(cfg *node.Config) { cfg.SIP.MaxCalls = 2 }, func(t *testing.T, b *bubble) {
 		first, second := b.call(response(`<Pause duration="10"/>`)), b.call(response(`<Pause duration="20"/>`))
 		status, body := b.get("/readyz")
 		assert.Equal(t, 503, status)
@@ -72,6 +75,7 @@ func TestCallsAboveMaxCallsGet503(t *testing.T) {
 		assert.Equal(t, 1.0, b.metrics()[`callengine_calls_refused_total{reason="max_calls"}`])
 
 		first.Expect("BYE")
+		synctest.Wait()
 		status, _ = b.get("/readyz")
 		assert.Equal(t, 200, status)
 		b.call(response(`<Pause/>`)).Expect("BYE")
@@ -114,7 +118,7 @@ func TestTheFirstApplicationThatMatchesGetsTheCall(t *testing.T) {
 		"sip:anybody@sales.example.com:5061": "desk@pbx.example.com",
 	} {
 		t.Run(uri, func(t *testing.T) {
-			inBubble(t, change, func(b *bubble) {
+			inBubble(t, change, func(t *testing.T, b *bubble) {
 				c := b.phone.Invite(scenario.Invite{To: uri, Peer: "10.0.0.1:5060"})
 				if want == "" {
 					c.Rejected(404)
@@ -134,7 +138,7 @@ func TestTheFirstApplicationThatMatchesGetsTheCall(t *testing.T) {
 const foreignOffer = "v=0\r\no=- 1 1 IN IP4 10.0.1.1\r\ns=-\r\nc=IN IP4 10.0.1.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\na=rtpmap:18 G729/8000\r\n"
 
 func TestAnOfferWithoutACommonCodecGets488BeforeTheApplicationIsAsked(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.phone.Invite(scenario.Invite{To: b.uri("desk"), SDP: []byte(foreignOffer)}).Rejected(488)
 		time.Sleep(leftover)
 		assert.Empty(t, b.app.Events())
@@ -142,12 +146,13 @@ func TestAnOfferWithoutACommonCodecGets488BeforeTheApplicationIsAsked(t *testing
 		assert.Zero(t, m["callengine_rtp_ports_in_use"])
 		assert.Zero(t, m[`callengine_calls_active{direction="inbound"}`])
 		assert.Zero(t, m[`callengine_calls_total{direction="inbound"}`])
+		assert.Zero(t, b.drain()(), "nobody is waited for")
 	})
 }
 
 func TestACallForWhichNoRTPPortIsLeftGets503BeforeTheApplicationIsAsked(t *testing.T) {
 	onePair := func(cfg *node.Config) { cfg.Media.RTPPorts = node.PortRange{Min: 20000, Max: 20001} }
-	inBubble(t, onePair, func(b *bubble) {
+	inBubble(t, onePair, func(t *testing.T, b *bubble) {
 		first := b.call(response(`<SpeakSentence>Hello</SpeakSentence><Pause duration="10"/>`))
 		b.invite(response(`<Pause/>`)).Rejected(503)
 		first.Expect("BYE")
@@ -157,6 +162,7 @@ func TestACallForWhichNoRTPPortIsLeftGets503BeforeTheApplicationIsAsked(t *testi
 		assert.Zero(t, b.metrics()["callengine_rtp_ports_in_use"])
 		b.call(response(`<Pause/>`)).Expect("BYE")
 		b.disconnect("hangup", "")
+		assert.Zero(t, b.drain()(), "nobody is waited for")
 	})
 }
 
@@ -175,7 +181,7 @@ func TestRequestsThatBelongToNoCall(t *testing.T) {
 		"an extension":               {"INVITE", []scenario.Header{{Name: "Require", Value: "100rel"}}, 420, "Unsupported"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, nil, func(b *bubble) {
+			inBubble(t, nil, func(t *testing.T, b *bubble) {
 				b.phone.Send("10.0.0.1:5060", outOfDialog(b.phone, tc.method, b.uri("desk"), tc.headers...))
 				var last *scenario.Message
 				for last == nil || last.Code() < 200 {
@@ -193,7 +199,7 @@ func TestRequestsThatBelongToNoCall(t *testing.T) {
 }
 
 func TestKeepaliveEndsACallThatTheOtherSideKnowsNoLonger(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		c := b.call(response(`<Pause duration="600"/>`))
 		began := time.Now()
 		for n := range 3 {
@@ -210,7 +216,7 @@ func TestKeepaliveEndsACallThatTheOtherSideKnowsNoLonger(t *testing.T) {
 
 func TestKeepaliveEndsACallWhenThreeInARowAreNotAnswered(t *testing.T) {
 	const timerF = 32 * time.Second
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		c := b.call(response(`<Pause duration="3600"/>`))
 		began := time.Now()
 		b.phone.Answer("OPTIONS", 0)
@@ -231,7 +237,7 @@ func TestKeepaliveEndsACallWhenThreeInARowAreNotAnswered(t *testing.T) {
 }
 
 func TestKeepaliveCanBeSwitchedOff(t *testing.T) {
-	inBubble(t, func(cfg *node.Config) { cfg.SIP.Keepalive = 0 }, func(b *bubble) {
+	inBubble(t, func(cfg *node.Config) { cfg.SIP.Keepalive = 0 }, func(t *testing.T, b *bubble) {
 		c := b.call(response(`<Pause duration="600"/>`))
 		time.Sleep(610 * time.Second)
 		c.Never("OPTIONS")

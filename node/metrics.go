@@ -169,9 +169,10 @@ func (m *metrics) verb(v state.Verb) {
 	m.verbs.WithLabelValues(v.Name, result).Inc()
 }
 
-func (m *metrics) panicRecovered() { m.panics.Inc() }
-
 var _ media.Counters = (*metrics)(nil)
+
+// PanicRecovered implements [media.Counters], and counts for the other rooms, too.
+func (m *metrics) PanicRecovered() { m.panics.Inc() }
 
 // RTPReceived implements [media.Counters].
 func (m *metrics) RTPReceived(packets int) { m.rtpIn.Add(float64(packets)) }

@@ -12,12 +12,3 @@ type Network interface {
 	Listen(ctx context.Context, network, address string) (net.Listener, error)
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
-
-// hostNetwork is the operating system's network. Webhooks do not dial through it: their own dialer looks at the address
-// that is really dialled.
-type hostNetwork struct {
-	net.ListenConfig
-	net.Dialer
-}
-
-var _ Network = (*hostNetwork)(nil)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/callengine/callengine/api"
 	"github.com/callengine/callengine/media"
@@ -157,7 +158,7 @@ func (n *Node) Start(ctx context.Context) error {
 	}
 	n.apiAddr = l.Addr()
 	if err := n.sip.Start(ctx); err != nil {
-		return errors.Join(fmt.Errorf("sip.listen: %w", err), l.Close())
+		return errors.Join(err, l.Close())
 	}
 	n.serving.Go(func() {
 		if err := n.api.Serve(n.closed, l); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -175,7 +176,11 @@ func (n *Node) Start(ctx context.Context) error {
 		n.log.Warn("SpeakSentence cannot work", zap.String("missing", missing))
 	}
 	n.started.Store(true)
-	n.log.Info("taking calls", zap.Stringers("sip", n.sip.Addrs()), zap.Stringer("api", n.apiAddr))
+	var sip []string
+	for _, a := range n.sip.Addrs() {
+		sip = append(sip, a.Network()+"://"+a.String())
+	}
+	n.log.Info("taking calls", zap.Strings("sip", sip), zap.Stringer("api", n.apiAddr))
 	return nil
 }
 
@@ -216,14 +221,18 @@ func (n *Node) callURL(id string) string {
 	return base + "/api/v2/accounts/" + n.cfg.AccountID + "/calls/" + id
 }
 
+// closeWait is how long Close waits for the BYEs of calls that are still up.
+const closeWait = 2 * time.Second
+
 // Close ends what is left, sockets and goroutines included, and returns when all of it has ended. Calls that are still up
-// are ended as by a drain whose time is over.
+// are hung up; their events are lost: who wants them delivered calls Drain first.
 func (n *Node) Close() error {
 	var err error
 	n.closing.Do(func() {
-		n.calls.drain()
+		idle := n.calls.drain()
 		n.drainIt(verbs.ErrDrained)
 		n.closeIt(errClosed)
+		wait(context.Background(), idle, closeWait)
 		err = errors.Join(n.sip.Close(), n.media.Close())
 		n.outbox.Close()
 		n.client.Close()

@@ -286,7 +286,7 @@ func (b *bubble) answers(replies ...scenario.Reply) *scenario.ScriptedCall {
 func TestEveryCallHasExactlyOneDisconnectWhateverFails(t *testing.T) {
 	for name, tc := range endings {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, tc.change, func(b *bubble) {
+			inBubble(t, tc.change, func(t *testing.T, b *bubble) {
 				tc.happens(b)
 				time.Sleep(15 * time.Minute) // longer than whatever is scripted
 				events := b.app.EventsOf("disconnect")
@@ -312,7 +312,7 @@ func TestEveryCallHasExactlyOneDisconnectWhateverFails(t *testing.T) {
 }
 
 func TestACallCanceledAtOnceIsEndedIfTheApplicationWasAsked(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		c := b.answers(scenario.Reply{Delay: time.Second, Body: response(`<Pause/>`)})
 		c.Cancel()
 		c.Rejected(487)

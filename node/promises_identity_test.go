@@ -33,7 +33,7 @@ func TestFromAndToOfACall(t *testing.T) {
 					cfg.SIP.PSTNTrunks = []netip.Prefix{netip.MustParsePrefix("10.0.1.0/24")}
 				}
 			}
-			inBubble(t, change, func(b *bubble) {
+			inBubble(t, change, func(t *testing.T, b *bubble) {
 				c := b.phone.Invite(scenario.Invite{
 					To: tc.to, Peer: "10.0.0.1:5060", From: tc.from, Headers: []scenario.Header{{Name: "X-Secret", Value: "1"}},
 				})
@@ -50,7 +50,7 @@ func TestFromAndToOfACall(t *testing.T) {
 
 func TestATelephoneCallIsNotReferred(t *testing.T) {
 	trunk := func(cfg *node.Config) { cfg.SIP.PSTNTrunks = []netip.Prefix{netip.MustParsePrefix("10.0.1.0/24")} }
-	inBubble(t, trunk, func(b *bubble) {
+	inBubble(t, trunk, func(t *testing.T, b *bubble) {
 		c := b.invite(response(`<Refer referCompleteUrl="/done"><SipUri>sip:desk@pbx.example.com</SipUri></Refer>`))
 		c.Rejected(500)
 		b.disconnect("application-error", "Refer")
@@ -60,7 +60,7 @@ func TestATelephoneCallIsNotReferred(t *testing.T) {
 }
 
 func TestTwoCallsWithTheSameSIPCallIDAreTwoCalls(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("initiate", scenario.BXML(response(`<Pause duration="3"/>`)))
 		other := b.script.Phone(scenario.PhoneConfig{Address: "10.0.1.2:5060"})
 		first := b.phone.Invite(scenario.Invite{To: b.uri("desk"), CallID: "same"})

@@ -46,13 +46,12 @@ type stage struct {
 
 // settings change what a stage is made of.
 type settings struct {
-	node      func(*node.Config)
-	phone     scenario.PhoneConfig
-	unchecked bool // the script ends the call, or the node, in its own way
+	node  func(*node.Config)
+	phone scenario.PhoneConfig
 }
 
 // onStage runs a script. At its end every call must have had exactly one initiate and one disconnect event, and be over.
-func onStage(t *testing.T, with settings, script func(s *stage)) {
+func onStage(t *testing.T, with settings, script func(t *testing.T, s *stage)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		network := scenario.NewMemory()
@@ -81,14 +80,25 @@ func onStage(t *testing.T, with settings, script func(s *stage)) {
 			// The library's timers of transactions that are over (RFC 3261 section 17: J, L and M).
 			time.Sleep(70 * time.Second)
 		})
-		script(s)
-		if !with.unchecked {
-			s.settled()
-		}
+		script(t, s)
+		s.settled()
 		if t.Failed() {
-			t.Log("\n" + s.phone.Ladder())
+			t.Log("\n" + s.phone.Ladder() + s.ladders())
 		}
 	})
+}
+
+// ladders draws the journals of all calls.
+func (s *stage) ladders() string {
+	var b strings.Builder
+	records, _, err := s.node.Store().Records(s.t.Context(), state.Query{})
+	require.NoError(s.t, err)
+	for _, r := range records {
+		entries, err := s.node.Store().Journal(s.t.Context(), r.CallID)
+		require.NoError(s.t, err)
+		require.NoError(s.t, state.Ladder{}.Write(&b, entries))
+	}
+	return b.String()
 }
 
 // settled waits until nothing more can happen and checks what is true of every call.
@@ -96,12 +106,16 @@ func (s *stage) settled() {
 	s.t.Helper()
 	time.Sleep(5 * time.Minute)
 	events := map[string]map[string]int{} // by call and type
+	seen := map[string]bool{}
 	for _, e := range s.app.Events() {
 		id := e.Text("callId")
 		if events[id] == nil {
 			events[id] = map[string]int{}
 		}
-		events[id][e.Type()]++
+		if !seen[e.ID()] { // a repeated delivery is the same event
+			seen[e.ID()] = true
+			events[id][e.Type()]++
+		}
 	}
 	for id, count := range events {
 		assert.Equal(s.t, 1, count["initiate"], "initiate events of %s", id)

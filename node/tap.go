@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/callengine/callengine/media"
 	"github.com/callengine/callengine/sipstack"
 	"github.com/callengine/callengine/state"
 	"github.com/callengine/callengine/webhook"
@@ -57,13 +58,31 @@ func (t *sipTap) Refer(callID string, s sipstack.ReferState) {
 	}})
 }
 
+// Media journals what was agreed on of the sound.
+func (t *sipTap) Media(callID string, p media.Params) {
+	detail := p.Codec.String()
+	if p.EventType != 0 {
+		detail += ", telephone-event"
+	}
+	detail += ", " + p.Remote.String()
+	switch {
+	case !p.Send && !p.Receive:
+		detail += ", inactive"
+	case !p.Send:
+		detail += ", on hold"
+	case !p.Receive:
+		detail += ", sent only"
+	}
+	t.journal.note(state.Entry{CallID: callID, Type: state.TypeMedia, Media: &state.Media{Event: "agreed", Detail: detail}})
+}
+
 func (t *sipTap) LateNotify(callID string) {
 	t.metrics.lateNotify()
 	t.log.Warn("a NOTIFY came after its REFER was over", zap.String("call_id", callID))
 }
 
 func (t *sipTap) Panic(callID string, v any) {
-	t.metrics.panicRecovered()
+	t.metrics.PanicRecovered()
 	t.log.Error("a SIP handler failed inside the node", zap.String("call_id", callID), zap.Any("panic", v), zap.Stack("stack"))
 }
 

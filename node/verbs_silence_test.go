@@ -20,12 +20,12 @@ func TestPauseAnswersAndLastsAsLongAsItSays(t *testing.T) {
 		`<Pause duration="3"/><Pause duration="4"/>`: 7 * time.Second,
 	} {
 		t.Run(verbs, func(t *testing.T) {
-			inBubble(t, nil, func(b *bubble) {
+			inBubble(t, nil, func(t *testing.T, b *bubble) {
 				began := time.Now()
 				c := b.invite(response(verbs))
 				assert.Zero(t, since(began, c.Answered().Time))
 				assert.Equal(t, want, since(began, c.Expect("BYE").Time))
-				assert.Zero(t, c.Heard().Loud(), "silence")
+				assert.Zero(t, heard(c).Loud(), "silence")
 				b.disconnect("hangup", "").Check(map[string]any{"answerTime": began.UTC().Format("2006-01-02T15:04:05.000Z")})
 			})
 		})
@@ -39,7 +39,7 @@ func TestRingWithoutAnAnswerSays180AndWaits(t *testing.T) {
 		`<Ring answerCall="false" duration="3"/><Ring answerCall="false" duration="4"/>`: 7 * time.Second,
 	} {
 		t.Run(verbs, func(t *testing.T) {
-			inBubble(t, nil, func(b *bubble) {
+			inBubble(t, nil, func(t *testing.T, b *bubble) {
 				began := time.Now()
 				c := b.invite(response(verbs))
 				assert.Zero(t, since(began, c.Expect("180").Time))
@@ -53,12 +53,12 @@ func TestRingWithoutAnAnswerSays180AndWaits(t *testing.T) {
 }
 
 func TestRingWithoutAnAnswerIsFollowedByOne(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		began := time.Now()
 		c := b.invite(response(`<Ring answerCall="false"/><SpeakSentence>Hello</SpeakSentence>`))
 		assert.Equal(t, 5*time.Second, since(began, c.Answered().Time))
 		sounds(t, 7*time.Second, since(began, c.Expect("BYE").Time))
-		assert.Equal(t, 2*time.Second, c.Heard().Loud())
+		assert.Equal(t, 2*time.Second, heard(c).Loud())
 	})
 }
 
@@ -74,15 +74,15 @@ func TestRingAnswersAndIsHeard(t *testing.T) {
 		"in spite of the words": {`<Ring answerCall="true" duration="1"/>`, time.Second, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, nil, func(b *bubble) {
+			inBubble(t, nil, func(t *testing.T, b *bubble) {
 				began := time.Now()
 				c := b.invite(response(tc.verbs))
 				assert.Zero(t, since(began, c.Answered().Time))
 				assert.Equal(t, tc.length, since(began, c.Expect("BYE").Time))
 				c.Never("180")
-				heard := c.Heard()
-				assert.InDelta(t, tc.tone.Seconds(), heard.Loud().Seconds(), 0.021)
-				assert.InDelta(t, 1, heard.Tone(440)+heard.Tone(480), 0.1)
+				sound := heard(c)
+				assert.InDelta(t, tc.tone.Seconds(), sound.Loud().Seconds(), 0.021)
+				assert.InDelta(t, 1, sound.Tone(440)+sound.Tone(480), 0.1)
 				b.disconnect("hangup", "")
 			})
 		})
@@ -91,7 +91,7 @@ func TestRingAnswersAndIsHeard(t *testing.T) {
 
 func TestHangupUnansweredRejectsWithTheConfiguredCode(t *testing.T) {
 	for _, code := range []int{603, 486, 404} {
-		inBubble(t, func(cfg *node.Config) { cfg.SIP.RejectCode = code }, func(b *bubble) {
+		inBubble(t, func(cfg *node.Config) { cfg.SIP.RejectCode = code }, func(t *testing.T, b *bubble) {
 			for _, document := range []string{response(`<Hangup/><Pause/>`), response(``), `<Bxml/>`, response(`<Tag>x</Tag>`)} {
 				b.invite(document).Rejected(code)
 				b.disconnect("hangup", "").Check(map[string]any{"answerTime": scenario.Absent})
@@ -107,7 +107,7 @@ func TestAnUnansweredCallThatFailsGets500(t *testing.T) {
 		"application-error": {Body: response(`<Forward to="+15551230002"/>`)},
 	} {
 		t.Run(cause, func(t *testing.T) {
-			inBubble(t, nil, func(b *bubble) {
+			inBubble(t, nil, func(t *testing.T, b *bubble) {
 				res := b.answers(reply).Rejected(500)
 				assert.Empty(t, res.Get("Retry-After"))
 				assert.Equal(t, cause, b.app.Expect("disconnect").Text("cause"))
@@ -117,7 +117,7 @@ func TestAnUnansweredCallThatFailsGets500(t *testing.T) {
 }
 
 func TestARedirectChainEndsAfterAHundredDocuments(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("redirect", scenario.BXML(response(`<Tag>again</Tag><Redirect redirectUrl="/r"/>`)))
 		b.invite(response(`<Redirect redirectUrl="/r"/>`)).Rejected(500)
 		e := b.disconnect("application-error", "Redirect")
@@ -133,7 +133,7 @@ func TestARedirectChainEndsAfterAHundredDocuments(t *testing.T) {
 }
 
 func TestARedirectChainThatDoesSomethingHasNoEnd(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		var replies []scenario.Reply
 		for n := range 150 {
 			replies = append(replies, scenario.BXML(response(fmt.Sprintf(`<Pause duration="0.1"/><Tag>%d</Tag><Redirect redirectUrl="/r"/>`, n))))
@@ -166,7 +166,7 @@ func TestTheTagOfACall(t *testing.T) {
 		"not of what is invalid BXML": {"app", `<Tag>never</Tag><Foo/>`, nil, "app"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(cfg *node.Config) { cfg.Applications[0].Tag = tc.application }, func(b *bubble) {
+			inBubble(t, func(cfg *node.Config) { cfg.Applications[0].Tag = tc.application }, func(t *testing.T, b *bubble) {
 				b.phone.Answer("REFER", 603)
 				b.app.On("/kept", scenario.BXML(response(`<Pause/>`)))
 				b.invite(response(tc.verbs))
@@ -207,7 +207,7 @@ func TestAVerbOfALaterVersionEndsTheCallAndIsNamed(t *testing.T) {
 		"StopTranscription":  `<StopTranscription name="t"/>`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, nil, func(b *bubble) {
+			inBubble(t, nil, func(t *testing.T, b *bubble) {
 				b.invite(response(`<Tag>reached</Tag>` + verb + `<Tag>never</Tag>`)).Rejected(500)
 				b.disconnect("application-error", name).Check(map[string]any{"tag": "reached"})
 			})
@@ -223,7 +223,7 @@ func TestADocumentIsCheckedWholeBeforeItsFirstVerbRuns(t *testing.T) {
 		"a Refer without its SipUri": {"<Response><Pause/><Refer/></Response>", "SipUri"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, nil, func(b *bubble) {
+			inBubble(t, nil, func(t *testing.T, b *bubble) {
 				c := b.invite(tc.document)
 				c.Rejected(500)
 				e := b.disconnect("invalid-bxml", tc.message).Check(map[string]any{"answerTime": scenario.Absent})
@@ -231,7 +231,7 @@ func TestADocumentIsCheckedWholeBeforeItsFirstVerbRuns(t *testing.T) {
 					require.Nil(t, entry.Verb, "nothing of it runs")
 				}
 			})
-			inBubble(t, nil, func(b *bubble) { // on an answered call, too
+			inBubble(t, nil, func(t *testing.T, b *bubble) { // on an answered call, too
 				b.app.On("redirect", scenario.BXML(tc.document))
 				c := b.call(response(`<Pause duration="2"/><Redirect redirectUrl="/next"/>`))
 				began := time.Now()
@@ -244,7 +244,7 @@ func TestADocumentIsCheckedWholeBeforeItsFirstVerbRuns(t *testing.T) {
 
 func TestAnInvalidDocumentDoesNotLeadToTheFallback(t *testing.T) {
 	change := func(cfg *node.Config) { cfg.Applications[0].CallInitiatedFallbackURL = "http://app.example/fallback" }
-	inBubble(t, change, func(b *bubble) {
+	inBubble(t, change, func(t *testing.T, b *bubble) {
 		b.invite(`<Response>`).Rejected(500)
 		b.disconnect("invalid-bxml", "line 1")
 		require.Len(t, b.app.EventsOf("initiate"), 1)

@@ -6,10 +6,12 @@ import (
 	"math"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/callengine/callengine/node"
 	"github.com/callengine/callengine/scenario"
+	"github.com/callengine/callengine/state"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap/zapcore"
@@ -18,17 +20,17 @@ import (
 func TestSpeechIsHeardWholeAndInTime(t *testing.T) {
 	for _, codec := range []string{"PCMU", "PCMA"} {
 		t.Run(codec, func(t *testing.T) {
-			inBubble(t, nil, func(b *bubble) {
+			inBubble(t, nil, func(t *testing.T, b *bubble) {
 				b.app.On("initiate", scenario.BXML(response(`<SpeakSentence>One</SpeakSentence><Pause/><SpeakSentence voice="paul">Two</SpeakSentence>`)))
 				phone := b.script.Phone(scenario.PhoneConfig{Address: "10.0.1.2:5060", Codecs: []string{codec}})
 				began := time.Now()
 				c := phone.Call(b.uri("desk"))
 				sounds(t, 5*time.Second, since(began, c.Expect("BYE").Time))
-				heard := c.Heard()
-				assert.Equal(t, 4*time.Second, heard.Loud())
-				sounds(t, 0, since(began, heard.Frames[0].Time))
-				assert.Equal(t, 20*time.Millisecond, heard.Gap(), "a packet every 20 ms, without drift")
-				assert.InDelta(t, 1, heard.Tone(toneOfSpeech), 0.1)
+				sound := heard(c)
+				assert.Equal(t, 4*time.Second, sound.Loud())
+				sounds(t, 0, since(began, sound.Frames[0].Time))
+				assert.Equal(t, 20*time.Millisecond, sound.Gap(), "a packet every 20 ms, without drift")
+				assert.InDelta(t, 1, sound.Tone(toneOfSpeech), 0.1)
 				assert.Equal(t, []string{"One", "Two"}, b.speech.texts())
 				b.disconnect("hangup", "")
 			})
@@ -37,11 +39,11 @@ func TestSpeechIsHeardWholeAndInTime(t *testing.T) {
 }
 
 func TestTheSameTextIsMadeOnce(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		for range 2 {
 			c := b.call(response(`<SpeakSentence>One</SpeakSentence><SpeakSentence> One </SpeakSentence>`))
 			c.Expect("BYE")
-			assert.Equal(t, 4*time.Second, c.Heard().Loud())
+			assert.Equal(t, 4*time.Second, heard(c).Loud())
 		}
 		assert.Equal(t, []string{"One"}, b.speech.texts())
 		m := b.metrics()
@@ -51,12 +53,13 @@ func TestTheSameTextIsMadeOnce(t *testing.T) {
 }
 
 func TestSpeechEndsWithTheCall(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.speech.length = time.Hour
 		c := b.call(response(`<SpeakSentence>A long story</SpeakSentence>`))
 		time.Sleep(3 * time.Second)
 		c.Bye()
 		b.disconnect("hangup", "")
+		synctest.Wait()
 		packets := len(c.Packets())
 		time.Sleep(time.Minute)
 		assert.Len(t, c.Packets(), packets, "nothing is sent after the end")
@@ -72,7 +75,7 @@ func TestWhatSpeechLacksIsNamed(t *testing.T) {
 		"its command is not there": {node.TTSConfig{Engine: node.EngineCommand, Command: []string{"no-such-speech-engine"}}, "no-such-speech-engine"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(cfg *node.Config) { cfg.Media.TTS = tc.tts }, func(b *bubble) {
+			inBubble(t, func(cfg *node.Config) { cfg.Media.TTS = tc.tts }, func(t *testing.T, b *bubble) {
 				assert.Contains(t, b.node.SpeechMissing(), tc.missing)
 				told := b.logs.FilterMessage("SpeakSentence cannot work").All()
 				require.Len(t, told, 1, "the node says so at its start")
@@ -106,17 +109,17 @@ func audio(body string) scenario.Reply {
 }
 
 func TestAnAudioFileIsHeardWhole(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		other := b.script.Application(scenario.ApplicationConfig{Address: "10.0.0.4:80"})
 		other.On("/b/two.wav", audio(wav(time.Second)))
 		b.app.On("/one.wav", audio(wav(1500*time.Millisecond)))
 		began := time.Now()
 		c := b.call(response(`<PlayAudio username="u" password="p"> one.wav </PlayAudio><PlayAudio>http://audio.example/b/two.wav</PlayAudio>`))
 		sounds(t, 2500*time.Millisecond, since(began, c.Expect("BYE").Time))
-		heard := c.Heard()
-		assert.Equal(t, 2500*time.Millisecond, heard.Loud())
-		assert.Equal(t, 20*time.Millisecond, heard.Gap())
-		assert.InDelta(t, 1, heard.Tone(toneOfFiles), 0.1)
+		sound := heard(c)
+		assert.Equal(t, 2500*time.Millisecond, sound.Loud())
+		assert.Equal(t, 20*time.Millisecond, sound.Gap())
+		assert.InDelta(t, 1, sound.Tone(toneOfFiles), 0.1)
 		assert.Equal(t, [3]string{"u", "p", "GET"}, credentialsOf(b.app.Expect("/one.wav")))
 		assert.Equal(t, [3]string{"", "", "GET"}, credentialsOf(other.Expect("/b/two.wav")))
 		b.disconnect("hangup", "")
@@ -126,7 +129,7 @@ func TestAnAudioFileIsHeardWhole(t *testing.T) {
 func TestAnAudioFileIsKeptOnlyAsLongAsItsServerAllows(t *testing.T) {
 	for control, want := range map[string]int{"": 2, "max-age=60": 1, "no-store": 2} {
 		t.Run(control, func(t *testing.T) {
-			inBubble(t, nil, func(b *bubble) {
+			inBubble(t, nil, func(t *testing.T, b *bubble) {
 				reply := audio(wav(time.Second))
 				if control != "" {
 					reply.Header["Cache-Control"] = []string{control}
@@ -134,7 +137,7 @@ func TestAnAudioFileIsKeptOnlyAsLongAsItsServerAllows(t *testing.T) {
 				b.app.On("/a.wav", reply)
 				c := b.call(response(`<PlayAudio>/a.wav</PlayAudio><PlayAudio>/a.wav</PlayAudio>`))
 				c.Expect("BYE")
-				assert.Equal(t, 2*time.Second, c.Heard().Loud())
+				assert.Equal(t, 2*time.Second, heard(c).Loud())
 				asked := 0
 				for _, e := range b.app.Events() {
 					if e.Path == "/a.wav" {
@@ -165,7 +168,7 @@ func TestAnAudioFileThatCannotBePlayedEndsTheCall(t *testing.T) {
 		"a host not allowed":    {func(cfg *node.Config) { cfg.Webhook.AllowHosts = []string{"app.example"} }, "http://audio.example/a.wav", scenario.Reply{}, "webhook.allow_hosts"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, tc.change, func(b *bubble) {
+			inBubble(t, tc.change, func(t *testing.T, b *bubble) {
 				denied := b.script.Application(scenario.ApplicationConfig{Address: "169.254.169.254:80"})
 				b.app.On("/a.wav", tc.reply)
 				b.call(response(fmt.Sprintf(`<PlayAudio>%s</PlayAudio><SpeakSentence>Never</SpeakSentence>`, tc.url))).Expect("BYE")
@@ -178,7 +181,7 @@ func TestAnAudioFileThatCannotBePlayedEndsTheCall(t *testing.T) {
 }
 
 func TestACallOnHoldHearsNothingAndThePlayingGoesOn(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.speech.length = 10 * time.Second
 		began := time.Now()
 		c := b.call(response(`<SpeakSentence>Hello</SpeakSentence>`))
@@ -186,32 +189,41 @@ func TestACallOnHoldHearsNothingAndThePlayingGoesOn(t *testing.T) {
 		s, ok := scenario.ReadSession(c.Hold().Body)
 		require.True(t, ok)
 		assert.Equal(t, scenario.RecvOnly, s.Direction)
-		held := c.Heard().Length()
+		held := heard(c).Length()
 		time.Sleep(3 * time.Second)
-		assert.Equal(t, held, c.Heard().Length(), "on hold")
+		assert.Equal(t, held, heard(c).Length(), "on hold")
 		s, _ = scenario.ReadSession(c.Resume().Body)
 		assert.Equal(t, scenario.SendRecv, s.Direction)
 		sounds(t, 10*time.Second, since(began, c.Expect("BYE").Time))
-		sounds(t, 7*time.Second, c.Heard().Loud())
-		b.disconnect("hangup", "")
+		sounds(t, 7*time.Second, heard(c).Loud())
+		var agreed []string
+		for _, e := range b.journal(b.disconnect("hangup", "")) {
+			if e.Type == state.TypeMedia && e.Media.Event == "agreed" {
+				agreed = append(agreed, e.Media.Detail)
+			}
+		}
+		require.Len(t, agreed, 3, "the answer, the hold and its end")
+		assert.Regexp(t, `^PCMU, telephone-event, 10\.\S+$`, agreed[0])
+		assert.Equal(t, agreed[0]+", on hold", agreed[1])
+		assert.Equal(t, agreed[0], agreed[2])
 	})
 }
 
 func TestAReINVITEWithoutAnOfferGetsOne(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		c := b.call(response(`<SpeakSentence>Hello</SpeakSentence>`))
 		time.Sleep(time.Second)
 		s, ok := scenario.ReadSession(c.ReInvite(scenario.Offer{None: true}).Body)
 		require.True(t, ok, "the 200 holds an offer")
 		assert.Equal(t, []int{0, 8}, s.Payloads[:2])
 		c.Expect("BYE")
-		assert.Equal(t, 2*time.Second, c.Heard().Loud())
+		assert.Equal(t, 2*time.Second, heard(c).Loud())
 		b.disconnect("hangup", "")
 	})
 }
 
 func TestSoundFollowsTheCallerToANewAddress(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		c := b.call(response(`<SpeakSentence>Hello</SpeakSentence>`))
 		time.Sleep(time.Second - 10*time.Millisecond)
 		c.ReInvite(scenario.Offer{Move: true})
@@ -229,13 +241,13 @@ func TestSoundFollowsTheCallerToANewAddress(t *testing.T) {
 }
 
 func TestAnINVITEWithoutAnOfferGetsOneInThe200(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("initiate", scenario.BXML(response(`<SpeakSentence>Hello</SpeakSentence>`)))
 		c := b.phone.Invite(scenario.Invite{To: b.uri("desk"), NoOffer: true})
 		_, ok := scenario.ReadSession(c.Answered().Body)
 		require.True(t, ok)
 		c.Expect("BYE")
-		assert.Equal(t, 2*time.Second, c.Heard().Loud())
+		assert.Equal(t, 2*time.Second, heard(c).Loud())
 		b.disconnect("hangup", "")
 	})
 }

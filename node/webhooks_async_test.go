@@ -33,7 +33,7 @@ func TestDisconnectIsOwedUntilItIsDelivered(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, nil, func(b *bubble) {
+			inBubble(t, nil, func(t *testing.T, b *bubble) {
 				b.app.On("disconnect", append(tc.fails, scenario.Reply{})...)
 				bye := b.call(response(`<Pause/>`)).Expect("BYE")
 				time.Sleep(time.Hour)
@@ -57,7 +57,7 @@ func TestDisconnectIsOwedUntilItIsDelivered(t *testing.T) {
 
 func TestDisconnectIsGivenUpWhenTheApplicationRefusesIt(t *testing.T) {
 	for _, status := range []int{301, 400, 401, 404, 410, 422} {
-		inBubble(t, nil, func(b *bubble) {
+		inBubble(t, nil, func(t *testing.T, b *bubble) {
 			b.app.On("disconnect", scenario.Reply{Status: status})
 			b.call(response(`<Pause/>`)).Expect("BYE")
 			time.Sleep(time.Hour)
@@ -75,7 +75,7 @@ func TestDisconnectIsGivenUpWhenTheApplicationRefusesIt(t *testing.T) {
 }
 
 func TestDisconnectIsGivenUpAtItsAge(t *testing.T) {
-	inBubble(t, func(cfg *node.Config) { cfg.State.OutboxMaxAge = time.Minute }, func(b *bubble) {
+	inBubble(t, func(cfg *node.Config) { cfg.State.OutboxMaxAge = time.Minute }, func(t *testing.T, b *bubble) {
 		b.app.On("disconnect", scenario.Reply{Status: 503})
 		bye := b.call(response(`<Pause/>`)).Expect("BYE")
 		time.Sleep(time.Hour)
@@ -88,7 +88,7 @@ func TestDisconnectIsGivenUpAtItsAge(t *testing.T) {
 }
 
 func TestAnApplicationThatIsAwayDelaysNobodyElse(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("disconnect", scenario.Reply{Hang: true}, scenario.Reply{})
 		first := b.call(response(`<Pause/>`))
 		first.Expect("BYE")
@@ -100,7 +100,7 @@ func TestAnApplicationThatIsAwayDelaysNobodyElse(t *testing.T) {
 }
 
 func TestWithoutAStatusURLThereIsNoDisconnect(t *testing.T) {
-	inBubble(t, func(cfg *node.Config) { cfg.Applications[0].CallStatusCallbackURL = "" }, func(b *bubble) {
+	inBubble(t, func(cfg *node.Config) { cfg.Applications[0].CallStatusCallbackURL = "" }, func(t *testing.T, b *bubble) {
 		b.call(response(`<Pause/>`)).Expect("BYE")
 		time.Sleep(leftover)
 		assert.Empty(t, b.app.EventsOf("disconnect"))
@@ -109,7 +109,7 @@ func TestWithoutAStatusURLThereIsNoDisconnect(t *testing.T) {
 }
 
 func TestDisconnectIsTheLastEventOfItsCall(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("redirect", scenario.Reply{Delay: 3 * time.Second, Body: response(`<Pause/>`)})
 		b.invite(response(`<Redirect redirectUrl="/next"/>`)).Expect("BYE")
 		b.ended()
@@ -122,7 +122,7 @@ func TestDisconnectIsTheLastEventOfItsCall(t *testing.T) {
 }
 
 func TestTheBodyOfAnAsynchronousReplyIsIgnored(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("disconnect", scenario.BXML(`<Response><no such verb`))
 		b.call(response(`<Pause/>`)).Expect("BYE")
 		assert.Equal(t, "hangup", b.ended().Text("cause"))

@@ -27,7 +27,7 @@ func fullInvite(b *bubble) scenario.Invite {
 }
 
 func TestInitiateTellsOfTheInvite(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		began := time.Now()
 		b.phone.Invite(fullInvite(b)).Rejected(603)
 		e := b.app.Expect("initiate")
@@ -62,7 +62,7 @@ func TestInitiateByGETHasItsPropertiesInTheQuery(t *testing.T) {
 		cfg.Applications[0].CallInitiatedMethod = "GET"
 		cfg.Applications[0].CallStatusMethod = "GET"
 	}
-	inBubble(t, change, func(b *bubble) {
+	inBubble(t, change, func(t *testing.T, b *bubble) {
 		b.phone.Invite(fullInvite(b)).Rejected(603)
 		e := b.app.Expect("/initiate")
 		assert.Equal(t, "GET", e.Method)
@@ -89,6 +89,7 @@ func TestRelativeURLsStartFromTheURLThatAnswered(t *testing.T) {
 		"the URL asked":             {nil, scenario.BXML(response(document)), "", "app.example/next"},
 		"the end of a redirect":     {nil, scenario.Reply{Redirect: "/deep/er/doc"}, "/deep/er/doc", "app.example/deep/er/next"},
 		"the end of another host's": {nil, scenario.Reply{Redirect: "http://10.0.0.2/a/b"}, "/a/b", "10.0.0.2/a/next"},
+		"a later document's":        {nil, scenario.BXML(response(`<Redirect redirectUrl="/deep/er/doc"/>`)), "/deep/er/doc", "app.example/deep/er/next"},
 		"the fallback URL": {
 			func(cfg *node.Config) {
 				cfg.Applications[0].CallInitiatedFallbackURL = "http://localhost.example/f/all/back"
@@ -97,18 +98,18 @@ func TestRelativeURLsStartFromTheURLThatAnswered(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, tc.change, func(b *bubble) {
+			inBubble(t, tc.change, func(t *testing.T, b *bubble) {
 				b.net.AddHost("localhost.example", netip.MustParseAddr("10.0.0.2"))
 				b.app.On("/initiate", tc.first)
 				if tc.path != "" {
 					b.app.On(tc.path, scenario.BXML(response(document)))
 				}
 				b.phone.Invite(scenario.Invite{To: b.uri("desk")}).Rejected(603)
-				e := b.app.Expect("redirect")
 				host, path, _ := strings.Cut(tc.want, "/")
-				assert.Equal(t, "/"+path, e.Path)
+				e := b.app.Expect("/" + path)
 				assert.Equal(t, "1", e.Query.Get("x"))
-				assert.Contains(t, requests(b.journal(e), "redirect")[0], "http://"+host+"/")
+				asked := requests(b.journal(e), "redirect")
+				assert.Contains(t, asked[len(asked)-1], "http://"+host+"/")
 			})
 		})
 	}
@@ -131,7 +132,7 @@ func TestTheFallbackIsAskedWithItsOwnMethodAndCredentials(t *testing.T) {
 		app.CallInitiatedFallbackURL, app.CallInitiatedFallbackMethod = "http://backup.example/fallback", "GET"
 		app.FallbackUsername, app.FallbackPassword = "second", "secret2"
 	}
-	inBubble(t, change, func(b *bubble) {
+	inBubble(t, change, func(t *testing.T, b *bubble) {
 		backup := b.script.Application(scenario.ApplicationConfig{Address: "10.0.0.3:80"})
 		backup.On("/fallback", scenario.BXML(response(`<Hangup/>`)))
 		b.app.On("/initiate", scenario.Reply{Status: 500})
@@ -153,7 +154,7 @@ func credentialsOf(e *scenario.ScriptedEvent) [3]string {
 func TestTheFallbackOfARedirect(t *testing.T) {
 	const document = `<Redirect redirectUrl="http://app.example/next" username="u" password="p" ` +
 		`redirectFallbackUrl="/other" redirectFallbackMethod="GET" fallbackUsername="v" fallbackPassword="q"/>`
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("/next", scenario.Reply{Hang: true})
 		b.invite(response(document)).Rejected(603)
 		first, second := b.app.Expect("/next"), b.app.Expect("/other")
@@ -165,21 +166,30 @@ func TestTheFallbackOfARedirect(t *testing.T) {
 	})
 }
 
-func TestCredentialsDoNotFollowARedirectToAnotherHost(t *testing.T) {
-	change := func(cfg *node.Config) {
-		cfg.Applications[0].Username, cfg.Applications[0].Password = "u", "p"
+func TestCredentialsDoNotFollowARedirectToAnotherServer(t *testing.T) {
+	for name, tc := range map[string]struct{ listens, url string }{
+		"another host": {"10.0.0.3:80", "http://backup.example/there"},
+		"another port": {"10.0.0.2:8080", "http://app.example:8080/there"},
+		"a subdomain":  {"10.0.0.3:80", "http://sub.app.example/there"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			change := func(cfg *node.Config) {
+				cfg.Applications[0].Username, cfg.Applications[0].Password = "u", "p"
+			}
+			inBubble(t, change, func(t *testing.T, b *bubble) {
+				b.net.AddHost("sub.app.example", netip.MustParseAddr("10.0.0.3"))
+				other := b.script.Application(scenario.ApplicationConfig{Address: tc.listens})
+				b.app.On("/initiate", scenario.Reply{Redirect: "/here"})
+				b.app.On("/here", scenario.Reply{Redirect: tc.url})
+				b.phone.Invite(scenario.Invite{To: b.uri("desk")}).Rejected(603)
+				assert.Equal(t, [3]string{"u", "p", "POST"}, credentialsOf(b.app.Expect("/here")))
+				there := other.Expect("/there")
+				assert.Equal(t, [3]string{"", "", "POST"}, credentialsOf(there))
+				assert.NotEmpty(t, there.Body, "307 keeps the body")
+				assert.Equal(t, b.app.Expect("/initiate").ID(), there.ID())
+			})
+		})
 	}
-	inBubble(t, change, func(b *bubble) {
-		backup := b.script.Application(scenario.ApplicationConfig{Address: "10.0.0.3:80"})
-		b.app.On("/initiate", scenario.Reply{Redirect: "/here"})
-		b.app.On("/here", scenario.Reply{Redirect: "http://backup.example/there"})
-		b.phone.Invite(scenario.Invite{To: b.uri("desk")}).Rejected(603)
-		assert.Equal(t, [3]string{"u", "p", "POST"}, credentialsOf(b.app.Expect("/here")))
-		there := backup.Expect("/there")
-		assert.Equal(t, [3]string{"", "", "POST"}, credentialsOf(there))
-		assert.NotEmpty(t, there.Body, "307 keeps the body")
-		assert.Equal(t, b.app.Expect("/initiate").ID(), there.ID())
-	})
 }
 
 func TestRedirectsOfWebhooks(t *testing.T) {
@@ -202,7 +212,7 @@ func TestRedirectsOfWebhooks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			change := func(cfg *node.Config) { cfg.Applications[0].CallInitiatedMethod = tc.method }
-			inBubble(t, change, func(b *bubble) {
+			inBubble(t, change, func(t *testing.T, b *bubble) {
 				at := "/initiate"
 				for range tc.hops {
 					b.app.On(at, scenario.Reply{Status: tc.status, Redirect: at + "x"})
@@ -232,7 +242,7 @@ func TestTheTimeoutOfASynchronousWebhookIsExact(t *testing.T) {
 					cfg.Applications[0].CallInitiatedFallbackURL = "http://app.example/fallback"
 				}
 			}
-			inBubble(t, change, func(b *bubble) {
+			inBubble(t, change, func(t *testing.T, b *bubble) {
 				began := time.Now()
 				rejected := b.answers(scenario.Reply{Hang: true}).Rejected(500)
 				assert.Equal(t, tc.want, since(began, rejected.Time))
@@ -244,7 +254,7 @@ func TestTheTimeoutOfASynchronousWebhookIsExact(t *testing.T) {
 }
 
 func TestAReplyInTheLastMomentCounts(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.answers(scenario.Reply{Delay: 15*time.Second - time.Millisecond, Body: response(`<Pause/>`)}).Expect("BYE")
 		b.disconnect("hangup", "")
 	})
@@ -254,7 +264,7 @@ func TestAConnectionFailureIsRetriedOnceWithoutAFallback(t *testing.T) {
 	nobody := func(cfg *node.Config) {
 		cfg.Applications[0].CallInitiatedCallbackURL = "http://app.example:81/initiate"
 	}
-	inBubble(t, nobody, func(b *bubble) {
+	inBubble(t, nobody, func(t *testing.T, b *bubble) {
 		b.phone.Invite(scenario.Invite{To: b.uri("desk")}).Rejected(500)
 		e := b.disconnect("callback-error", "(2 attempts)")
 		assert.Len(t, requests(b.journal(e), "initiate"), 2)
@@ -263,7 +273,7 @@ func TestAConnectionFailureIsRetriedOnceWithoutAFallback(t *testing.T) {
 		nobody(cfg)
 		cfg.Applications[0].CallInitiatedFallbackURL = "http://app.example:82/fallback"
 	}
-	inBubble(t, withFallback, func(b *bubble) {
+	inBubble(t, withFallback, func(t *testing.T, b *bubble) {
 		b.phone.Invite(scenario.Invite{To: b.uri("desk")}).Rejected(500)
 		e := b.disconnect("callback-error", "fallback")
 		assert.Equal(t, []string{"http://app.example:81/initiate", "http://app.example:82/fallback"}, requests(b.journal(e), "initiate"))
@@ -271,7 +281,7 @@ func TestAConnectionFailureIsRetriedOnceWithoutAFallback(t *testing.T) {
 }
 
 func TestAKeptConnectionThatTheApplicationClosedIsNoFailure(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("redirect", scenario.Reply{Drop: true}, scenario.BXML(response(`<Pause/>`)))
 		b.invite(response(`<Redirect redirectUrl="/next"/>`)).Expect("BYE")
 		events := b.app.EventsOf("redirect")
@@ -284,7 +294,7 @@ func TestAKeptConnectionThatTheApplicationClosedIsNoFailure(t *testing.T) {
 
 func TestAStatusThatIsNoSuccessIsNotRetried(t *testing.T) {
 	for _, status := range []int{300, 400, 404, 408, 429, 500, 503} {
-		inBubble(t, nil, func(b *bubble) {
+		inBubble(t, nil, func(t *testing.T, b *bubble) {
 			b.answers(scenario.Reply{Status: status}).Rejected(500)
 			b.disconnect("callback-error", "status")
 			assert.Len(t, b.app.EventsOf("initiate"), 1)
@@ -294,7 +304,7 @@ func TestAStatusThatIsNoSuccessIsNotRetried(t *testing.T) {
 
 func TestEveryStatusOfSuccessIsOne(t *testing.T) {
 	for _, status := range []int{200, 201, 202, 299} {
-		inBubble(t, nil, func(b *bubble) {
+		inBubble(t, nil, func(t *testing.T, b *bubble) {
 			b.answers(scenario.Reply{Status: status, Body: response(`<Pause/>`)}).Expect("BYE")
 			b.disconnect("hangup", "")
 		})
@@ -323,7 +333,7 @@ func TestWebhooksGoOnlyWhereTheConfigurationAllows(t *testing.T) {
 					tc.change(cfg)
 				}
 			}
-			inBubble(t, change, func(b *bubble) {
+			inBubble(t, change, func(t *testing.T, b *bubble) {
 				b.net.AddHost("metadata.example", metadata)
 				denied := b.script.Application(scenario.ApplicationConfig{Address: "169.254.169.254:80"})
 				b.phone.Invite(scenario.Invite{To: b.uri("desk")}).Rejected(0)
@@ -341,7 +351,7 @@ func TestWebhooksGoOnlyWhereTheConfigurationAllows(t *testing.T) {
 }
 
 func TestRedirectCarriesTheCallAsItIs(t *testing.T) {
-	inBubble(t, nil, func(b *bubble) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		began := time.Now()
 		b.app.On("/first", scenario.BXML(response(`<Pause duration="2"/><Redirect redirectUrl="/second" redirectMethod="GET" tag="later"/>`)))
 		b.invite(response(`<Redirect redirectUrl="/first" tag="early"/>`)).Expect("BYE")

@@ -33,6 +33,17 @@ func (s *Stack) arrive(msg sip.Message) {
 	if req.IsInvite() || req.IsCancel() {
 		s.tagged(req)
 	}
+	s.announce(req)
+}
+
+// announce tells a request's dialog that it is coming, so that what was sent after it is not handled before.
+func (s *Stack) announce(req *sip.Request) {
+	if req.IsAck() || req.IsCancel() || unacceptable(req) != 0 {
+		return
+	}
+	if d := s.dialog(req); d != nil {
+		d.inbox.announce(req.CSeq().SeqNo)
+	}
 }
 
 // tagged puts our tag on an INVITE that has none, and on its CANCEL: all responses to them have it then, those of

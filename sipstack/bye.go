@@ -12,7 +12,7 @@ import (
 func (s *Stack) bye(d *dialog, t *turn) {
 	l := d.leg
 	switch err := l.Err(); {
-	case l.bySelf(): // Both sides hang up at once: the dialog is up until our BYE has been answered.
+	case l.isHanging(): // Both sides hang up at once.
 		t.respond(sip.StatusOK, "")
 	case err != nil: // RFC 5057: a referral holds the dialog, but what a BYE ends is over.
 		t.respond(sip.StatusCallTransactionDoesNotExists, "")
@@ -28,13 +28,8 @@ func (s *Stack) bye(d *dialog, t *turn) {
 	}
 }
 
-// bySelf reports whether a BYE of ours is under way.
-func (l *Leg) bySelf() bool {
-	select {
-	case <-l.hungUp:
-		return false
-	default:
-	}
+// isHanging reports whether we have hung up, whatever has become of our BYE.
+func (l *Leg) isHanging() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.hanging
@@ -65,7 +60,7 @@ func (l *Leg) Bye(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	if !l.bySelf() {
+	if !l.isHanging() {
 		return nil
 	}
 	select {
@@ -93,7 +88,7 @@ func (l *Leg) hangUp(cause error) {
 	sent := sync.OnceFunc(func() { close(out) })
 	if !l.stack.spawn(func() {
 		defer close(l.hungUp)
-		defer l.usageOver()
+		defer l.dialog.usageOver()
 		defer sent()
 		if l.dialog.lost.Load() {
 			return

@@ -174,8 +174,11 @@ func TestStirShaken(t *testing.T) {
 		"nothing": {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inv := invitationOf(t, "sip:x@y", orElse(tc.from, "<sip:a@b>;tag=1"), tc.headers, nil)
+			trunk := acl{netip.MustParsePrefix("192.0.2.0/24")}
+			inv := invitationOf(t, "sip:x@y", orElse(tc.from, "<sip:a@b>;tag=1"), tc.headers, trunk)
 			assert.Equal(t, tc.want, inv.StirShaken)
+			inv = invitationOf(t, "sip:x@y", orElse(tc.from, "<sip:a@b>;tag=1"), tc.headers, nil)
+			assert.Nil(t, inv.StirShaken, "who is no trunk could say anything")
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/callengine/callengine/media"
 	"github.com/emiago/sipgo/sip"
 	"github.com/stretchr/testify/require"
 )
@@ -191,6 +192,9 @@ func (x *far) Refer(_ string, s ReferState) {
 		x.ended = append(x.ended, s)
 	}
 }
+
+// Media implements [Observer].
+func (x *far) Media(string, media.Params) {}
 
 // LateNotify implements [Observer].
 func (x *far) LateNotify(string) { x.note("late NOTIFY") }

@@ -101,20 +101,29 @@ func (t *turn) respond(code int, reason string, hdrs ...sip.Header) {
 }
 
 func (t *turn) send(res *sip.Response) {
+	t.tell(res)
+	t.leave(t.answer)
+}
+
+// reply answers without ending the turn.
+func (t *turn) reply(code int, reason string, hdrs ...sip.Header) {
+	t.tell(t.stack.response(t.req, code, reason, hdrs...))
+}
+
+func (t *turn) tell(res *sip.Response) {
 	t.stack.respond(t.tx, res)
 	t.answer = answer{method: string(t.req.Method), code: res.StatusCode, reason: res.Reason}
-	t.leave(t.answer)
 }
 
 // inDialog handles a request in a dialog when its turn has come. One without a dialog gets 481 (RFC 3261 section 12.2.2).
 func (s *Stack) inDialog(req *sip.Request, tx *sip.ServerTx, handle func(*dialog, *turn)) {
 	d := s.dialog(req)
-	if d == nil || d.isGone() {
-		if d != nil && req.Method == sip.NOTIFY {
-			d.referrals.notify(req, func(int, string, ...sip.Header) { s.noDialog(req, tx) }) // counted as late
-			return
-		}
+	switch {
+	case d == nil:
 		s.noDialog(req, tx)
+		return
+	case d.isGone():
+		s.late(d, req, tx)
 		return
 	}
 	switch d.inbox.enter(req.CSeq().SeqNo) {
@@ -135,6 +144,19 @@ func (s *Stack) inDialog(req *sip.Request, tx *sip.ServerTx, handle func(*dialog
 	}}
 	defer func() { t.leave(t.answer) }()
 	handle(d, t)
+}
+
+// late answers a request in a dialog that has ended.
+func (s *Stack) late(d *dialog, req *sip.Request, tx *sip.ServerTx) {
+	switch {
+	case req.Method == sip.NOTIFY:
+		d.referrals.notify(req, func(int, string, ...sip.Header) { s.noDialog(req, tx) }) // counted as late
+	case req.Method == sip.BYE && d.leg.isHanging():
+		// Both sides hung up at once, and ours was answered first. The peer has what it wants.
+		s.respond(tx, s.response(req, sip.StatusOK, ""))
+	default:
+		s.noDialog(req, tx)
+	}
 }
 
 // again answers a request that came under the CSeq of the one before it, on another transaction: as that was answered, and

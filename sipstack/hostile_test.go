@@ -60,9 +60,7 @@ func TestRandomPacketsEndNothing(t *testing.T) {
 			for _, seed := range seeds {
 				p.send(mutated(r, seed))
 			}
-			for len(p.in) > 0 {
-				<-p.in
-			}
+			p.drain()
 			time.Sleep(time.Millisecond) // fake
 		}
 		synctest.Wait()
@@ -74,9 +72,7 @@ func TestRandomPacketsEndNothing(t *testing.T) {
 		n.mu.Lock()
 		n.serve = nil
 		n.mu.Unlock()
-		for len(p.in) > 0 {
-			<-p.in
-		}
+		p.drain()
 		d := p.newCall()
 		d.sendInvite("", offerLine)
 		d.expect("SIP/2.0 100")

@@ -7,13 +7,14 @@ import (
 )
 
 // inbox lets the requests of a dialog through one at a time, in the order of their CSeq. sipgo handles each message in a
-// goroutine of its own, and those overtake each other. ACK and CANCEL have the number of their INVITE and do not pass
-// through it.
+// goroutine of its own, and those overtake each other: by how much depends on the load. ACK and CANCEL have the number of
+// their INVITE and do not pass through it.
 type inbox struct {
 	mu      sync.Mutex
 	last    uint32 // the highest number let through
 	answer  answer // what the request with that number got
 	busy    bool
+	coming  []uint32  // numbers that were read off the wire and have not entered yet
 	waiting []*waiter // by number
 }
 
@@ -39,12 +40,30 @@ const (
 	outdated                // a higher number has been let through before (RFC 3261 section 12.2.2: 500)
 )
 
-// gapWait is how long a request waits for missing ones before it. A gap can be real: numbers are skipped.
-const gapWait = 20 * time.Millisecond
+const (
+	// gapWait is how long a request waits for missing ones before it. A gap can be real: numbers are skipped.
+	gapWait = 20 * time.Millisecond
+	// comingWait is how long it waits for one that has been read off the wire. What sipgo refuses never enters.
+	comingWait = 500 * time.Millisecond
+)
+
+// announce says that a request has been read off the wire. It is called in the order of the wire, before enter.
+func (b *inbox) announce(cseq uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.coming = slices.DeleteFunc(b.coming, func(n uint32) bool { return n <= b.last || n == cseq })
+	if cseq > b.last && len(b.coming) < maxComing {
+		b.coming = append(b.coming, cseq)
+	}
+}
+
+// maxComing bounds what is remembered of a peer that sends more than can be handled.
+const maxComing = 64
 
 // enter waits until it is a request's turn.
 func (b *inbox) enter(cseq uint32) verdict {
 	b.mu.Lock()
+	b.coming = slices.DeleteFunc(b.coming, func(n uint32) bool { return n == cseq })
 	w := &waiter{cseq: cseq, ready: make(chan verdict, 1)}
 	i, _ := slices.BinarySearchFunc(b.waiting, cseq, func(w *waiter, n uint32) int {
 		if w.cseq <= n {
@@ -65,6 +84,17 @@ func (b *inbox) enter(cseq uint32) verdict {
 	}
 	b.mu.Lock()
 	w.due = true
+	b.dispatch()
+	b.mu.Unlock()
+
+	gap.Reset(comingWait - gapWait)
+	select {
+	case a := <-w.ready:
+		return a
+	case <-gap.C:
+	}
+	b.mu.Lock()
+	b.coming = slices.DeleteFunc(b.coming, func(n uint32) bool { return n < cseq })
 	b.dispatch()
 	b.mu.Unlock()
 	return <-w.ready
@@ -94,7 +124,7 @@ func (b *inbox) dispatch() {
 			next.ready <- outdated
 		case next.cseq == b.last:
 			next.ready <- repeated
-		case next.cseq == b.last+1 || slices.ContainsFunc(b.waiting, func(w *waiter) bool { return w.due }):
+		case next.cseq == b.last+1 || b.due() && !b.awaits(next.cseq):
 			b.busy, b.last = true, next.cseq
 			next.ready <- admitted
 		default:
@@ -102,4 +132,14 @@ func (b *inbox) dispatch() {
 		}
 		b.waiting = b.waiting[1:]
 	}
+}
+
+// due reports whether a request has waited long enough for what is missing.
+func (b *inbox) due() bool {
+	return slices.ContainsFunc(b.waiting, func(w *waiter) bool { return w.due })
+}
+
+// awaits reports whether a request with a lower number is on its way.
+func (b *inbox) awaits(cseq uint32) bool {
+	return slices.ContainsFunc(b.coming, func(n uint32) bool { return b.last < n && n < cseq })
 }

@@ -26,8 +26,9 @@ func (s *Stack) info(d *dialog, t *turn) {
 	t.respond(sip.StatusOK, "")
 }
 
-// notify hands a NOTIFY to the dialog's referrals, which the INVITE's usage does not end.
-func (s *Stack) notify(d *dialog, t *turn) { d.referrals.notify(t.req, t.respond) }
+// notify hands a NOTIFY to the dialog's referrals, which the INVITE's usage does not end. The turn ends when what follows
+// from it has been told: a BYE in the same breath must not end the call before.
+func (s *Stack) notify(d *dialog, t *turn) { d.referrals.notify(t.req, t.reply) }
 
 // unknown refuses the methods that are not served (405), in a dialog and out of one. A request in a dialog that does not
 // exist gets 481.

@@ -23,7 +23,7 @@ type Invitation struct {
 	UUI        string            // the User-To-User values with their parameters, comma-separated, at most 256 characters
 	XHeaders   map[string]string // the X-* headers, names in lower case, the last of each; nil for a telephone call
 	Diversion  map[string]string // the newest Diversion: origTo and its parameters; nil: none
-	StirShaken map[string]string // what the caller's side says of the number's verification; nil: nothing
+	StirShaken map[string]string // what a PSTN trunk says of the number's verification; nil: nothing, or not a trunk, which could say anything
 
 	Time time.Time // when it arrived
 }
@@ -39,7 +39,7 @@ func readInvitation(req *sip.Request, trunks acl) Invitation {
 		From: bare(req.From().Address), To: bare(uri),
 		User: userPart(uri), UserHost: strings.Trim(uri.Host, "[]"),
 		Source: unmapped(source), Time: time.Now(),
-		UUI: readUUI(req), StirShaken: readStirShaken(req),
+		UUI: readUUI(req),
 	}
 	if inv.User != "" {
 		inv.UserHost = inv.User + "@" + inv.UserHost
@@ -47,6 +47,7 @@ func readInvitation(req *sip.Request, trunks acl) Invitation {
 	inv.Trunk = trunks.contains(inv.Source.Addr())
 	inv.Diversion = readDiversion(req, inv.Trunk)
 	if inv.Trunk {
+		inv.StirShaken = readStirShaken(req)
 		inv.From, inv.To = orElse(userPart(req.From().Address), inv.From), orElse(inv.User, inv.To)
 		return inv
 	}

@@ -172,6 +172,11 @@ func TestInviteThatCameTwoWays(t *testing.T) {
 		assert.Equal(t, "SIP/2.0 482 Loop Detected", startOf(c.next()))
 		c.send(c.invite)
 		assert.Equal(t, "SIP/2.0 100 Trying", startOf(c.next()), "a mere repetition is answered as before")
+		c.cancel()
+		c.expect("SIP/2.0 487")
+		c.send(c.request("ACK", c.uri, c.cseq, c.branch, "", ""))
+		c.send(c.request("INVITE", c.uri, c.cseq, newBranch(), "", offerLine))
+		c.expect("SIP/2.0 482") // late
 		assert.Empty(t, n.legs)
 	})
 }
@@ -228,6 +233,13 @@ func TestWhatNeedsAnotherStateOfTheCall(t *testing.T) {
 		c.ack("")
 		synctest.Wait()
 		require.ErrorIs(t, l.Reject(context.Background(), 603), errAnswered)
+
+		c = p.newCall()
+		c.sendInvite("", offerLine)
+		l = n.leg()
+		go func() { _ = l.Answer(context.Background()) }()
+		c.expect("SIP/2.0 200")
+		require.ErrorIs(t, l.Reject(context.Background(), 603), errAnswered, "nor may it wait for the ACK")
 	})
 }
 

@@ -48,7 +48,7 @@ func (s *Stack) newLeg(i *invite, inv Invitation, callID string) (*Leg, error) {
 	if on == nil {
 		return nil, ErrClosed
 	}
-	sound, err := s.newSession(i.req, on)
+	sound, err := s.newSession(i.req, on, callID)
 	if err != nil {
 		return nil, err
 	}
@@ -132,14 +132,8 @@ func (l *Leg) closeMedia() {
 // over ends the leg, and its usage of the dialog.
 func (l *Leg) over(err error) {
 	if l.end(err) {
-		l.usageOver()
+		l.dialog.usageOver()
 	}
-}
-
-// usageOver lets the dialog and the INVITE go.
-func (l *Leg) usageOver() {
-	l.stack.disown(l.dialog.invite)
-	l.dialog.usageOver()
 }
 
 func (l *Leg) isAnswered() bool {
@@ -215,6 +209,12 @@ func (l *Leg) Answer(ctx context.Context) error {
 func (l *Leg) Reject(ctx context.Context, code int) error {
 	if code < 300 || code > 699 {
 		code = sip.StatusInternalServerError
+	}
+	switch {
+	case l.Err() != nil:
+		return nil
+	case l.isAnswered():
+		return errAnswered
 	}
 	err := l.order(ctx, code)
 	if l.Err() != nil {

@@ -151,6 +151,7 @@ func TestTapHoldsMessagesUntilTheCallIsKnown(t *testing.T) {
 		tap.message(true, "udp", ours, theirs, raw("BYE sip:x SIP/2.0", "1", 2))
 		assert.Len(t, r.ladder("c-1"), 4)
 		time.Sleep(2 * time.Second) // fake
+		synctest.Wait()
 		tap.message(true, "udp", ours, theirs, raw("BYE sip:x SIP/2.0", "1", 3))
 		assert.Len(t, r.ladder("c-1"), 4)
 		assert.Empty(t, tap.threads)
@@ -170,6 +171,7 @@ func TestTapForgets(t *testing.T) {
 		assert.Len(t, r.ladder(""), 50)
 		assert.Zero(t, tap.held)
 		time.Sleep(33 * time.Second) // fake
+		synctest.Wait()
 		assert.Empty(t, tap.threads)
 
 		big := append(raw("INVITE sip:x SIP/2.0", "2", 1), make([]byte, maxHeldBytes/4)...)

@@ -1,6 +1,10 @@
 package sipstack
 
-import "time"
+import (
+	"time"
+
+	"github.com/callengine/callengine/media"
+)
 
 // Message is a SIP message that was received or is about to be sent.
 type Message struct {
@@ -28,6 +32,8 @@ type Observer interface {
 	Timer(callID, name, event string, d time.Duration)
 	// Refer tells the state of a referral, each time that it has changed.
 	Refer(callID string, s ReferState)
+	// Media tells what was agreed on of a call's sound, at its answer and with each re-INVITE.
+	Media(callID string, p media.Params)
 	// LateNotify tells of a NOTIFY for a referral that was over.
 	LateNotify(callID string)
 	// Panic tells that a handler panicked with v, and was recovered. callID is "" when it is not known.
@@ -40,5 +46,6 @@ type nobody struct{}
 func (nobody) SIP(string, Message)                         {}
 func (nobody) Timer(string, string, string, time.Duration) {}
 func (nobody) Refer(string, ReferState)                    {}
+func (nobody) Media(string, media.Params)                  {}
 func (nobody) LateNotify(string)                           {}
 func (nobody) Panic(string, any)                           {}

@@ -266,9 +266,10 @@ func TestTrapNoConnectionsOfSipgosOwn(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, conn.Close())
 	}
-	for range 100 { // what cannot be read ends a connection
+	for range 100 { // what cannot be read ends a connection, even in the middle of something
 		q := n.tcpPhone(1)
-		q.send("garbage\r\n\r\n")
+		c := q.newCall()
+		q.send(c.request("OPTIONS", c.uri, 1, newBranch(), "", "") + "garbage\r\n\r\n")
 		<-q.done
 		q.close()
 	}

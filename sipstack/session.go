@@ -12,6 +12,7 @@ import (
 
 	"github.com/callengine/callengine/media"
 	"github.com/emiago/sipgo/sip"
+	"go.uber.org/zap"
 )
 
 const typeSDP = "application/sdp"
@@ -25,11 +26,13 @@ type session struct {
 	body   []byte       // our newest description
 	offer  bool         // it is an offer, and waits for the answer
 	params media.Params // agreed on last
+
+	agreed func(media.Params) // told of it, under no lock
 }
 
 // newSession reads the offer of an INVITE and opens a port. Without an offer there will be ours in the 200. Errors are
 // [StatusError]s.
-func (s *Stack) newSession(req *sip.Request, on *listener) (*session, error) {
+func (s *Stack) newSession(req *sip.Request, on *listener, callID string) (*session, error) {
 	probe := sdpLocal{
 		addr: s.mediaAddress(on), port: 9, codecs: s.cfg.Codecs,
 		sessionID: uint64(rand.Uint32()), version: 1, // 32 bits: some peers read no more
@@ -38,12 +41,12 @@ func (s *Stack) newSession(req *sip.Request, on *listener) (*session, error) {
 	if _, _, err := exchange(req, probe); err != nil {
 		return nil, err
 	}
-	sound, err := s.media.Open()
+	sound, err := s.media.Open(callID)
 	if err != nil {
-		s.log.Warn("no RTP port for a call")
+		s.log.Warn("no RTP port for a call", zap.String("call_id", callID))
 		return nil, &StatusError{Method: "INVITE", Code: sip.StatusServiceUnavailable, RetryAfter: busyRetryAfter}
 	}
-	c := &session{media: sound, local: probe}
+	c := &session{media: sound, local: probe, agreed: func(p media.Params) { s.observer.Media(callID, p) }}
 	c.local.port = sound.Port()
 	if err := c.propose(req); err != nil {
 		_ = sound.Close()
@@ -106,38 +109,52 @@ func (c *session) description() []byte {
 // start lets the sound run as it was agreed on, if that is known yet.
 func (c *session) start() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.offer {
-		c.media.Configure(c.params)
+	p, known := c.params, !c.offer
+	c.mu.Unlock()
+	if known {
+		c.apply(p)
 	}
+}
+
+// apply lets the sound run as it was agreed on.
+func (c *session) apply(p media.Params) {
+	c.media.Configure(p)
+	c.agreed(p)
 }
 
 // confirm takes the ACK: it holds the answer when the 200 had our offer.
 func (c *session) confirm(ack *sip.Request) error {
+	p, fresh, err := c.answered(ack)
+	if err == nil && fresh {
+		c.apply(p)
+	}
+	return err
+}
+
+// answered reads the answer in an ACK; fresh: one was waited for.
+func (c *session) answered(ack *sip.Request) (p media.Params, fresh bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.offer {
-		return nil
+		return p, false, nil
 	}
 	c.offer = false
 	body, err := readBody(ack)
 	if err != nil {
-		return err
+		return p, true, err
 	}
 	if body == nil {
-		return errors.New("no answer in the ACK")
+		return p, true, errors.New("no answer in the ACK")
 	}
 	answer, err := readSDP(body)
 	if err != nil {
-		return err
+		return p, true, err
 	}
-	p, err := acceptSDP(answer, c.local)
-	if err != nil {
-		return err
+	p, err = acceptSDP(answer, c.local)
+	if err == nil {
+		c.params = p
 	}
-	c.params = p
-	c.media.Configure(p)
-	return nil
+	return p, true, err
 }
 
 // withSDP puts a description into a message.

@@ -45,7 +45,7 @@ type Stack struct {
 	closed    bool
 	listeners []*listener
 	dialogs   map[dialogID]*dialog
-	invites   map[inviteID]*invite // those whose call is not over
+	invites   map[inviteID]*invite // those undecided, and those of dialogs
 }
 
 // Admission is a call that was let in.
@@ -70,7 +70,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 	}
 	s := &Stack{
 		cfg: cfg, media: m, log: zap.NewNop(), observer: nobody{},
-		network: &net.ListenConfig{}, dialer: &net.Dialer{}, resolver: net.DefaultResolver,
+		network: hostNetwork{}, dialer: &net.Dialer{}, resolver: net.DefaultResolver,
 		failed:  make(chan error, len(cfg.Listeners)),
 		dialogs: map[dialogID]*dialog{}, invites: map[inviteID]*invite{},
 	}
@@ -320,7 +320,9 @@ func (s *Stack) remember(d *dialog) bool {
 	return true
 }
 
+// forget ends the remembering of a dialog that is gone, and of its INVITE: a copy of that may have come late, too.
 func (s *Stack) forget(d *dialog) {
+	s.disown(d.invite)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.dialogs, d.id)

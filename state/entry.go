@@ -135,6 +135,6 @@ type Call struct {
 
 // Media is a change of the call's sound: parameters agreed, playing started or ended.
 type Media struct {
-	Event  string `json:"event"` // "agreed", "playing", "played", "statistics"
+	Event  string `json:"event"` // "agreed", "playing", "played"
 	Detail string `json:"detail,omitempty"`
 }

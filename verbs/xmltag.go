@@ -147,7 +147,8 @@ func (r *xmlReader) attribute(e *element, spaced bool) bool {
 	}
 }
 
-// reference reads what begins with "&". One that is not understood is reported and stands for nothing.
+// reference reads what begins with "&". One that is not understood is reported and stands for itself: what
+// it stands in may well be right otherwise.
 func (r *xmlReader) reference() string {
 	at := r.here()
 	name, _, closed := strings.Cut(r.text[r.off+1:min(len(r.text), r.off+40)], ";")
@@ -155,13 +156,14 @@ func (r *xmlReader) reference() string {
 	if !closed || !isNumber && (name == "" || nameAt(name) != name) {
 		r.off++
 		r.report(at, "& begins no reference; write &amp; for the character itself")
-		return ""
+		return "&"
 	}
 	r.off += 1 + len(name) + 1
 	if !isNumber {
 		text, ok := predefined[name]
 		if !ok {
 			r.report(at, "the entity &%s; is not defined; there are amp, lt, gt, quot and apos, and numbers such as &#160;", shorten(name))
+			return "&" + name + ";"
 		}
 		return text
 	}
@@ -172,7 +174,7 @@ func (r *xmlReader) reference() string {
 	code, err := strconv.ParseUint(number, base, 32)
 	if err != nil || code > utf8.MaxRune || !isChar(rune(code)) {
 		r.report(at, "&%s; is no character of XML", shorten(name))
-		return ""
+		return "&" + name + ";"
 	}
 	return string(rune(code))
 }

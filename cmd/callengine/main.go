@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,6 +16,8 @@ func main() {
 	// The library's own limit for UDP would drop what is larger than 1,300 bytes, in place of sending fragments: a global
 	// of the process, set before anything starts. What is added to the largest payload is what the library leaves free.
 	sip.UDPMTUSize = 65507 + 200
+	// What the library writes past the logger that it is given is about its own bookkeeping.
+	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
 
 	p := program{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Environ(), signals: signals}
 	os.Exit(p.run(context.Background(), os.Args[1:]))

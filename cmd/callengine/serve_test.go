@@ -129,6 +129,7 @@ func TestServeNamesTheAddressThatIsTaken(t *testing.T) {
 		name, _, _ := strings.Cut(key, "=")
 		assert.Contains(t, s.err.String(), "callengine: "+name)
 		assert.Contains(t, s.err.String(), "address already in use")
+		assert.Equal(t, 1, strings.Count(s.err.String(), name), "the key is named once")
 	}
 }
 
