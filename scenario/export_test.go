@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -11,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
+
+var hostPort = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 
 // shape is what a journal says of a call, kind by kind, without times, ids and addresses. What happens at the same time
 // may be written down in either order, so that each kind has its own list.
@@ -40,7 +43,7 @@ func shape(entries []state.Entry) map[state.Type][]string {
 		case e.Call != nil:
 			line = fmt.Sprint(e.Call.Event, " ", e.Call.Cause, " ", e.Call.ErrorMessage)
 		case e.Media != nil:
-			line = fmt.Sprint(e.Media.Event, " ", e.Media.Detail)
+			line = fmt.Sprint(e.Media.Event, " ", hostPort.ReplaceAllString(e.Media.Detail, ""))
 		}
 		kinds[e.Type] = append(kinds[e.Type], line)
 	}
