@@ -49,7 +49,7 @@ audio_player aubridge,echo
 audio_source aubridge,echo
 audio_alert aubridge,bell
 snd_path %[3]s
-module_path /usr/lib/baresip/modules
+module_path %[4]s
 module g711.so
 module aubridge.so
 module sndfile.so
@@ -58,13 +58,25 @@ module_app menu.so
 module_app ctrl_tcp.so
 `
 
+// baresipModules finds the folder of baresip's modules, of which it has to be told where they were not built.
+func baresipModules(t *testing.T) string {
+	t.Helper()
+	for _, pattern := range []string{"/usr/lib/baresip/modules", "/usr/lib/*/baresip/modules", "/usr/local/lib/baresip/modules"} {
+		if found, err := filepath.Glob(filepath.Join(pattern, "ctrl_tcp.so")); err == nil && len(found) > 0 {
+			return filepath.Dir(found[0])
+		}
+	}
+	require.FailNow(t, "baresip's modules were not found", "please install the Debian package baresip-core")
+	return ""
+}
+
 // newBaresip starts a phone that speaks SIP over a transport.
 func newBaresip(t *testing.T, transport string) *baresip {
 	t.Helper()
 	port, control := freePort(t), freePort(t)
 	b := &baresip{t: t, dir: t.TempDir(), uri: "sip:alice@127.0.0.1:" + port, events: make(chan phoneEvent, 1000)} // more than come
 	for name, content := range map[string]string{
-		"config":   fmt.Sprintf(baresipConfig, port, control, b.dir),
+		"config":   fmt.Sprintf(baresipConfig, port, control, b.dir, baresipModules(t)),
 		"accounts": "<" + b.uri + ";transport=" + transport + ">;regint=0\n",
 		"contacts": "\n",
 	} {
