@@ -13,7 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var hostPort = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+var (
+	hostPort = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+	rejected = regexp.MustCompile(` \(REFER rejected[^)]*\)`) // told if the REFER's answer is looked at before the call's end
+)
 
 // shape is what a journal says of a call, kind by kind, without times, ids and addresses. What happens at the same time
 // may be written down in either order, so that each kind has its own list.
@@ -22,6 +25,8 @@ func shape(entries []state.Entry) map[state.Type][]string {
 	for _, e := range entries {
 		var line string
 		switch {
+		case e.SIP != nil && e.SIP.Method == "ACK":
+			continue // of a call that is over when it comes
 		case e.SIP != nil:
 			kinds[state.TypeSIP+"/"+state.Type(e.SIP.Direction)] = append(kinds[state.TypeSIP+"/"+state.Type(e.SIP.Direction)],
 				fmt.Sprint(e.SIP.Method, " ", e.SIP.Code))
@@ -45,7 +50,7 @@ func shape(entries []state.Entry) map[state.Type][]string {
 		case e.Media != nil:
 			line = fmt.Sprint(e.Media.Event, " ", hostPort.ReplaceAllString(e.Media.Detail, ""))
 		}
-		kinds[e.Type] = append(kinds[e.Type], line)
+		kinds[e.Type] = append(kinds[e.Type], rejected.ReplaceAllString(line, ""))
 	}
 	slices.Sort(kinds[state.TypeSIP+"/in"]) // an ACK may overtake, or be overtaken
 	slices.Sort(kinds[state.TypeWebhook])   // so may a referComplete and a disconnect

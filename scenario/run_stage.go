@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/callengine/callengine/node"
@@ -33,8 +34,9 @@ type run struct {
 	phone        *Phone
 	destinations map[string]*Phone
 	addresses    addresses
-	behind       sync.WaitGroup  // what goes on beside the phone's steps
-	running      context.Context // ends when all is to end
+	told         atomic.Pointer[addresses] // addresses, once all are known: the application answers in goroutines of its own
+	behind       sync.WaitGroup            // what goes on beside the phone's steps
+	running      context.Context           // ends when all is to end
 	stop         context.CancelFunc
 
 	call       *Call
@@ -72,6 +74,7 @@ func (r *run) open(ctx context.Context) error {
 			return err
 		}
 	}
+	r.told.Store(&r.addresses)
 	for name, p := range r.destinations {
 		to := r.spec.Destinations[name]
 		r.behind.Go(func() { r.answerCalls(r.running, p, to) })
@@ -104,8 +107,13 @@ func (r *run) openApplication(ctx context.Context) error {
 	return nil
 }
 
-// known returns the addresses. The application asks when there is a call, and all are known by then.
-func (r *run) known() addresses { return r.addresses }
+// known returns the addresses; none before all are known.
+func (r *run) known() addresses {
+	if a := r.told.Load(); a != nil {
+		return *a
+	}
+	return nil
+}
 
 func (r *run) openPhones(ctx context.Context) error {
 	r.network = impairing(r.options.Network, r.spec.Impairments)
