@@ -59,6 +59,8 @@ type SIPConfig struct {
 	MaxCallsPerSecond int             `yaml:"max_calls_per_second"`
 	RejectCode        int             `yaml:"reject_code"` // 400..699
 	Keepalive         time.Duration   `yaml:"keepalive"`   // 0: off, else 100ms..24h
+
+	TransactionTimeout time.Duration `yaml:"transaction_timeout"` // until a request, or a 2xx to an INVITE, is given up; 100ms..32s
 }
 
 // SIPUser may place calls, once users are asked who they are.
@@ -152,6 +154,8 @@ func DefaultConfig() Config {
 			Listen:     []Listener{{"udp", loopback}, {"tcp", loopback}},
 			RejectCode: 603,
 			Keepalive:  time.Minute,
+
+			TransactionTimeout: 32 * time.Second,
 		},
 		Refer: ReferConfig{NotifyTimeout: 30 * time.Second},
 		Media: MediaConfig{

@@ -147,6 +147,7 @@ func (c *checker) sip() {
 	}
 	c.number("sip.max_calls", sip.MaxCalls, 0, 1<<20)
 	c.number("sip.reject_code", sip.RejectCode, 400, 699)
+	c.duration("sip.transaction_timeout", sip.TransactionTimeout, 100*time.Millisecond, 32*time.Second)
 	if sip.Keepalive != 0 {
 		c.duration("sip.keepalive", sip.Keepalive, 100*time.Millisecond, 24*time.Hour)
 	}

@@ -67,6 +67,7 @@ func TestAFileIsRefusedWithKeyAndLine(t *testing.T) {
 		"limit that is negative":       {"sip: {max_calls: -1}", "1: sip.max_calls: must be from 0 to 1048576"},
 		"reject code of success":       {"sip: {reject_code: 200}", "1: sip.reject_code: must be from 400 to 699"},
 		"reject code of redirection":   {"sip: {reject_code: 302}", "1: sip.reject_code: must be from 400 to 699"},
+		"transaction too long":         {"sip: {transaction_timeout: 33s}", "1: sip.transaction_timeout: must be from 100ms to 32s"},
 		"keepalive too short":          {"sip: {keepalive: 1ms}", "1: sip.keepalive: must be from 100ms to 24h"},
 		"NOTIFY time-out too short":    {"refer: {notify_timeout: 99ms}", "1: refer.notify_timeout: must be from 100ms to 10m"},
 		"NOTIFY time-out too long":     {"refer: {notify_timeout: 601s}", "1: refer.notify_timeout: must be from 100ms to 10m"},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/callengine/callengine/node"
 	"github.com/callengine/callengine/scenario"
 )
 
@@ -131,6 +132,23 @@ func TestReferNoResponse(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestReferNoResponseWithinTheTimeConfigured(t *testing.T) {
+	t.Parallel()
+	short := func(cfg *node.Config) { cfg.SIP.TransactionTimeout = 2 * time.Second }
+	onStage(t, settings{node: short}, func(t *testing.T, s *stage) {
+		call, refer := s.refer(referWithURL)
+		want := result{"failure", 0, 0, "no-response", false}
+		e := s.referComplete(want)
+		s.at(2*time.Second, e.Time, "transaction timeout")
+		s.recovers(call)
+		s.recorded(call, want)
+		refer.Reply(202) // too late
+		time.Sleep(time.Minute)
+		assert.Len(t, call.Received("REFER"), 3, "after 0, 0.5 and 1.5 s, and never again")
+		s.recorded(call, want)
+	})
 }
 
 func TestReferTransportFails(t *testing.T) {

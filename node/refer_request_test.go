@@ -110,17 +110,23 @@ func TestReferAnswersTheCallFirst(t *testing.T) {
 
 func TestReferIsNotSentWithoutACK(t *testing.T) {
 	t.Parallel()
-	onStage(t, settings{}, func(t *testing.T, s *stage) {
-		s.app.On("initiate", scenario.BXML(referWithURL))
-		call := s.phone.Invite(scenario.Invite{To: appURI, HoldAck: true})
-		call.Answered()
-		bye := call.Expect("BYE")
-		s.at(32*time.Second, bye.Time, "64*T1")
-		e := s.disconnected("error")
-		assert.Contains(t, e.Text("errorMessage"), "no ACK")
-		call.Never("REFER")
-		s.order("/status")
-	})
+	for name, timeout := range map[string]time.Duration{"64*T1": 32 * time.Second, "as configured": 2 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			with := settings{node: func(cfg *node.Config) { cfg.SIP.TransactionTimeout = timeout }}
+			onStage(t, with, func(t *testing.T, s *stage) {
+				s.app.On("initiate", scenario.BXML(referWithURL))
+				call := s.phone.Invite(scenario.Invite{To: appURI, HoldAck: true})
+				call.Answered()
+				bye := call.Expect("BYE")
+				s.at(timeout, bye.Time, name)
+				e := s.disconnected("error")
+				assert.Contains(t, e.Text("errorMessage"), "no ACK")
+				call.Never("REFER")
+				s.order("/status")
+			})
+		})
+	}
 }
 
 func TestReferRequest(t *testing.T) {

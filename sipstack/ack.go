@@ -71,9 +71,9 @@ func (s *Stack) ack(req *sip.Request) {
 }
 
 // untilAcked sends a 2xx to an INVITE and repeats it until it is acknowledged, on every transport (RFC 3261 section
-// 13.3.1.4). It returns the ACK; [ErrNoAck] after 64*T1; nil and nil when stop is closed first.
+// 13.3.1.4). It returns the ACK; [ErrNoAck] after the transaction timeout; nil and nil when stop is closed first.
 func (d *dialog) untilAcked(tx *sip.ServerTx, res *sip.Response, w *ackWait, stop <-chan struct{}) (*sip.Request, error) {
-	limit := 64 * sip.T1
+	limit := d.stack.cfg.TransactionTimeout
 	d.stack.observer.Timer(d.callID, "ack", "started", limit)
 	end := "stopped"
 	defer func() { d.stack.observer.Timer(d.callID, "ack", end, limit) }()

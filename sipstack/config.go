@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/callengine/callengine/media"
+	"github.com/emiago/sipgo/sip"
 	"go.uber.org/zap"
 )
 
@@ -44,6 +45,11 @@ type Config struct {
 
 	// Keepalive is the time between two OPTIONS in an answered dialog; 0: none are sent.
 	Keepalive time.Duration
+
+	// TransactionTimeout is how long a request of ours waits for its final response (timers B and F of RFC 3261), and a 2xx
+	// to an INVITE for its ACK (section 13.3.1.4); 0: 64*T1, which is 32 s, and more than that has no effect. What it does
+	// not change is how soon a request is repeated.
+	TransactionTimeout time.Duration
 
 	// NotifyTimeout is the time allowed from a REFER's acceptance to its final NOTIFY; 0: 30 s.
 	NotifyTimeout time.Duration
@@ -114,6 +120,12 @@ func (c *Config) check() error {
 	}
 	if c.Keepalive < 0 {
 		return fmt.Errorf("sip.keepalive: %v is negative", c.Keepalive)
+	}
+	if c.TransactionTimeout < 0 {
+		return fmt.Errorf("sip.transaction_timeout: %v is negative", c.TransactionTimeout)
+	}
+	if c.TransactionTimeout == 0 {
+		c.TransactionTimeout = 64 * sip.T1
 	}
 	if c.NotifyTimeout < 0 {
 		return fmt.Errorf("refer.notify_timeout: %v is negative", c.NotifyTimeout)

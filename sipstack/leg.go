@@ -181,7 +181,7 @@ func (l *Leg) Ring(ctx context.Context) error {
 }
 
 // Answer answers the call (200), unless that was done, and returns when the ACK is in and the sound runs. The 200 is
-// repeated for 64*T1; then a BYE is sent, and the error is [ErrNoAck]. Other errors are [ErrNoMedia], and the reason for
+// repeated for the transaction timeout; then a BYE is sent, and the error is [ErrNoAck]. Other errors are [ErrNoMedia], and the reason for
 // which the leg ended before. When ctx ends first its cause is returned; the call is answered all the same if the 200
 // was sent, and Bye is there to end it.
 func (l *Leg) Answer(ctx context.Context) error {

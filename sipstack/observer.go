@@ -28,7 +28,7 @@ type Observer interface {
 	// known to which call they belong are told when it is.
 	SIP(callID string, m Message)
 	// Timer tells of a timer: event is "started", "fired" or "stopped", d how long it runs. "ack" is the time allowed
-	// for the ACK of a 200 (64*T1).
+	// for the ACK of a 200 (Config.TransactionTimeout).
 	Timer(callID, name, event string, d time.Duration)
 	// Refer tells the state of a referral, each time that it has changed.
 	Refer(callID string, s ReferState)

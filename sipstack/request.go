@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 	"go.uber.org/zap"
@@ -84,6 +85,8 @@ func (d *dialog) attempt(method sip.RequestMethod, hdrs []sip.Header, body []byt
 		return nil, uri, err
 	}
 	defer tx.Terminate()
+	giveUp := time.NewTimer(d.stack.cfg.TransactionTimeout)
+	defer giveUp.Stop()
 	for {
 		select {
 		case res := <-tx.Responses():
@@ -92,6 +95,8 @@ func (d *dialog) attempt(method sip.RequestMethod, hdrs []sip.Header, body []byt
 			}
 		case <-tx.Done():
 			return nil, uri, d.stack.failure(tx.Err())
+		case <-giveUp.C: // the library's own timer is the same for the whole process
+			return nil, uri, errNoResponse
 		case <-d.stack.living.Done():
 			return nil, uri, ErrClosed
 		}
