@@ -20,7 +20,8 @@ type expectations struct {
 	Verbs    *nameList     `yaml:"verbs" doc:"The names of all verbs that have run, in this order."`
 	Webhooks *nameList     `yaml:"webhooks" doc:"The types of all webhooks that the application was asked, in this order, a repeated one each time."`
 	Record   *properties   `yaml:"record" doc:"What the call's record must hold; refers is a list with an item for each Refer."`
-	Heard    *heard        `yaml:"heard" doc:"What the phone must have heard."`
+	Heard    []heard       `yaml:"heard" doc:"What the phone must have heard, in all or in a part of the call."`
+	Called   calledTable   `yaml:"called" doc:"How often each of the destinations must have been called, by its name: a number, or keys."`
 }
 
 // nameList is a list that may be empty.
@@ -119,11 +120,51 @@ var (
 // heard is what the phone must have heard.
 type heard struct {
 	position
+	From    *moment       `yaml:"from" doc:"From this on: the first thing in the journal that is like it. Default: the beginning."`
+	To      *moment       `yaml:"to" doc:"Until this: the first thing after that. Default: the end."`
 	AtLeast time.Duration `yaml:"at_least" doc:"So much sound that is not silence, at least."`
 	AtMost  time.Duration `yaml:"at_most" doc:"So much sound that is not silence, at most."`
 	Silence bool          `yaml:"silence" doc:"Nothing but silence."`
 	Tone    int           `yaml:"tone" min:"1" max:"3900" doc:"What was heard is a tone of this frequency, in hertz."`
+	Tones   []int         `yaml:"tones" doc:"What was heard are tones of these frequencies, in this order."`
 	Gap     time.Duration `yaml:"gap" doc:"The longest time between two packets, at most."`
+}
+
+func (h *heard) check(d *decoder, n *yaml.Node) {
+	for _, hertz := range h.Tones {
+		if hertz < 1 || hertz > 3900 {
+			d.fail(valueOf(n, "tones"), "a tone must be from 1 to 3900")
+		}
+	}
+	if h.Silence && (h.AtLeast > 0 || h.Tone > 0 || len(h.Tones) > 0) {
+		d.fail(n, "silence cannot stand with at_least, tone or tones")
+	}
+}
+
+// moment is a point in the call, by what happened then.
+type moment struct{ expectation }
+
+func (m *moment) decode(d *decoder, n *yaml.Node) { d.into(n, &m.expectation) }
+
+func (m *moment) schema(s *schema) map[string]any { return s.of(typeOf[expectation]()) }
+
+// calledTable is how often destinations were called.
+type calledTable map[string]called
+
+// called is how often a destination was called, and how.
+type called struct {
+	position
+	Times   *int       `yaml:"times" min:"0" max:"1000" doc:"How often. Default: at least once."`
+	Headers properties `yaml:"headers" doc:"Header fields of the INVITE that it got; of several, of one of them."`
+}
+
+func (c *called) fromScalar(d *decoder, n *yaml.Node) {
+	c.Times = new(int)
+	d.scalar(n, c.Times)
+}
+
+func (c *called) scalarSchema(*schema) map[string]any {
+	return map[string]any{"type": "integer", "minimum": 0, "maximum": 1000}
 }
 
 func (e *expectations) check(d *decoder, _ *yaml.Node) {

@@ -20,6 +20,8 @@ type spec struct {
 	Destinations map[string]destination `yaml:"destinations" doc:"Further phones, by name. ${NAME} is a phone's SIP URI; the step transfer calls the one whose name is the user part of the Refer-To."`
 	Impairments  []impairment           `yaml:"impairments" doc:"What the network between the phone and the node does to their UDP packets."`
 	Settings     settings               `yaml:"settings" doc:"Configuration of the node, as in its configuration file; a key may be written with dots (refer.notify_timeout: 1s)."`
+	Timers       timers                 `yaml:"timers" doc:"How long the node waits for others, so that a scenario need not wait as long as a node in the field."`
+	Speech       speech                 `yaml:"speech" doc:"How long sentences are, by their text. What is not named takes 10ms a letter, 200ms at least and 5s at most. Speech is a tone of 440 Hz in scenarios, so that no engine has to be installed."`
 	Timeout      time.Duration          `yaml:"timeout" doc:"How long the whole may take. Default: 40s."`
 	Expect       expectations           `yaml:"expect" doc:"What must have happened when the call is over."`
 }
@@ -34,6 +36,7 @@ type callSpec struct {
 	Codecs    []string   `yaml:"codecs" enum:"PCMU,PCMA" doc:"What the phone offers, best first. Default: PCMU and PCMA."`
 	Offer     string     `yaml:"offer" enum:"sendrecv,sendonly,recvonly,inactive,none" doc:"Direction of the sound in the INVITE's session description; none: there is no description, the node is to offer. Default: sendrecv."`
 	SDP       text       `yaml:"sdp" doc:"The session description itself, in place of the phone's own."`
+	Compact   bool       `yaml:"compact" doc:"The phone writes the names of header fields in their compact forms (i for Call-ID)."`
 	HoldAck   bool       `yaml:"hold_ack" doc:"The node's 200 is not acknowledged before the step ack."`
 }
 
@@ -82,7 +85,9 @@ func (d *decoder) document1(n *yaml.Node, bxml text, file string) (document *tex
 		d.fail(valueOf(n, "file"), "%s: %v", file, err)
 		return nil, true
 	}
-	d.uses(valueOf(n, "file"), string(content))
+	if ext := filepath.Ext(file); ext != ".wav" && ext != ".mp3" {
+		d.uses(valueOf(n, "file"), string(content))
+	}
 	body := text(content)
 	return &body, false
 }
@@ -110,9 +115,11 @@ type replySpec struct {
 	Hang     bool          `yaml:"hang" doc:"No answer at all; the connection stays open."`
 	Drop     bool          `yaml:"drop" doc:"No answer: the connection is closed."`
 	Redirect text          `yaml:"redirect" doc:"A URL to ask in place of this one; the status is 307 unless another is given."`
+	Tone     *toneStep     `yaml:"tone" doc:"The body is a WAV file with this tone, for PlayAudio."`
 	When     properties    `yaml:"when" doc:"Properties that the event must have for this reply to be given."`
 
 	contentType string // of a file that is no document
+	raw         bool   // the body is no text, and holds no placeholders
 }
 
 func (r *replySpec) fromScalar(d *decoder, n *yaml.Node) {
@@ -124,10 +131,10 @@ func (r *replySpec) fromScalar(d *decoder, n *yaml.Node) {
 		}
 	case strings.HasPrefix(strings.TrimSpace(n.Value), "<"):
 		r.BXML.decode(d, n)
-	case strings.HasSuffix(n.Value, "ml"):
+	case slices.Contains([]string{".bxml", ".xml", ".wav", ".mp3"}, filepath.Ext(n.Value)):
 		r.File = n.Value
 	default:
-		d.fail(n, "must be a status, a document, the name of a file *.bxml, or keys, not %s", described(n))
+		d.fail(n, "must be a status, a document, the name of a file (*.bxml, *.xml, *.wav, *.mp3), or keys, not %s", described(n))
 	}
 }
 
@@ -141,9 +148,18 @@ func (r *replySpec) check(d *decoder, n *yaml.Node) {
 		d.fail(n, "body cannot stand with bxml or file: one of them is enough")
 		return
 	}
+	if r.Tone != nil {
+		if document != nil || r.Body != nil {
+			d.fail(n, "tone cannot stand with body, bxml or file: one of them is enough")
+			return
+		}
+		sound := text(writeWAV(sine(float64(r.Tone.Hertz), r.Tone.Time)))
+		r.Body, r.raw, r.contentType = &sound, true, "audio/wav"
+	}
 	if document != nil && !failed {
 		r.Body = document
 		r.contentType = map[string]string{".wav": "audio/wav", ".mp3": "audio/mpeg"}[filepath.Ext(r.File)]
+		r.raw = r.contentType != ""
 	}
 	if (r.Hang || r.Drop) && (r.Body != nil || r.Status != 0 || r.Redirect != "") || r.Hang && r.Drop {
 		d.fail(n, "hang and drop give no answer: nothing else can stand with them")
@@ -213,10 +229,18 @@ type impairment struct {
 	Skip      int           `yaml:"skip" min:"0" max:"100000" doc:"How many of them pass at first. Default: 0."`
 	Count     int           `yaml:"count" min:"1" max:"100000" doc:"How many it happens to. Default: 1 for SIP messages, all for rtp."`
 	Percent   int           `yaml:"percent" min:"1" max:"100" doc:"It happens to so many of a hundred, the same ones in each run. Default: 100."`
+	Seed      int           `yaml:"seed" min:"0" max:"1000000" doc:"Another number chooses other packets, with percent. Default: 0."`
 }
 
 // check looks at what the parts of a scenario say of each other.
 func (s *spec) check(d *decoder) {
+	s.checkTimers(d)
+	for name, c := range s.Expect.Called {
+		if _, ok := s.Destinations[name]; !ok {
+			known := slices.Sorted(maps.Keys(s.Destinations))
+			d.fail(&yaml.Node{Line: c.line, Column: c.column}, "called: %s is none of the destinations%s", name, didYouMean(name, known))
+		}
+	}
 	for i := range s.Impairments {
 		if s.Call.Transport == "tcp" && !s.Impairments[i].pattern().rtp {
 			d.errs = append(d.errs, &FileError{d.file.Path, s.Impairments[i].pattern().line, s.Impairments[i].pattern().column,

@@ -28,9 +28,10 @@ type step struct {
 	Options    *requestStep            `yaml:"options" action:"bare" doc:"Send OPTIONS within the call."`
 	Info       *bodyStep               `yaml:"info" action:"bare" doc:"Send an INFO."`
 	Request    *anyRequestStep         `yaml:"request" action:"true" doc:"Send any request within the call."`
+	Raw        *text                   `yaml:"raw" action:"true" doc:"Send this text as it is, a SIP message or not; its lines end in CRLF."`
 	Burst      []step                  `yaml:"burst" action:"true" doc:"Send several requests in one breath: notify, bye, options, info, request."`
 	Repeat     *repeatStep             `yaml:"repeat" action:"bare" doc:"Send the phone's newest request once more, as it was."`
-	Digits     *digitsStep             `yaml:"digits" action:"true" doc:"Press keys, sent as RFC 4733 telephone events."`
+	Digits     *digitsStep             `yaml:"digits" action:"true" doc:"Press keys."`
 	Tone       *toneStep               `yaml:"tone" action:"true" doc:"Send a tone."`
 	Silence    time.Duration           `yaml:"silence" action:"true" doc:"Send silence for a time."`
 	Audio      *audioStep              `yaml:"audio" action:"true" doc:"Send a WAV file (PCM, 16 bit, 8 kHz, mono), relative to the scenario."`
@@ -229,6 +230,8 @@ type digitsStep struct {
 	Digits string        `yaml:"digits" required:"true" doc:"0 to 9, *, #, A to D; a comma is a pause of half a second."`
 	Length time.Duration `yaml:"length" doc:"How long each is pressed. Default: 100ms."`
 	Gap    time.Duration `yaml:"gap" doc:"The time between two. Default: 60ms."`
+	By     string        `yaml:"by" enum:"rtp,info" doc:"rtp: as telephone events in RTP (RFC 4733). info: as SIP INFO with application/dtmf-relay. Default: rtp."`
+	Expect resultCode    `yaml:"expect" doc:"What the node must answer to each INFO, with by: info. Default: 200."`
 }
 
 func (s *digitsStep) fromScalar(d *decoder, n *yaml.Node) { d.scalar(n, &s.Digits) }

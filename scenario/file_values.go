@@ -239,16 +239,8 @@ func (s *settings) decode(d *decoder, n *yaml.Node) {
 		return
 	}
 	// With every address in its place the settings must be a configuration.
-	_, err := s.config(d.file, addresses{
-		"app": "http://127.0.0.1:1", "initiate": "http://127.0.0.1:1", "status": "http://127.0.0.1:1",
-		"speech": "http://127.0.0.1:1", "node": "127.0.0.1:1", "phone": "sip:phone@127.0.0.1:1",
-	})
-	for _, e := range severalOf(err) {
-		var wrong *node.ConfigError
-		if !errors.As(e, &wrong) {
-			d.fail(n, "%v", e)
-			continue
-		}
+	_, err := s.config(d.file, everyAddress(), timers{})
+	for _, wrong := range reasonsOf(err) {
 		at := &yaml.Node{Line: n.Line, Column: n.Column}
 		if wrong.Line > 0 {
 			at = firstInLine(n, wrong.Line)
@@ -259,6 +251,27 @@ func (s *settings) decode(d *decoder, n *yaml.Node) {
 		}
 		d.fail(at, "%s", reason)
 	}
+}
+
+// everyAddress has an address for each of the placeholders that settings may need.
+func everyAddress() addresses {
+	return addresses{
+		"app": "http://127.0.0.1:1", "initiate": "http://127.0.0.1:1", "status": "http://127.0.0.1:1",
+		"speech": "http://127.0.0.1:1", "node": "127.0.0.1:1", "phone": "sip:phone@127.0.0.1:1",
+	}
+}
+
+// reasonsOf returns what is wrong with a configuration.
+func reasonsOf(err error) []*node.ConfigError {
+	var all []*node.ConfigError
+	for _, e := range severalOf(err) {
+		var wrong *node.ConfigError
+		if !errors.As(e, &wrong) {
+			wrong = &node.ConfigError{Reason: e.Error()}
+		}
+		all = append(all, wrong)
+	}
+	return all
 }
 
 // severalOf returns the errors that were joined in one.
@@ -290,22 +303,30 @@ func firstInLine(n *yaml.Node, line int) *yaml.Node {
 
 func (s *settings) schema(*schema) map[string]any { return map[string]any{"type": "object"} }
 
-// config is the node's configuration: what a scenario needs, and over it what the settings say.
-func (s *settings) config(f *File, a addresses) (node.Config, error) {
+// config is the node's configuration: what a scenario needs, with its timers, and over it what the settings say.
+func (s *settings) config(f *File, a addresses, t timers) (node.Config, error) {
 	root := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
 	application := map[string]string{
 		"id": "application", "call_initiated_callback_url": a["initiate"], "call_status_callback_url": a["status"],
 	}
-	for _, base := range []struct {
+	if t.Callback > 0 {
+		application["callback_timeout"] = t.Callback.String()
+	}
+	type setting struct {
 		key   string
 		value any
-	}{
+	}
+	bases := []setting{
 		{"sip.listen", []string{"udp://127.0.0.1:0", "tcp://127.0.0.1:0"}},
 		{"api.listen", "127.0.0.1:0"},
 		{"media.tts", map[string]string{"engine": "http", "url": a["speech"]}},
 		{"applications", []any{application}},
 		{"drain_timeout", "1h"},
-	} {
+	}
+	for key, value := range t.keys() {
+		bases = append(bases, setting{key, value.String()})
+	}
+	for _, base := range bases {
 		var value yaml.Node
 		if err := value.Encode(base.value); err != nil {
 			return node.Config{}, err

@@ -41,7 +41,7 @@ func impairing(n Network, rules []impairment) *impaired {
 		if r.Count == 0 && !r.pattern().rtp {
 			r.Count = 1
 		}
-		out.rules = append(out.rules, &impairmentRule{impairment: r, chance: rand.New(rand.NewPCG(1, uint64(i)))})
+		out.rules = append(out.rules, &impairmentRule{impairment: r, chance: rand.New(rand.NewPCG(uint64(r.Seed)+1, uint64(i)))})
 	}
 	return out
 }

@@ -139,6 +139,24 @@ func (m *Message) Bytes() []byte {
 	return b.Bytes()
 }
 
+// inShort returns the message with the compact forms of its headers' names.
+func (m *Message) inShort() *Message {
+	short := *m
+	short.Headers = nil
+	for _, h := range m.Headers {
+		for letter, name := range compact {
+			if name == strings.ToLower(h.Name) {
+				h.Name = letter
+			}
+		}
+		short.Headers = append(short.Headers, h)
+	}
+	if !m.Has("Content-Length") {
+		short.Add("l", strconv.Itoa(len(m.Body)))
+	}
+	return &short
+}
+
 // String is the message as it stands on the wire.
 func (m *Message) String() string { return string(m.Bytes()) }
 

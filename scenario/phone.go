@@ -19,6 +19,7 @@ type PhoneConfig struct {
 	User      string   // of its URI; "": "phone"
 	Contact   string   // value of its Contact headers; "": its URI in angle brackets
 	Codecs    []string // offered and taken, in order of preference: "PCMU", "PCMA"; nil: both
+	Compact   bool     // writes the names of headers in their compact forms (RFC 3261 section 7.3.3)
 	// Manual turns off whatever the phone does by itself: it acknowledges nothing, answers nothing, and shows every
 	// retransmission.
 	Manual bool
@@ -126,6 +127,9 @@ func (p *Phone) Answer(method string, code int) {
 func (p *Phone) Send(ctx context.Context, peer string, messages ...*Message) error {
 	var stream []byte
 	for _, m := range messages {
+		if p.cfg.Compact {
+			m = m.inShort()
+		}
 		out := m.Clone()
 		out.Time, out.Peer = time.Now(), peer
 		p.inbox.put(out, false)
@@ -222,6 +226,9 @@ func (p *Phone) localTag(callID string) string {
 
 // reply sends a response where its request came from, and remembers it for retransmissions of the request.
 func (p *Phone) reply(req, res *Message) error {
+	if p.cfg.Compact {
+		res = res.inShort()
+	}
 	data := res.Bytes()
 	p.mu.Lock()
 	p.answered[transaction(req)] = data

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,8 +46,13 @@ func (r *run) judge() {
 		})
 	}
 	r.judgeRecord()
-	if x.Heard != nil && !r.broken {
-		r.judgeSound(x.Heard)
+	for i := range x.Heard {
+		if !r.broken {
+			r.judgeSound(&x.Heard[i])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.Called)) {
+		r.judgeCalled(name, x.Called[name])
 	}
 }
 
@@ -163,6 +169,8 @@ func (r *run) judgeTimes(e *expectation) {
 
 func times(n int) string {
 	switch n {
+	case 0:
+		return "never"
 	case 1:
 		return "once"
 	case 2:
@@ -228,29 +236,4 @@ func object(v any) (map[string]any, error) {
 	d.UseNumber()
 	var o map[string]any
 	return o, d.Decode(&o)
-}
-
-// toneShare is the part of the sound's energy that a tone must have.
-const toneShare = 0.8
-
-func (r *run) judgeSound(h *heard) {
-	loud := r.sound.Loud()
-	var frames Sound
-	for _, f := range r.sound.Frames {
-		if f.Level() >= loudness {
-			frames.Frames = append(frames.Frames, f)
-		}
-	}
-	switch {
-	case loud < h.AtLeast:
-		r.differ(h.position, r.last(), "the phone heard %v of sound, and must hear %v at least", loud, h.AtLeast)
-	case h.AtMost > 0 && loud > h.AtMost:
-		r.differ(h.position, r.last(), "the phone heard %v of sound, and must hear %v at most", loud, h.AtMost)
-	case h.Silence && loud > 0:
-		r.differ(h.position, r.last(), "the phone heard %v of sound, and must hear nothing", loud)
-	case h.Tone > 0 && frames.Tone(float64(h.Tone)) < toneShare:
-		r.differ(h.position, r.last(), "what the phone heard is no tone of %d Hz", h.Tone)
-	case h.Gap > 0 && r.sound.Gap() > h.Gap:
-		r.differ(h.position, r.last(), "the sound paused for %v, and must not for more than %v", r.sound.Gap(), h.Gap)
-	}
 }

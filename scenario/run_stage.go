@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -87,7 +86,7 @@ func (r *run) openApplication(ctx context.Context) error {
 	if r.speech, err = NewApplication(ctx, r.options.Network, ApplicationConfig{}); err != nil {
 		return err
 	}
-	r.speech.Decide(speak)
+	r.speech.Decide(r.spec.Speech.speak)
 	r.addresses["speech"] = r.speech.URL("/speech")
 	if address := cmp.Or(r.options.App, r.addresses.in(r.spec.Application.URL)); address != "" {
 		u, err := url.Parse(address)
@@ -120,7 +119,7 @@ func (r *run) openPhones(ctx context.Context) error {
 	for i := range r.spec.Phone {
 		r.network.needed = r.network.needed || r.spec.Phone[i].Disappear != nil
 	}
-	cfg := PhoneConfig{Transport: r.spec.Call.Transport, Codecs: r.spec.Call.Codecs}
+	cfg := PhoneConfig{Transport: r.spec.Call.Transport, Codecs: r.spec.Call.Codecs, Compact: r.spec.Call.Compact}
 	if from := string(r.spec.Call.From); !strings.Contains(from, ":") {
 		cfg.User = from
 	}
@@ -141,7 +140,7 @@ func (r *run) openPhones(ctx context.Context) error {
 }
 
 func (r *run) openNode(ctx context.Context) error {
-	cfg, err := r.spec.Settings.config(r.file, r.addresses)
+	cfg, err := r.spec.Settings.config(r.file, r.addresses, r.spec.Timers)
 	if err != nil {
 		return err
 	}
@@ -227,7 +226,10 @@ func (p *replier) choose(replies []replySpec, e *Event) (last *replySpec) {
 func (s *replySpec) reply(a addresses) Reply {
 	reply := Reply{Status: s.Status, Delay: s.Delay, Hang: s.Hang, Drop: s.Drop, Redirect: a.in(s.Redirect), Header: http.Header{}}
 	if s.Body != nil {
-		reply.Body = a.in(*s.Body)
+		reply.Body = string(*s.Body)
+		if !s.raw {
+			reply.Body = a.in(*s.Body)
+		}
 		reply.Status = cmp.Or(reply.Status, http.StatusOK)
 	}
 	if s.contentType != "" {
@@ -237,22 +239,4 @@ func (s *replySpec) reply(a addresses) Reply {
 		reply.Header.Add(h.Name, h.Value)
 	}
 	return reply
-}
-
-// What speech sounds like in a scenario: a tone whose length follows from the text, so that no engine has to be installed,
-// and a call takes the same time everywhere.
-const (
-	speechHertz    = 440
-	speechOfLetter = 10 * time.Millisecond
-	shortestSpeech = 200 * time.Millisecond
-	longestSpeech  = 5 * time.Second
-)
-
-var markup = regexp.MustCompile(`<[^>]*>`)
-
-// speak is the speech engine of scenarios.
-func speak(e *Event) Reply {
-	letters := len([]rune(strings.TrimSpace(markup.ReplaceAllString(string(e.Body), ""))))
-	length := min(max(time.Duration(letters)*speechOfLetter, shortestSpeech), longestSpeech)
-	return Reply{Body: string(writeWAV(sine(speechHertz, length))), Header: http.Header{"Content-Type": {"audio/wav"}}}
 }

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,8 @@ func (r *run) take(ctx context.Context, s *step) error {
 			return err
 		}
 		return r.send(ctx, s.Cancel.Expect, m.With(s.Cancel.Headers.with(r.addresses)...))
+	case s.Raw != nil:
+		return r.phone.SendRaw(ctx, r.peer.String(), []byte(lines(r.addresses.in(*s.Raw))))
 	case s.Answers != nil:
 		for method, code := range s.Answers {
 			r.phone.Answer(method, int(code))
@@ -82,6 +85,9 @@ func (r *run) within(ctx context.Context, s *step) error {
 	case s.Repeat != nil:
 		return r.repeat(ctx, max(1, s.Repeat.Times))
 	case s.Digits != nil:
+		if s.Digits.By == "info" {
+			return r.digitsByInfo(ctx, s.Digits)
+		}
 		length, gap := s.Digits.Length, s.Digits.Gap
 		if length == 0 {
 			length = 100 * time.Millisecond
@@ -99,6 +105,27 @@ func (r *run) within(ctx context.Context, s *step) error {
 	}
 	m, expect := r.request(s)
 	return r.send(ctx, expect, m)
+}
+
+// digitsByInfo presses keys, each told in an INFO.
+func (r *run) digitsByInfo(ctx context.Context, s *digitsStep) error {
+	length := cmp.Or(s.Length, 100*time.Millisecond)
+	for _, key := range s.Digits {
+		if key == ',' {
+			if err := sleep(ctx, pauseInDigits); err != nil {
+				return err
+			}
+			continue
+		}
+		body := fmt.Sprintf("Signal=%c\r\nDuration=%d\r\n", key, length.Milliseconds())
+		if err := r.send(ctx, s.Expect, r.call.New("INFO", "application/dtmf-relay", []byte(body))); err != nil {
+			return err
+		}
+		if err := sleep(ctx, cmp.Or(s.Gap, 60*time.Millisecond)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // request builds the request of a step that is one.
