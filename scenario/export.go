@@ -22,7 +22,7 @@ var ErrNoCall = errors.New("the journal does not begin with an INVITE")
 // phone sent, the files that were played, bodies of replies that were no BXML, and the configuration, as far as it did not
 // show; passwords are masked.
 func Export(entries []state.Entry) ([]byte, error) {
-	x := &export{call: newMapping(), settings: newMapping()}
+	x := &export{call: newMapping(), settings: newMapping(), timers: newMapping()}
 	for _, e := range entries {
 		x.record.Apply(e)
 		if e.SIP == nil {
@@ -51,6 +51,7 @@ func Export(entries []state.Entry) ([]byte, error) {
 		root.add("phone", phone)
 	}
 	x.exportSettings()
+	root.addIf("timers", x.timers)
 	root.addIf("settings", x.settings)
 	root.add("timeout", (x.length() + defaultTimeout).Round(time.Second).String())
 	root.add("expect", x.exportExpectations().n)
@@ -70,6 +71,7 @@ type export struct {
 	invite   *Message
 	call     mapping
 	settings mapping
+	timers   mapping
 }
 
 // exported is an entry of the journal; m is its SIP message.
@@ -205,9 +207,11 @@ func escapedText(s string) string {
 
 func (x *export) exportSettings() {
 	for _, e := range x.entries {
-		if t := e.Timer; t != nil && t.Name == "refer.notify" && t.Event == "started" && t.After != "30s" {
-			if x.settings.get("refer.notify_timeout") == nil {
-				x.settings.add("refer.notify_timeout", t.After)
+		if t := e.Timer; t != nil && t.Event == "started" {
+			usual := map[string]string{"refer.notify": "30s", "ack": "32s"}[t.Name]
+			name := map[string]string{"refer.notify": "notify", "ack": "transaction"}[t.Name]
+			if name != "" && t.After != usual && x.timers.get(name) == nil {
+				x.timers.add(name, t.After)
 			}
 		}
 	}
