@@ -1,0 +1,77 @@
+package bench_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// application is a small web application that refers every call.
+type application struct {
+	url      string
+	document string
+	timed    bool         // the maps below are filled
+	told     atomic.Int64 // disconnect events
+
+	mu       sync.Mutex
+	replied  map[string]time.Time // to initiate, by From
+	complete map[string]time.Time // referComplete, by From
+}
+
+const referDocument = `<?xml version="1.0" encoding="UTF-8"?>
+<Response><Refer referCompleteUrl="/complete"><SipUri>sip:bob@example.com</SipUri></Refer></Response>`
+
+func startApplication(b testing.TB, document string) *application {
+	b.Helper()
+	a := &application{document: document, replied: map[string]time.Time{}, complete: map[string]time.Time{}}
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(b, err)
+	a.url = "http://" + listener.Addr().String()
+	server := &http.Server{Handler: a}
+	go func() { _ = server.Serve(listener) }()
+	b.Cleanup(func() { _ = server.Close() })
+	return a
+}
+
+func (a *application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	now := time.Now()
+	body, _ := io.ReadAll(r.Body)
+	switch {
+	case bytes.Contains(body, []byte(`"eventType":"disconnect"`)):
+		a.told.Add(1)
+		w.WriteHeader(http.StatusNoContent)
+	case bytes.Contains(body, []byte(`"eventType":"referComplete"`)):
+		a.note(a.complete, body, now)
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.Header().Set("Content-Type", "application/xml")
+		a.note(a.replied, body, time.Now())
+		_, _ = io.WriteString(w, a.document)
+	}
+}
+
+// note writes down when an event of a call came, if times are wanted: under load the benchmark computes as little as it can.
+func (a *application) note(times map[string]time.Time, body []byte, at time.Time) {
+	if !a.timed {
+		return
+	}
+	var event struct{ From string }
+	_ = json.Unmarshal(body, &event)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	times[event.From] = at
+}
+
+// settle waits until the ends of calls have been told.
+func (a *application) settle(b testing.TB, calls int) {
+	b.Helper()
+	require.Eventually(b, func() bool { return a.told.Load() >= int64(calls) }, 20*time.Second, 10*time.Millisecond)
+}
