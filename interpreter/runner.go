@@ -78,7 +78,7 @@ type Limits struct {
 // Whatever happens, a panic included, Run ends the call on the wire, journals its end, and hands over one disconnect event.
 func (r *Runner) Run(ctx context.Context, limits Limits, info webhook.Call, invite webhook.Invite, leg Leg) {
 	r.callID = info.CallID
-	r.log = r.log.With(zap.String("call_id", info.CallID))
+	r.log = r.log.WithLazy(zap.String("call_id", info.CallID))
 	c := &call{Runner: r, leg: leg, info: info, limits: limits}
 	if c.info.Tag == "" {
 		c.info.Tag = r.app.Tag

@@ -62,7 +62,7 @@ func (r *route) signal(a netip.AddrPort) {
 
 func newSession(e *Engine, opened pair, callID string) *Session {
 	return &Session{
-		engine: e, log: e.log.With(zap.String("call_id", callID), zap.Int("rtp_port", opened.port)),
+		engine: e, log: e.log.WithLazy(zap.String("call_id", callID), zap.Int("rtp_port", opened.port)),
 		port: opened.port, rtp: newSocket(opened.rtp), rtcp: newSocket(opened.rtcp),
 		turn: make(chan struct{}, 1), started: make(chan struct{}),
 		closing: make(chan struct{}),

@@ -33,7 +33,7 @@ func (t *sipTap) SIP(callID string, m sipstack.Message) {
 	}
 	t.journal.note(state.Entry{Time: m.Time, CallID: callID, Type: state.TypeSIP, SIP: &state.SIP{
 		Direction: direction, Transport: m.Transport, Local: m.Local, Remote: m.Remote,
-		Method: m.Method, Code: m.Code, Reason: m.Reason, CSeq: m.CSeq, Summary: m.Summary, Raw: string(m.Raw),
+		Method: m.Method, Code: m.Code, Reason: m.Reason, CSeq: m.CSeq, Summary: m.Summary, Raw: m.Raw,
 	}})
 }
 
@@ -154,7 +154,7 @@ func (j *journal) read(e state.Entry) {
 }
 
 func (j *journal) logCall(callID string, c state.Call) {
-	log := j.log.With(zap.String("call_id", callID))
+	log := j.log.WithLazy(zap.String("call_id", callID))
 	switch c.Event {
 	case state.CallInitiated:
 		log.Info("call started", zap.String("from", c.From), zap.String("to", c.To),

@@ -53,7 +53,7 @@ type dialog struct {
 func newDialog(s *Stack, req *sip.Request, on *listener, callID string) *dialog {
 	from, to := req.From(), req.To()
 	d := &dialog{
-		stack: s, id: dialogOf(req), callID: callID, log: s.log.With(zap.String("call_id", callID)),
+		stack: s, id: dialogOf(req), callID: callID, log: s.log.WithLazy(zap.String("call_id", callID)),
 		local:   sip.FromHeader{DisplayName: to.DisplayName, Address: *to.Address.Clone()},
 		remote:  sip.ToHeader{DisplayName: from.DisplayName, Address: *from.Address.Clone()},
 		contact: s.contact(on, req.Recipient.User),

@@ -51,7 +51,7 @@ func TestSniff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m, ok := sniff([]byte(tc.raw))
 			require.True(t, ok)
-			tc.want.Time, tc.want.Raw = m.Time, []byte(tc.raw)
+			tc.want.Time, tc.want.Raw = m.Time, tc.raw
 			assert.Equal(t, tc.want, m.Message)
 			assert.Equal(t, tc.initial, m.initial)
 		})
@@ -68,7 +68,7 @@ func FuzzSniff(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		m, ok := sniff(raw)
 		if ok {
-			assert.Equal(t, raw, m.Raw)
+			assert.Equal(t, string(raw), m.Raw)
 			assert.NotContains(t, m.Summary, "\n")
 		}
 	})

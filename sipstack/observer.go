@@ -18,7 +18,7 @@ type Message struct {
 	CSeq          uint32
 	SIPCallID     string
 	Summary       string // what a ladder shows beside the start line: Refer-To, the status in a sipfrag, Retry-After
-	Raw           []byte // the whole message; a copy that nobody changes
+	Raw           string // the whole message
 }
 
 // Observer is told what happens on the wire. Its methods are called from many goroutines and must not block. The

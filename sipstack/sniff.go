@@ -1,7 +1,6 @@
 package sipstack
 
 import (
-	"bytes"
 	"strconv"
 	"strings"
 	"time"
@@ -14,12 +13,13 @@ type sniffed struct {
 	initial bool // an INVITE without a To tag: it may start a call
 }
 
-// sniff reads the start line, Call-ID, CSeq and what a ladder shows. raw is copied. ok is false for what is no SIP
-// message at all, such as the keep-alives of RFC 5626.
+// sniff reads the start line, Call-ID, CSeq and what a ladder shows. raw is copied, once: all that is read are parts of
+// that copy. ok is false for what is no SIP message at all, such as the keep-alives of RFC 5626.
 func sniff(raw []byte) (m sniffed, ok bool) {
-	line, rest, _ := bytes.Cut(raw, []byte("\n"))
+	m.Raw = string(raw)
+	line, rest, _ := strings.Cut(m.Raw, "\n")
 	m.Time = time.Now()
-	first, second, third := startLine(strings.TrimRight(string(line), "\r"))
+	first, second, third := startLine(strings.TrimRight(line, "\r"))
 	switch {
 	case strings.HasPrefix(first, "SIP/"):
 		code, err := strconv.Atoi(second)
@@ -32,7 +32,6 @@ func sniff(raw []byte) (m sniffed, ok bool) {
 	default:
 		return sniffed{}, false
 	}
-	m.Raw = bytes.Clone(raw)
 	m.readHeaders(rest)
 	return m, true
 }
@@ -43,34 +42,34 @@ func startLine(line string) (first, second, third string) {
 	return first, second, third
 }
 
-func (m *sniffed) readHeaders(rest []byte) {
+func (m *sniffed) readHeaders(rest string) {
 	toTag, sipfrag := false, false
 	var method, referTo, retryAfter string
 	for len(rest) > 0 {
-		var line []byte
-		line, rest, _ = bytes.Cut(rest, []byte("\n"))
-		line = bytes.TrimRight(line, "\r")
-		if len(line) == 0 {
+		var line string
+		line, rest, _ = strings.Cut(rest, "\n")
+		line = strings.TrimRight(line, "\r")
+		if line == "" {
 			break
 		}
-		name, value, _ := strings.Cut(string(line), ":")
-		value = strings.TrimSpace(value)
-		switch strings.ToLower(strings.TrimSpace(name)) {
-		case "call-id", "i":
+		name, value, _ := strings.Cut(line, ":")
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		switch {
+		case named(name, "Call-ID", "i"):
 			m.SIPCallID = value
-		case "cseq":
+		case named(name, "CSeq", ""):
 			var number string
 			number, method, _ = strings.Cut(value, " ")
 			n, _ := strconv.ParseUint(number, 10, 32) // what is no number is shown as 0
 			m.CSeq = uint32(n)
 			method = strings.TrimSpace(method)
-		case "to", "t":
+		case named(name, "To", "t"):
 			toTag = strings.Contains(strings.ToLower(value), "tag=")
-		case "content-type", "c":
+		case named(name, "Content-Type", "c"):
 			sipfrag = strings.HasPrefix(strings.ToLower(value), "message/sipfrag")
-		case "refer-to", "r":
+		case named(name, "Refer-To", "r"):
 			referTo = value
-		case "retry-after":
+		case named(name, "Retry-After", ""):
 			retryAfter = value
 		}
 	}
@@ -80,11 +79,16 @@ func (m *sniffed) readHeaders(rest []byte) {
 	m.initial = m.Method == "INVITE" && m.Code == 0 && !toTag
 	switch {
 	case sipfrag:
-		body, _, _ := strings.Cut(strings.TrimLeft(string(rest), "\r\n"), "\n")
+		body, _, _ := strings.Cut(strings.TrimLeft(rest, "\r\n"), "\n")
 		m.Summary = strings.TrimSpace(body)
 	case referTo != "":
 		m.Summary = "Refer-To: " + referTo
 	case retryAfter != "":
 		m.Summary = "Retry-After: " + retryAfter
 	}
+}
+
+// named reports whether a header field has one of its names (RFC 3261 section 7.3.3), in any letter case.
+func named(name, long, compact string) bool {
+	return strings.EqualFold(name, long) || compact != "" && strings.EqualFold(name, compact)
 }

@@ -2,6 +2,7 @@ package sipstack
 
 import (
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,7 +99,7 @@ func (t *tap) thread(m sniffed) *thread {
 func (t *tap) open(sipCallID string) *thread {
 	th := &thread{}
 	th.expiry = time.AfterFunc(maxUndecided, func() { t.decide(sipCallID, "", true) })
-	t.threads[sipCallID] = th
+	t.threads[strings.Clone(sipCallID)] = th // it may be a part of a whole message
 	return th
 }
 

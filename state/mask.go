@@ -29,11 +29,11 @@ var (
 
 // maskText masks the secrets of URIs, wherever in a text they are.
 func maskText(s string) string {
-	if strings.Contains(s, "@") {
+	if strings.Contains(s, "@") { // most texts have no secret, and regular expressions are slow to see it
 		s = urlUser.ReplaceAllString(s, "${1}"+maskedText+"@")
 		s = sipPassword.ReplaceAllString(s, "${1}"+maskedText+"@")
 	}
-	if strings.Contains(s, "=") {
+	if strings.Contains(s, "=") && strings.Contains(strings.ToLower(s), "authorization=") {
 		s = uriAuthorization.ReplaceAllString(s, "${1}"+maskedText)
 	}
 	return s

@@ -54,7 +54,7 @@ func NewMemory(cfg MemoryConfig) *Memory {
 // stored is one call in memory.
 type stored struct {
 	number  uint64 // the call's place in the order of all calls; never given again
-	entries []Entry
+	entries entries
 	record  Record
 	bytes   int64
 	owed    map[uint64]struct{} // entries whose event is still owed
@@ -90,9 +90,9 @@ func (m *Memory) append(e Entry) uint64 {
 	if e.Time.IsZero() {
 		e.Time = now
 	}
-	e.Seq = uint64(len(c.entries)) + 1
+	e.Seq = uint64(c.entries.len()) + 1
 	m.leaveOver(c)
-	c.entries = append(c.entries, e)
+	c.entries.add(e)
 	c.bytes += sizeOf(&e)
 	c.quiet = now
 	c.record.Apply(e)
@@ -129,7 +129,7 @@ func (m *Memory) Journal(_ context.Context, callID string) ([]Entry, error) {
 	if c == nil {
 		return nil, ErrNotFound
 	}
-	return slices.Clone(c.entries), nil
+	return c.entries.all(), nil
 }
 
 // Record implements [Store]. A call of which nothing is known but SIP messages, because it was refused before the
@@ -202,13 +202,13 @@ func (m *Memory) settle(callID string, seq uint64, event, reason string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.calls[callID]
-	if c == nil || seq == 0 || seq > uint64(len(c.entries)) || !isOwed(c.entries[seq-1]) {
+	if c == nil || seq == 0 || seq > uint64(c.entries.len()) || !isOwed(c.entries.at(seq)) {
 		return fmt.Errorf("call %s, entry %d: %w", callID, seq, ErrNotOwed)
 	}
 	if _, open := c.owed[seq]; !open {
 		return nil
 	}
-	owed := c.entries[seq-1].Webhook
+	owed := c.entries.at(seq).Webhook
 	m.append(Entry{CallID: callID, Type: TypeWebhook, Webhook: &Webhook{
 		Event: event, EventID: owed.EventID, EventType: owed.EventType,
 		Method: owed.Method, URL: owed.URL, OwedSeq: seq, Error: reason,
