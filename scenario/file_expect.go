@@ -38,6 +38,7 @@ type expectation struct {
 	Sound   *matcher    `yaml:"sound" action:"true" doc:"A sound that begins to play, by what it is: the sentence, the file's URL."`
 
 	From    string        `yaml:"from" enum:"node,phone" doc:"Who sent the SIP message. Default: either."`
+	URI     *matcher      `yaml:"uri" doc:"Request-URI of the SIP request."`
 	Headers properties    `yaml:"headers" doc:"Header fields of the SIP message."`
 	Body    *matcher      `yaml:"body" doc:"The SIP message's body."`
 	With    properties    `yaml:"with" doc:"Properties of the webhook."`
@@ -55,7 +56,7 @@ type expectation struct {
 
 // belongsTo says which of an expectation's keys go with which action.
 var belongsTo = map[string]string{
-	"from": "sip", "headers": "sip", "body": "sip",
+	"from": "sip", "uri": "sip", "headers": "sip", "body": "sip",
 	"with": "webhook", "without": "webhook", "method": "webhook", "url": "webhook", "reply": "webhook",
 	"event": "verb timer", "error": "verb", "cause": "call",
 }

@@ -117,6 +117,7 @@ type replySpec struct {
 	Redirect text          `yaml:"redirect" doc:"A URL to ask in place of this one; the status is 307 unless another is given."`
 	Tone     *toneStep     `yaml:"tone" doc:"The body is a WAV file with this tone, for PlayAudio."`
 	When     properties    `yaml:"when" doc:"Properties that the event must have for this reply to be given."`
+	Headed   properties    `yaml:"when_headers" doc:"Header fields that the request must have for this reply to be given, such as Authorization."`
 
 	contentType string // of a file that is no document
 	raw         bool   // the body is no text, and holds no placeholders

@@ -50,6 +50,19 @@ func TestEveryPartOfTheFormatPassesAndFails(t *testing.T) {
 			"expect: {anywhere: [{sip: OPTIONS, from: node, times: 2}]}",
 			"s.yaml:3: OPTIONS from the node came 3 times, and must come twice",
 		},
+		"URI of a request": {
+			refers + "call: {headers: {Contact: \"<${phone};x=1>\"}}\nphone: [refer: 603]\n",
+			"expect: {anywhere: [{sip: REFER, uri: \"${phone};x=1\"}]}", "expect: {anywhere: [{sip: 100 INVITE, uri: {present: true}}]}",
+			"s.yaml:4: 100 INVITE came, but its Request-URI is absent, and must be there",
+		},
+		"header fields that a reply wants": {
+			"application: {replies: {initiate: [{when_headers: {Content-Type: {contains: json}, X-None: {present: false}}, bxml: <Response><Hangup/></Response>}, {status: 500}]}}\n",
+			"expect: {verbs: [Hangup]}", "expect: {verbs: []}", "s.yaml:2: verbs: there were Hangup, and must be none",
+		},
+		"header fields that no request has": {
+			"application: {replies: {initiate: [{when_headers: {X-None: here}, bxml: <Response><Hangup/></Response>}, {status: 500}]}}\n",
+			"expect: {verbs: []}", "expect: {verbs: [Hangup]}", "s.yaml:2: verbs: there were none, and must be Hangup",
+		},
 		"length of speech": {
 			speaks + "speech: {Hello: 2s}\n", "expect: {heard: {at_least: 2s, at_most: 2s}}", "expect: {heard: {at_most: 1s}}",
 			"s.yaml:3: the phone heard 2s of sound, and must hear 1s at most",

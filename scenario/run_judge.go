@@ -46,6 +46,7 @@ func (r *run) judge() {
 		})
 	}
 	r.judgeRecord()
+	r.judgeIDs()
 	for i := range x.Heard {
 		if !r.broken {
 			r.judgeSound(&x.Heard[i])
@@ -207,6 +208,30 @@ func listed(names []string) string {
 		return "none"
 	}
 	return strings.Join(names, ", ")
+}
+
+// judgeIDs holds the node to what applications tell a repetition by: the same event has the same id each time, and no two
+// events share one.
+func (r *run) judgeIDs() {
+	if r.app == nil {
+		return
+	}
+	ids, events := map[string]string{}, map[string]string{}
+	for _, e := range r.app.Events() {
+		if e.ID() == "" || e.Type() == "" {
+			continue // a sound file
+		}
+		event := e.Type() + " " + e.Text("eventTime")
+		if id, known := ids[event]; known && id != e.ID() {
+			r.differ(position{}, r.last(), "webhook %s came again with another Callengine-Event-Id", e.Type())
+			return
+		}
+		if other, known := events[e.ID()]; known && other != event {
+			r.differ(position{}, r.last(), "webhook %s came with the Callengine-Event-Id of another event", e.Type())
+			return
+		}
+		ids[event], events[e.ID()] = e.ID(), event
+	}
 }
 
 func (r *run) judgeRecord() {

@@ -84,6 +84,9 @@ func (r *run) sipDiffers(e *expectation, s *state.SIP) (why string, same bool) {
 	if e.From == "node" && s.Direction != "out" || e.From == "phone" && s.Direction != "in" || !e.SIP.matches(m) {
 		return "", false
 	}
+	if why := r.textDiffers("its Request-URI", e.URI, m.RequestURI()); why != "" {
+		return why, true
+	}
 	for i := range e.Headers {
 		h := &e.Headers[i]
 		if why := r.textDiffers("its "+h.name, &h.matcher, m.Get(h.name)); why != "" {

@@ -214,13 +214,26 @@ func (p *replier) reply(e *Event) Reply {
 // choose returns the first reply that fits and was not given yet, else the last one that fits; nil: none does.
 func (p *replier) choose(replies []replySpec, e *Event) (last *replySpec) {
 	for i := range replies {
-		if spec := &replies[i]; spec.When.differs(e.Properties, p.addresses()) == "" {
+		spec := &replies[i]
+		if spec.When.differs(e.Properties, p.addresses()) == "" && spec.headed(e, p.addresses()) {
 			if last = spec; !p.given[spec] {
 				return spec
 			}
 		}
 	}
 	return last
+}
+
+// headed reports whether a request has the header fields that the reply wants.
+func (s *replySpec) headed(e *Event, a addresses) bool {
+	for i := range s.Headed {
+		h := &s.Headed[i]
+		value := e.Header.Get(h.name)
+		if h.differs(headerText(value), value != "", a) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *replySpec) reply(a addresses) Reply {
