@@ -54,8 +54,13 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 		done; \
 	done
 
-bench: speech ## the benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+# With two cores the server under load has one, and the load the other.
+PINNED := $(shell command -v taskset >/dev/null && [ "$$(nproc)" -ge 2 ] && echo taskset -c 1 env CALLENGINE_BENCH_PINNED=1)
+
+bench: deps ## the benchmarks; those of whole nodes under load come last and take some minutes
+	go test -run '^$$' -bench . -benchmem $$(go list ./... | grep -v /node/bench$$)
+	go test -c -o bin/bench.test ./node/bench
+	cd node/bench && $(PINNED) ../../bin/bench.test -test.bench . -test.benchtime 1x -test.timeout 20m
 
 deps: ## install what the suite needs
 	$(call install,$(SPEECH) $(PHONES))

@@ -137,7 +137,7 @@ func hangsUntilTheEnd(ctx context.Context) (string, error) {
 
 // bench is one call about to run.
 type bench struct {
-	t       *testing.T
+	t       testing.TB
 	leg     *fakeLeg
 	app     *fakeApplication
 	store   *state.Memory
@@ -151,7 +151,7 @@ type bench struct {
 	callTag string
 }
 
-func newBench(t *testing.T, replies map[string][]any) *bench {
+func newBench(t testing.TB, replies map[string][]any) *bench {
 	b := &bench{t: t, leg: &fakeLeg{referral: newReferral()}, app: &fakeApplication{replies: replies}}
 	b.store = state.NewMemory(state.MemoryConfig{})
 	b.limits.Drained, b.drain = context.WithCancelCause(context.Background())

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func properties(t *testing.T, ev webhook.Event) map[string]any {
+func properties(t testing.TB, ev webhook.Event) map[string]any {
 	t.Helper()
 	var p map[string]any
 	require.NoError(t, json.Unmarshal(ev.Body, &p))

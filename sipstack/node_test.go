@@ -104,7 +104,7 @@ func (r *recorder) timerEvents() []string {
 // node is a stack under test, with calls that a test serves.
 type node struct {
 	*Stack
-	t     *testing.T
+	t     testing.TB
 	net   Network
 	rec   *recorder
 	legs  chan *Leg
@@ -120,7 +120,7 @@ type node struct {
 }
 
 // start starts a stack. Its calls are handed to leg() and stay until the test ends.
-func startNode(t *testing.T, network Network, cfg Config, opts ...Option) *node {
+func startNode(t testing.TB, network Network, cfg Config, opts ...Option) *node {
 	t.Helper()
 	n := &node{
 		t: t, net: network, rec: &recorder{}, legs: make(chan *Leg, 1000), ends: make(chan error, 1000),
@@ -244,7 +244,7 @@ func (n *node) udpPhoneAt(address string) *phone {
 	}
 	conn, err := listen(context.Background(), "udp", address)
 	require.NoError(n.t, err)
-	return newPhone(n.t, &packetWire{conn, n.Addrs()[0]}, "UDP")
+	return newPhone(n.t, &packetWire{conn: conn, to: n.Addrs()[0]}, "UDP")
 }
 
 // tcpPhone is a phone with a connection to the node's listener of that number.

@@ -25,14 +25,17 @@ type wire interface {
 type packetWire struct {
 	conn net.PacketConn
 	to   net.Addr
+	buf  []byte
 }
 
 func (w *packetWire) write(text string) { _, _ = w.conn.WriteTo([]byte(text), w.to) }
 
 func (w *packetWire) read() (string, bool) {
-	b := make([]byte, 65536)
-	n, _, err := w.conn.ReadFrom(b)
-	return string(b[:n]), err == nil
+	if w.buf == nil {
+		w.buf = make([]byte, 65536)
+	}
+	n, _, err := w.conn.ReadFrom(w.buf)
+	return string(w.buf[:n]), err == nil
 }
 
 func (w *packetWire) local() netip.AddrPort { return addrPort(w.conn.LocalAddr()) }
@@ -65,7 +68,7 @@ func (w *streamWire) close()                { _ = w.conn.Close() }
 
 // phone is a scripted peer.
 type phone struct {
-	t         *testing.T
+	t         testing.TB
 	wire      wire
 	transport string // as in Via
 	in        chan string
@@ -73,7 +76,7 @@ type phone struct {
 	contact   string // URI; empty: its own address
 }
 
-func newPhone(t *testing.T, w wire, transport string) *phone {
+func newPhone(t testing.TB, w wire, transport string) *phone {
 	p := &phone{t: t, wire: w, transport: transport, in: make(chan string, 1000), done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
