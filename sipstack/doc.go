@@ -20,6 +20,7 @@
 //     then sipgo's parser, then arrive.go, still in the order of the wire.
 //   - sipgo starts a goroutine for it, and the order is lost. A request that is no repetition reaches handle.go; one in a
 //     dialog waits there for its turn (inbox.go). A response goes to who sent the request (request.go).
+//   - A request of ours goes to the targets of its URI, one after the other (locate.go, course.go: RFC 3263).
 //   - Nothing but the goroutine of an INVITE, or of a re-INVITE, stays with its request: until the ACK is in.
 //
 // A dialog outlives its call for as long as a referral is pending (RFC 5057), and is remembered 64*T1 longer, so that

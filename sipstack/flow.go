@@ -3,9 +3,9 @@ package sipstack
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -80,86 +80,36 @@ func scopeOf(a netip.Addr) scope {
 	return scopeGlobal
 }
 
-// connectTimeout is how long a look-up and a connection may take.
+// connectTimeout is how long the look-ups for a request may take, and a connection.
 const connectTimeout = 5 * time.Second
 
-// hop finds out where a request is sent, and connects to there where the transport needs it. A peer that came without a
-// proxy in between, and whose Contact leads nowhere, is reached on the way that it came.
-func (d *dialog) hop(ctx context.Context, next sip.Uri) (flow, error) {
+// hops finds out where a request is sent, the best first. A peer that came without a proxy in between is reached on the
+// way that it came where its Contact leads nowhere; where its Contact only may not work, that way is the last resort.
+func (d *dialog) hops(ctx context.Context, next sip.Uri) (flows []flow, resort *flow, err error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	d.mu.Lock()
 	last := d.flow
 	d.mu.Unlock()
 
-	on := d.stack.listenerFor(next, last.on)
-	to, err := d.stack.resolve(ctx, next, on)
-	contact := d.path.direct && len(d.routes) == 0
-	if err == nil && contact && d.path.behindNAT(to.Addr(), last.source.Addr()) {
-		return last, d.stack.connect(ctx, last)
+	flows, err = d.stack.locator.flows(ctx, next, d.stack.bound(), last.on)
+	if !d.path.direct || len(d.routes) > 0 || secure(next) && last.on.network != "tls" {
+		return flows, nil, err
 	}
-	if err == nil {
-		f := flow{on: on, source: to}
-		if err = d.stack.connect(ctx, f); err == nil {
-			return f, nil
+	for i, f := range flows {
+		if d.path.behindNAT(f.source.Addr(), last.source.Addr()) {
+			flows[i] = last
 		}
 	}
-	if contact && d.stack.up(last) {
-		return last, nil
+	flows = slices.Compact(flows)
+	switch {
+	case slices.Contains(flows, last):
+	case err == nil && d.stack.up(last):
+		return flows, &last, nil
+	case d.stack.up(last):
+		return []flow{last}, nil, nil
 	}
-	return flow{}, err
-}
-
-// listenerFor returns the listener for requests to a URI: one of the transport that the URI names, else the one on which
-// the peer was heard.
-func (s *Stack) listenerFor(u sip.Uri, heard *listener) *listener {
-	named, _ := param(u.UriParams, "transport")
-	network := sip.NetworkToLower(named)
-	if network == heard.network {
-		return heard
-	}
-	for _, l := range s.bound() {
-		if l.network == network {
-			return l
-		}
-	}
-	return heard
-}
-
-// resolve finds the address of a URI (RFC 3263, as far as one transport needs it).
-func (s *Stack) resolve(ctx context.Context, u sip.Uri, on *listener) (netip.AddrPort, error) {
-	host, port := hostOf(u), u.Port
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return withDefaultPort(ip, port), nil
-	}
-	if port == 0 { // section 4.2: only without a port
-		_, records, err := s.resolver.LookupSRV(ctx, "sip", on.network, host)
-		if err == nil && len(records) > 0 {
-			host, port = records[0].Target, int(records[0].Port)
-		}
-	}
-	family := "ip4"
-	if bound := addrPort(on.addr).Addr(); bound.Is6() {
-		family = "ip6"
-		if bound.IsUnspecified() {
-			family = "ip"
-		}
-	}
-	ips, err := s.resolver.LookupNetIP(ctx, family, host)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%w: %w", errTransport, err)
-	}
-	if len(ips) == 0 {
-		return netip.AddrPort{}, fmt.Errorf("%w: %s has no address", errTransport, host)
-	}
-	return withDefaultPort(ips[0], port), nil
-}
-
-func withDefaultPort(ip netip.Addr, port int) netip.AddrPort {
-	if port <= 0 || port > 65535 {
-		port = 5060
-	}
-	return netip.AddrPortFrom(ip.Unmap(), uint16(port))
+	return flows, nil, err
 }
 
 // up reports whether something can be sent on a flow without connecting.
@@ -181,6 +131,8 @@ func (s *Stack) connect(ctx context.Context, f flow) error {
 	if s.up(f) {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
 	conn, err := s.dialer.DialContext(ctx, "tcp", net.JoinHostPort(f.source.Addr().String(), strconv.Itoa(int(f.source.Port()))))
 	if err == nil {
 		err = f.on.streams.adopt(conn)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 )
 
@@ -16,9 +17,14 @@ type hub struct {
 	conns map[netip.AddrPort]*hubConn
 	// lose decides about each packet on its way.
 	lose func(packet []byte, to netip.AddrPort) bool
+	// unreachable are addresses to which sending fails.
+	unreachable map[netip.AddrPort]bool
+	names       *nameTable
 }
 
-func newHub() *hub { return &hub{next: 40000, conns: map[netip.AddrPort]*hubConn{}} }
+func newHub() *hub {
+	return &hub{next: 40000, conns: map[netip.AddrPort]*hubConn{}, unreachable: map[netip.AddrPort]bool{}, names: newNameTable()}
+}
 
 type hubPacket struct {
 	data []byte
@@ -58,21 +64,97 @@ func (h *hub) Listen(context.Context, string, string) (net.Listener, error) {
 	return nil, errors.New("no streams in memory")
 }
 
-// names are those that can be looked up.
-var names = map[string]netip.Addr{"phone.example": netip.MustParseAddr("127.0.0.1")}
+// The hub knows phone.example, and home.example by an SRV record; a test adds others to names.
 
-func (h *hub) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
-	if a, ok := names[host]; ok {
-		return []netip.Addr{a}, nil
-	}
-	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+func (h *hub) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	return h.names.LookupNetIP(ctx, network, host)
 }
 
-func (h *hub) LookupSRV(_ context.Context, service, proto, name string) (string, []*net.SRV, error) {
-	if service == "sip" && proto == "udp" && name == "home.example" {
-		return name, []*net.SRV{{Target: "phone.example", Port: 7003}}, nil
+func (h *hub) LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error) {
+	return h.names.LookupSRV(ctx, service, proto, name)
+}
+
+// nameTable is a scripted resolver. It counts what it is asked.
+type nameTable struct {
+	mu    sync.Mutex
+	hosts map[string][]string   // addresses by "name"
+	srv   map[string][]*net.SRV // by "_sip._udp.name"
+	asked []string
+	hangs map[string]bool // never answers for these
+}
+
+func newNameTable() *nameTable {
+	return &nameTable{
+		hosts: map[string][]string{"phone.example": {"127.0.0.1"}},
+		srv:   map[string][]*net.SRV{"_sip._udp.home.example": {{Target: "phone.example.", Port: 7003}}},
+		hangs: map[string]bool{},
 	}
-	return "", nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+}
+
+func (t *nameTable) host(name string, addrs ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hosts[name] = addrs
+}
+
+func (t *nameTable) service(name string, records ...*net.SRV) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.srv[name] = records
+}
+
+// questions returns what was asked since the last call, sorted: look-ups run side by side.
+func (t *nameTable) questions() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	asked := t.asked
+	t.asked = nil
+	slices.Sort(asked)
+	return asked
+}
+
+func (t *nameTable) ask(ctx context.Context, question, name string) error {
+	t.mu.Lock()
+	t.asked = append(t.asked, question)
+	hangs := t.hangs[name]
+	t.mu.Unlock()
+	if hangs {
+		<-ctx.Done()
+		return &net.DNSError{Err: "i/o timeout", Name: name, IsTimeout: true}
+	}
+	return nil
+}
+
+func (t *nameTable) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	if err := t.ask(ctx, network+" "+host, host); err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var ips []netip.Addr
+	for _, a := range t.hosts[host] {
+		ip := netip.MustParseAddr(a)
+		if network == "ip" || network == "ip4" && ip.Is4() || network == "ip6" && ip.Is6() {
+			ips = append(ips, ip)
+		}
+	}
+	if len(ips) == 0 {
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}
+	return ips, nil
+}
+
+func (t *nameTable) LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error) {
+	key := "_" + service + "._" + proto + "." + name
+	if err := t.ask(ctx, key, name); err != nil {
+		return "", nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.srv[key]) == 0 {
+		return "", nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+	}
+	return key, t.srv[key], nil
 }
 
 func (c *hubConn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.addr) }
@@ -89,8 +171,11 @@ func (c *hubConn) ReadFrom(b []byte) (int, net.Addr, error) {
 func (c *hubConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	dest := addrPort(to)
 	c.hub.mu.Lock()
-	peer, lose := c.hub.conns[dest], c.hub.lose
+	peer, lose, unreachable := c.hub.conns[dest], c.hub.lose, c.hub.unreachable[dest]
 	c.hub.mu.Unlock()
+	if unreachable {
+		return 0, errors.New("network is unreachable")
+	}
 	if peer == nil || lose != nil && lose(b, dest) {
 		return len(b), nil
 	}
@@ -116,4 +201,10 @@ func (h *hub) losing(f func(packet []byte, to netip.AddrPort) bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.lose = f
+}
+
+func (h *hub) cutOff(address string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.unreachable[netip.MustParseAddrPort(address)] = true
 }

@@ -48,12 +48,16 @@ type hooks struct {
 // transact makes as many attempts as the challenges allow.
 func (d *dialog) transact(method sip.RequestMethod, hdrs []sip.Header, body []byte, h hooks) (*sip.Response, error) {
 	var credentials sip.Header
-	for prior := 0; ; prior++ {
+	course := course{stack: d.stack}
+	for prior := 0; ; {
 		all := hdrs
 		if credentials != nil {
 			all = append(hdrs[:len(hdrs):len(hdrs)], credentials)
 		}
-		res, uri, err := d.attempt(method, all, body, h)
+		res, uri, err := d.attempt(method, all, body, h, &course)
+		if course.failsOver(method, res, err) {
+			continue
+		}
 		if err != nil {
 			d.log.Debug("request failed", zap.String("method", string(method)), zap.Error(err))
 			return nil, err
@@ -64,6 +68,8 @@ func (d *dialog) transact(method sip.RequestMethod, hdrs []sip.Header, body []by
 			return res, nil
 		}
 		credentials = signed
+		prior++
+		course.again()
 	}
 }
 
@@ -76,8 +82,8 @@ func (d *dialog) judge(method sip.RequestMethod, code int) {
 }
 
 // attempt sends one request and waits for its final response. It returns the Request-URI, too, which credentials sign.
-func (d *dialog) attempt(method sip.RequestMethod, hdrs []sip.Header, body []byte, h hooks) (*sip.Response, string, error) {
-	tx, uri, err := d.launch(method, hdrs, body, h.sent)
+func (d *dialog) attempt(method sip.RequestMethod, hdrs []sip.Header, body []byte, h hooks, c *course) (*sip.Response, string, error) {
+	tx, uri, err := d.launch(method, hdrs, body, h.sent, c)
 	if h.out != nil {
 		h.out()
 	}
@@ -85,7 +91,7 @@ func (d *dialog) attempt(method sip.RequestMethod, hdrs []sip.Header, body []byt
 		return nil, uri, err
 	}
 	defer tx.Terminate()
-	giveUp := time.NewTimer(d.stack.cfg.TransactionTimeout)
+	giveUp := time.NewTimer(c.timeLeft())
 	defer giveUp.Stop()
 	for {
 		select {
@@ -104,35 +110,66 @@ func (d *dialog) attempt(method sip.RequestMethod, hdrs []sip.Header, body []byt
 }
 
 // launch takes a number and sends the request, while no other request of the dialog does.
-func (d *dialog) launch(method sip.RequestMethod, hdrs []sip.Header, body []byte, sent func(cseq uint32)) (*sip.ClientTx, string, error) {
+func (d *dialog) launch(method sip.RequestMethod, hdrs []sip.Header, body []byte, sent func(cseq uint32), c *course) (*sip.ClientTx, string, error) {
 	d.turn <- struct{}{}
 	defer func() { <-d.turn }()
 
-	d.mu.Lock()
-	d.seq++
-	cseq, target := d.seq, d.target
-	d.mu.Unlock()
-	if sent != nil {
+	cseq, target, fresh := d.number(c)
+	if fresh && sent != nil {
 		sent(cseq)
 	}
 	uri, routes, next := routed(target, d.routes)
-	to, err := d.hop(d.stack.living, next)
+	if !c.known() {
+		flows, resort, err := d.hops(d.stack.living, next)
+		if err != nil {
+			return nil, uri.String(), d.stack.failure(err)
+		}
+		c.found(flows, resort)
+	}
+	for {
+		tx, err := d.stack.request(c.to(), func(to flow) *sip.Request {
+			req := d.request(method, cseq, uri, routes, to)
+			for _, h := range hdrs {
+				req.AppendHeader(h)
+			}
+			req.SetBody(body)
+			return req
+		})
+		if err == nil {
+			return tx, uri.String(), nil
+		}
+		if errors.Is(err, ErrClosed) || !c.broken() {
+			return nil, uri.String(), err
+		}
+	}
+}
+
+// number returns the number of a request, which is a new one unless it goes to another target (RFC 3263 section 4.3) and
+// no other request has gone out meanwhile; and the remote target.
+func (d *dialog) number(c *course) (cseq uint32, target sip.Uri, fresh bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if fresh = c.cseq == 0 || c.cseq != d.seq; fresh {
+		d.seq++
+		c.cseq = d.seq
+	}
+	return c.cseq, d.target, fresh
+}
+
+// request connects to where a request goes, builds it and sends it.
+func (s *Stack) request(to flow, build func(to flow) *sip.Request) (*sip.ClientTx, error) {
+	if err := s.connect(s.living, to); err != nil {
+		return nil, s.failure(err)
+	}
+	req := build(to)
+	if s.living.Err() != nil {
+		return nil, ErrClosed
+	}
+	tx, err := s.transactions.Request(s.living, req)
 	if err != nil {
-		return nil, uri.String(), d.stack.failure(err)
+		return nil, s.failure(fmt.Errorf("%w: %w", errTransport, err))
 	}
-	req := d.request(method, cseq, uri, routes, to)
-	for _, h := range hdrs {
-		req.AppendHeader(h)
-	}
-	req.SetBody(body)
-	if d.stack.living.Err() != nil {
-		return nil, uri.String(), ErrClosed
-	}
-	tx, err := d.stack.transactions.Request(d.stack.living, req)
-	if err != nil {
-		return nil, uri.String(), d.stack.failure(fmt.Errorf("%w: %w", errTransport, err))
-	}
-	return tx, uri.String(), nil
+	return tx, nil
 }
 
 // failure gives the reason why a request got no response one of our names.

@@ -25,6 +25,7 @@ type Stack struct {
 	network  Network
 	dialer   dialer
 	resolver resolver
+	locator  *locator
 	onInvite func(Invitation) (Admission, error)
 
 	secret       [32]byte // of the tags
@@ -79,6 +80,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 	}
 	_, _ = rand.Read(s.secret[:]) // never fails
 	s.tap = newTap(s.observer)
+	s.locator = newLocator(s.resolver)
 	s.living, s.end = context.WithCancel(context.Background())
 
 	// Our own look at a message comes first: sipgo hands it to a goroutine of its own after that.
