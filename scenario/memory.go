@@ -22,7 +22,8 @@ import (
 // is safe for concurrent use. Sockets left open hold no goroutine.
 type Memory struct {
 	mu        sync.Mutex
-	hosts     map[string]netip.Addr
+	hosts     map[string][]netip.Addr
+	services  map[string][]*net.SRV // by "_sip._udp.name"
 	packets   map[netip.AddrPort]*packetConn
 	listeners map[netip.AddrPort]*listener
 	port      uint16 // the last one chosen
@@ -49,11 +50,11 @@ type Fate struct {
 }
 
 // The hosts that every Memory knows. Add others with [Memory.AddHost].
-var wellKnown = map[string]netip.Addr{
-	"localhost":      netip.AddrFrom4([4]byte{127, 0, 0, 1}),
-	"app.example":    netip.AddrFrom4([4]byte{10, 0, 0, 2}),
-	"backup.example": netip.AddrFrom4([4]byte{10, 0, 0, 3}),
-	"audio.example":  netip.AddrFrom4([4]byte{10, 0, 0, 4}),
+var wellKnown = map[string][]netip.Addr{
+	"localhost":      {netip.AddrFrom4([4]byte{127, 0, 0, 1})},
+	"app.example":    {netip.AddrFrom4([4]byte{10, 0, 0, 2})},
+	"backup.example": {netip.AddrFrom4([4]byte{10, 0, 0, 3})},
+	"audio.example":  {netip.AddrFrom4([4]byte{10, 0, 0, 4})},
 }
 
 const firstChosenPort = 49152 // RFC 6335 section 6: the dynamic ports
@@ -63,18 +64,12 @@ const firstChosenPort = 49152 // RFC 6335 section 6: the dynamic ports
 func NewMemory() *Memory {
 	return &Memory{
 		hosts:     maps.Clone(wellKnown),
+		services:  map[string][]*net.SRV{},
 		packets:   map[netip.AddrPort]*packetConn{},
 		listeners: map[netip.AddrPort]*listener{},
 		port:      firstChosenPort - 1,
 		held:      map[link][]delivery{},
 	}
-}
-
-// AddHost makes a host name known.
-func (m *Memory) AddHost(name string, addr netip.Addr) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.hosts[strings.ToLower(name)] = addr
 }
 
 // Impair has the fate of every datagram decided by f; nil: all are delivered. f is called in the sender's goroutine, from
@@ -100,13 +95,11 @@ func (m *Memory) resolve(address string) (netip.AddrPort, error) {
 	}
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
-		m.mu.Lock()
-		known, ok := m.hosts[strings.TrimSuffix(strings.ToLower(host), ".")]
-		m.mu.Unlock()
-		if !ok {
-			return netip.AddrPort{}, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+		known := m.lookUp(host)
+		if len(known) == 0 {
+			return netip.AddrPort{}, notFound(host)
 		}
-		addr = known
+		addr = known[0]
 	}
 	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), nil
 }

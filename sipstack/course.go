@@ -12,9 +12,9 @@ import (
 // course is the way of a request of ours through its targets (RFC 3263 section 4.3): the next one is tried in a
 // transaction of its own, under the same number, where one cannot be reached or has no room (503).
 //
-// Where one does not answer the next is tried for the INVITE of a new call alone: a request in a dialog is over after
-// the transaction timeout in all, whatever the number of its targets, so that a REFER without an answer is known to have failed then. What
-// does not answer is tried last by the requests that follow.
+// Where one does not answer the next is tried for the INVITE of a new call alone: a request in a dialog is over after the
+// transaction timeout in all, whatever the number of its targets, so that a REFER without an answer is known to have
+// failed then. What does not answer is tried last by the requests that follow.
 type course struct {
 	stack *Stack
 	fresh bool   // of the INVITE of a new call
