@@ -205,8 +205,8 @@ func TestSlowLookupHoldsUpNobody(t *testing.T) {
 	})
 }
 
-// named is the host's network with names of its own.
-type named struct {
+// namedNetwork is the host's network with names of its own.
+type namedNetwork struct {
 	hostNetwork
 	*net.Dialer
 	*nameTable
@@ -234,7 +234,7 @@ func TestConnectionToOneOfSeveralTargetsBreaks(t *testing.T) {
 	names.host("proxies.example", "127.0.0.1")
 	names.service("_sip._tcp.pool.example",
 		&net.SRV{Target: "proxies.example.", Port: one.Port(), Priority: 1}, &net.SRV{Target: "proxies.example.", Port: two.Port(), Priority: 2})
-	n := startNode(t, named{hostNetwork{}, &net.Dialer{}, names}, bothTransports).answering()
+	n := startNode(t, namedNetwork{hostNetwork{}, &net.Dialer{}, names}, bothTransports).answering()
 	defer n.stop()
 	p := n.tcpPhone(1)
 	defer p.close()
