@@ -210,27 +210,23 @@ func listed(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// judgeIDs holds the node to what applications tell a repetition by: the same event has the same id each time, and no two
-// events share one.
+// judgeIDs holds the node to what applications tell a repetition by: a webhook carries the id of its event, each time that
+// it is sent.
 func (r *run) judgeIDs() {
 	if r.app == nil {
 		return
 	}
-	ids, events := map[string]string{}, map[string]string{}
+	known := map[string]bool{}
+	for _, e := range r.journal {
+		if e.Webhook != nil && e.Webhook.Event == state.WebhookRequest {
+			known[e.Webhook.EventType+" "+e.Webhook.EventID] = true
+		}
+	}
 	for _, e := range r.app.Events() {
-		if e.ID() == "" || e.Type() == "" {
-			continue // a sound file
-		}
-		event := e.Type() + " " + e.Text("eventTime")
-		if id, known := ids[event]; known && id != e.ID() {
-			r.differ(position{}, r.last(), "webhook %s came again with another Callengine-Event-Id", e.Type())
+		if e.Type() != "" && e.Text("callId") == r.record.CallID && !known[e.Type()+" "+e.ID()] {
+			r.differ(position{}, r.last(), "webhook %s came with %q for its Callengine-Event-Id, which is not the event's", e.Type(), e.ID())
 			return
 		}
-		if other, known := events[e.ID()]; known && other != event {
-			r.differ(position{}, r.last(), "webhook %s came with the Callengine-Event-Id of another event", e.Type())
-			return
-		}
-		ids[event], events[e.ID()] = e.ID(), event
 	}
 }
 
