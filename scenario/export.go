@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,19 +21,7 @@ var ErrNoCall = errors.New("the journal does not begin with an INVITE")
 // phone sent, the files that were played, bodies of replies that were no BXML, and the configuration, as far as it did not
 // show; passwords are masked.
 func Export(entries []state.Entry) ([]byte, error) {
-	x := &export{call: newMapping(), settings: newMapping(), timers: newMapping()}
-	for _, e := range entries {
-		x.record.Apply(e)
-		if e.SIP == nil {
-			x.entries = append(x.entries, exported{Entry: e})
-			continue
-		}
-		m, err := ParseMessage([]byte(e.SIP.Raw))
-		if err != nil {
-			continue // it was no SIP message
-		}
-		x.entries = append(x.entries, exported{e, m})
-	}
+	x := newExport(entries)
 	i := slices.IndexFunc(x.entries, func(e exported) bool { return e.from("in", "INVITE") && e.m.IsRequest() })
 	if i < 0 {
 		return nil, ErrNoCall
@@ -55,13 +42,23 @@ func Export(entries []state.Entry) ([]byte, error) {
 	root.addIf("settings", x.settings)
 	root.add("timeout", (x.length() + defaultTimeout).Round(time.Second).String())
 	root.add("expect", x.exportExpectations().n)
-	var b bytes.Buffer
-	enc := yaml.NewEncoder(&b)
-	enc.SetIndent(2)
-	if err := errors.Join(enc.Encode(root.n), enc.Close()); err != nil {
-		return nil, err
+	text, err := encoded(root.n)
+	return []byte(text), err
+}
+
+func newExport(entries []state.Entry) *export {
+	x := &export{call: newMapping(), settings: newMapping(), timers: newMapping()}
+	for _, e := range entries {
+		x.record.Apply(e)
+		if e.SIP == nil {
+			x.entries = append(x.entries, exported{Entry: e})
+			continue
+		}
+		if m, err := ParseMessage([]byte(e.SIP.Raw)); err == nil { // else it was no SIP message
+			x.entries = append(x.entries, exported{e, m})
+		}
 	}
-	return b.Bytes(), nil
+	return x
 }
 
 // export is a scenario being made.
@@ -262,11 +259,11 @@ func (x *export) exportExpectations() mapping {
 			verbs = append(verbs, e.Verb.Name)
 		}
 	}
-	expect := newMapping().with("order", order).with("verbs", texts(verbs))
+	expect := newMapping().with("order", order).with("verbs", listOf(verbs))
 	if len(anywhere.Content) > 0 {
 		expect.add("anywhere", anywhere)
 	} else {
-		expect.add("webhooks", texts(webhooks))
+		expect.add("webhooks", listOf(webhooks))
 	}
 	record := newMapping()
 	if cause := deref(x.record.DisconnectCause); cause != "" {
@@ -358,14 +355,20 @@ func (m mapping) get(name string) *yaml.Node {
 
 // texts is a list in one line; one of a single text is the text.
 func texts(list []string) *yaml.Node {
+	n := listOf(list)
+	if len(n.Content) == 1 {
+		return n.Content[0]
+	}
+	return n
+}
+
+// listOf is a list in one line.
+func listOf(list []string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
 	for _, s := range list {
 		item := &yaml.Node{}
 		item.SetString(escapedText(s))
 		n.Content = append(n.Content, item)
-	}
-	if len(n.Content) == 1 {
-		return n.Content[0]
 	}
 	return n
 }

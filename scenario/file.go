@@ -22,7 +22,8 @@ import (
 type File struct {
 	Path string // where it was read from; names it where it has no name
 	spec spec
-	root fs.FS // that the files it names are read from; nil: the host's, relative to Path
+	text []byte // the file's own
+	root fs.FS  // that the files it names are read from; nil: the host's, relative to Path
 }
 
 // Name is what the scenario calls itself, else its path.
@@ -30,6 +31,9 @@ func (f *File) Name() string { return cmp.Or(f.spec.Name, f.Path) }
 
 // Description is the scenario's text for readers.
 func (f *File) Description() string { return f.spec.Description }
+
+// Replies reports whether the scenario says itself what the application answers.
+func (f *File) Replies() bool { return len(f.spec.Application.Replies) > 0 }
 
 // FileError is one reason why a scenario is not taken.
 type FileError struct {
@@ -132,6 +136,7 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 // parse reads the scenario. The error is a FileErrors or nil.
 func (f *File) parse(content []byte) error {
+	f.text = content
 	document, err := onlyDocument(content)
 	if err != nil {
 		e := &FileError{File: f.Path, Reason: "is not YAML: " + err.Error()}

@@ -25,6 +25,7 @@ type Result struct {
 	Duration time.Duration
 
 	journal []state.Entry
+	run     *run // that it is the result of
 }
 
 // Failure is something that went otherwise than a scenario expects.
@@ -32,6 +33,7 @@ type Failure struct {
 	Line, Column int    // of the file, where it says so; 0: nowhere
 	Text         string // what is different
 	after        uint64 // entry of the journal that it is to be seen after
+	fix          fix    // has the file expect what happened; nil: there is no way
 }
 
 // OK reports whether all went as expected.
@@ -89,7 +91,7 @@ func (f *File) Run(ctx context.Context, o RunOptions) Result {
 	if result.Err == nil {
 		r.judge()
 	}
-	result.Failures, result.journal = r.failures, r.journal
+	result.Failures, result.journal, result.run = r.failures, r.journal, r
 	result.Duration = time.Since(began)
 	return result
 }

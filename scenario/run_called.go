@@ -12,15 +12,16 @@ func (r *run) judgeCalled(name string, c called) {
 			invites = append(invites, m)
 		}
 	}
+	by := setting(c.position, "times", len(invites))
 	switch {
 	case c.Times != nil && len(invites) > *c.Times:
-		r.differ(c.position, r.last(), "%s was called %s, and must be %s", name, times(len(invites)), times(*c.Times))
+		r.differ(by, c.position, r.last(), "%s was called %s, and must be %s", name, times(len(invites)), times(*c.Times))
 		return
 	case c.Times != nil && len(invites) < *c.Times:
-		r.missingCall(c, "%s was called %s, and must be %s", name, times(len(invites)), times(*c.Times))
+		r.missingCall(by, c, "%s was called %s, and must be %s", name, times(len(invites)), times(*c.Times))
 		return
 	case c.Times == nil && len(invites) == 0:
-		r.missingCall(c, "%s was not called", name)
+		r.missingCall(by, c, "%s was not called", name)
 		return
 	case len(invites) == 0 || len(c.Headers) == 0:
 		return
@@ -36,10 +37,10 @@ func (r *run) judgeCalled(name string, c called) {
 		return true
 	}
 	if !slices.ContainsFunc(invites, fits) {
-		r.missingCall(c, "%s", why)
+		r.missingCall(nil, c, "%s", why)
 	}
 }
 
-func (r *run) missingCall(c called, format string, args ...any) {
-	r.missing(c.position, r.last(), format, args...)
+func (r *run) missingCall(by fix, c called, format string, args ...any) {
+	r.missing(by, c.position, r.last(), format, args...)
 }

@@ -15,7 +15,7 @@ import (
 // judge compares what happened with what is expected.
 func (r *run) judge() {
 	x := &r.spec.Expect
-	r.broken = len(r.failures) > 0
+	r.broken = r.broken || len(r.failures) > 0
 	r.judgeOrder(x.Order)
 	for i := range x.Anywhere {
 		r.judgeAnywhere(&x.Anywhere[i])
@@ -24,7 +24,7 @@ func (r *run) judge() {
 		e := &x.Never[i]
 		for j := range r.journal {
 			if why, near := r.differs(e, j); near && why == "" {
-				r.differ(e.position, r.journal[j].Seq, "%s must never come", e.name())
+				r.differ(removing(e.position), e.position, r.journal[j].Seq, "%s must never come", e.name())
 				break
 			}
 		}
@@ -57,14 +57,15 @@ func (r *run) judge() {
 	}
 }
 
-func (r *run) differ(at position, after uint64, format string, args ...any) {
-	r.failures = append(r.failures, Failure{at.line, at.column, fmt.Sprintf(format, args...), after})
+// differ notes a failure. by has the file expect what happened in place of that.
+func (r *run) differ(by fix, at position, after uint64, format string, args ...any) {
+	r.failures = append(r.failures, Failure{at.line, at.column, fmt.Sprintf(format, args...), after, by})
 }
 
 // missing is differ for what did not come. Of a call that was broken off that says nothing.
-func (r *run) missing(at position, after uint64, format string, args ...any) {
+func (r *run) missing(by fix, at position, after uint64, format string, args ...any) {
 	if !r.broken {
-		r.differ(at, after, format, args...)
+		r.differ(by, at, after, format, args...)
 	}
 }
 
@@ -102,22 +103,24 @@ func (r *run) judgeOrder(items []expectation) {
 		}
 		switch {
 		case found < 0 && near >= 0:
-			r.differ(e.position, r.journal[near].Seq, "%s came, but %s", e.name(), why)
+			r.differ(r.likeEntry(e, near), e.position, r.journal[near].Seq, "%s came, but %s", e.name(), why)
 			return
 		case found < 0 && i > 0:
-			r.missing(e.position, after, "%s did not come after %s", e.name(), items[i-1].name())
+			r.missing(regenerating("order"), e.position, after, "%s did not come after %s", e.name(), items[i-1].name())
 			return
 		case found < 0:
-			r.missing(e.position, r.last(), "%s did not come", e.name())
+			r.missing(regenerating("order"), e.position, r.last(), "%s did not come", e.name())
 			return
 		}
 		r.judgeTimes(e)
 		passed := r.journal[found].Time.Sub(before).Round(time.Millisecond)
 		if e.Within > 0 && passed > e.Within {
-			r.differ(e.position, r.journal[found].Seq, "%s came after %v, and must come within %v", e.name(), passed, e.Within)
+			r.differ(setting(e.position, "within", roughly(passed, 3, 2)), e.position, r.journal[found].Seq,
+				"%s came after %v, and must come within %v", e.name(), passed, e.Within)
 		}
 		if passed < e.After {
-			r.differ(e.position, r.journal[found].Seq, "%s came after %v, and must not come before %v", e.name(), passed, e.After)
+			r.differ(setting(e.position, "after", roughly(passed, 1, 2)), e.position, r.journal[found].Seq,
+				"%s came after %v, and must not come before %v", e.name(), passed, e.After)
 		}
 		from, before = found+1, r.journal[found].Time
 	}
@@ -138,9 +141,9 @@ func (r *run) judgeAnywhere(e *expectation) {
 	switch {
 	case e.Times != nil && *e.Times == 0:
 	case near >= 0:
-		r.differ(e.position, r.journal[near].Seq, "%s came, but %s", e.name(), why)
+		r.differ(r.likeEntry(e, near), e.position, r.journal[near].Seq, "%s came, but %s", e.name(), why)
 	default:
-		r.missing(e.position, r.last(), "%s did not come", e.name())
+		r.missing(removing(e.position), e.position, r.last(), "%s did not come", e.name())
 	}
 }
 
@@ -164,7 +167,7 @@ func (r *run) judgeTimes(e *expectation) {
 		n, last = n+1, entry.Seq
 	}
 	if n != *e.Times {
-		r.differ(e.position, last, "%s came %s, and must come %s", e.name(), times(n), times(*e.Times))
+		r.differ(setting(e.position, "times", n), e.position, last, "%s came %s, and must come %s", e.name(), times(n), times(*e.Times))
 	}
 }
 
@@ -200,7 +203,7 @@ func (r *run) judgeNames(at position, what string, want nameList, name func(stat
 	if first < len(seqs) {
 		after = seqs[first]
 	}
-	r.differ(at, after, "%s: there were %s, and must be %s", what, listed(got), listed(want))
+	r.differ(regenerating(what), at, after, "%s: there were %s, and must be %s", what, listed(got), listed(want))
 }
 
 func listed(names []string) string {
@@ -237,12 +240,16 @@ func (r *run) judgeRecord() {
 	}
 	record, err := object(r.record)
 	if err != nil || r.record.CallID == "" {
-		r.differ(r.spec.Expect.position, r.last(), "the node has no record of the call")
+		r.differ(nil, r.spec.Expect.position, r.last(), "the node has no record of the call")
 		return
 	}
 	for _, p := range *want {
 		if why := (properties{p}).differs(record, r.addresses); why != "" {
-			r.differ(p.position, r.last(), "the record's %s", why)
+			by := alike(r.addresses, &p.matcher, record[p.name], record[p.name] != nil)
+			if by == nil {
+				by = regenerating("record")
+			}
+			r.differ(by, p.position, r.last(), "the record's %s", why)
 		}
 	}
 }

@@ -120,15 +120,19 @@ func (r *run) webhookDiffers(e *expectation, i int) string {
 	if e.Reply == nil {
 		return ""
 	}
-	status := 0
-	for _, later := range r.journal[i:] {
-		if l := later.Webhook; l != nil && l.Event == state.WebhookReply && l.EventID == w.EventID && l.Attempt == w.Attempt {
-			status = l.Status
-			break
-		}
-	}
-	if why := e.Reply.differs(json.Number(fmt.Sprint(status)), true, r.addresses); why != "" {
+	if why := e.Reply.differs(r.replyStatus(i), true, r.addresses); why != "" {
 		return "the status of its reply " + why
 	}
 	return ""
+}
+
+// replyStatus is the status of the reply to the webhook that an entry is; 0: there was none.
+func (r *run) replyStatus(i int) json.Number {
+	w := r.journal[i].Webhook
+	for _, later := range r.journal[i:] {
+		if l := later.Webhook; l != nil && l.Event == state.WebhookReply && l.EventID == w.EventID && l.Attempt == w.Attempt {
+			return json.Number(fmt.Sprint(l.Status))
+		}
+	}
+	return "0"
 }

@@ -69,7 +69,7 @@ func (r *run) fail(at position, format string, args ...any) {
 	if entries := r.entries(context.Background()); len(entries) > 0 {
 		last = entries[len(entries)-1].Seq
 	}
-	r.failures = append(r.failures, Failure{at.line, at.column, fmt.Sprintf(format, args...), last})
+	r.failures = append(r.failures, Failure{at.line, at.column, fmt.Sprintf(format, args...), last, nil})
 }
 
 // invite sends the INVITE. Its final response is waited for beside the steps.
@@ -124,8 +124,12 @@ func (r *run) watchEnd(ctx context.Context, end context.CancelCauseFunc) {
 			return
 		}
 	}
+	why := errOver
+	if refused == nil && r.answer.res != nil && r.answer.err != nil {
+		why = fmt.Errorf("%w: the INVITE got %s", errOver, strings.TrimPrefix(r.answer.res.Start, "SIP/2.0 "))
+	}
 	if sleep(ctx, grace) == nil {
-		end(errOver)
+		end(why)
 	}
 }
 

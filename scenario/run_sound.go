@@ -23,19 +23,19 @@ func (r *run) judgeSound(h *heard) {
 	audible := sound.audible()
 	switch {
 	case loud < h.AtLeast:
-		r.differ(h.position, after, "the phone heard %v of sound%s, and must hear %v at least", loud, h.where(), h.AtLeast)
+		r.differ(setting(h.position, "at_least", roughly(loud, 1, 1)), h.position, after, "the phone heard %v of sound%s, and must hear %v at least", loud, h.where(), h.AtLeast)
 	case h.AtMost > 0 && loud > h.AtMost:
-		r.differ(h.position, after, "the phone heard %v of sound%s, and must hear %v at most", loud, h.where(), h.AtMost)
+		r.differ(setting(h.position, "at_most", roughly(loud, 3, 2)), h.position, after, "the phone heard %v of sound%s, and must hear %v at most", loud, h.where(), h.AtMost)
 	case h.Silence && loud > 0:
-		r.differ(h.position, after, "the phone heard %v of sound%s, and must hear nothing", loud, h.where())
+		r.differ(setting(h.position, "silence", false), h.position, after, "the phone heard %v of sound%s, and must hear nothing", loud, h.where())
 	case h.Tone > 0 && audible.Tone(float64(h.Tone)) < toneShare:
-		r.differ(h.position, after, "what the phone heard%s is no tone of %d Hz", h.where(), h.Tone)
+		r.differ(setting(h.position, "tone", audible.loudest()), h.position, after, "what the phone heard%s is no tone of %d Hz", h.where(), h.Tone)
 	case h.Gap > 0 && sound.Gap() > h.Gap:
-		r.differ(h.position, after, "the sound paused for %v%s, and must not for more than %v", sound.Gap(), h.where(), h.Gap)
+		r.differ(setting(h.position, "gap", roughly(sound.Gap(), 3, 2)), h.position, after, "the sound paused for %v%s, and must not for more than %v", sound.Gap(), h.where(), h.Gap)
 	}
 	if len(h.Tones) > 0 {
 		if got := audible.tones(h.Tones); !slices.Equal(got, h.Tones) {
-			r.differ(h.position, after, "the phone heard %s%s, and must hear %s", hertz(got), h.where(), hertz(h.Tones))
+			r.differ(nil, h.position, after, "the phone heard %s%s, and must hear %s", hertz(got), h.where(), hertz(h.Tones))
 		}
 	}
 }
@@ -47,7 +47,7 @@ func (r *run) part(h *heard) (Sound, uint64, bool) {
 	if h.From != nil {
 		i := r.find(&h.From.expectation, 0)
 		if i < 0 {
-			r.missing(h.From.position, r.last(), "%s did not come, from which the phone must hear something", h.From.name())
+			r.missing(nil, h.From.position, r.last(), "%s did not come, from which the phone must hear something", h.From.name())
 			return Sound{}, 0, false
 		}
 		at = i + 1
@@ -56,7 +56,7 @@ func (r *run) part(h *heard) (Sound, uint64, bool) {
 	if h.To != nil {
 		i := r.find(&h.To.expectation, at)
 		if i < 0 {
-			r.missing(h.To.position, r.last(), "%s did not come, until which the phone must hear something", h.To.name())
+			r.missing(nil, h.To.position, r.last(), "%s did not come, until which the phone must hear something", h.To.name())
 			return Sound{}, 0, false
 		}
 		after = r.journal[i].Seq
@@ -142,4 +142,15 @@ func (s Sound) tones(of []int) []int {
 		kept = append(kept, hertz)
 	}
 	return kept
+}
+
+// loudest is the frequency, in hertz, that the sound has most of.
+func (s Sound) loudest() int {
+	best, share := 0, 0.0
+	for hertz := 50; hertz < sampleRate/2; hertz += 10 {
+		if x := s.Tone(float64(hertz)); x > share {
+			best, share = hertz, x
+		}
+	}
+	return best
 }

@@ -104,6 +104,53 @@ func TestReplayAsksARealApplication(t *testing.T) {
 	assert.Equal(t, exitFine, got.code, got.out+got.err)
 }
 
+func TestReplayUpdatesFiles(t *testing.T) {
+	wrong := "# why\n" + strings.Replace(hangsUp, "%s}}", "error}} # or not", 1)
+	stuck := "name: stuck\napplication: {bxml: <Response/>}\nphone: [refer: 202]\n"
+	bald := "application: {bxml: <Response><Hangup/></Response>}\n"
+	dir := scenarios(t, map[string]string{"1.yaml": wrong, "2.yaml": speaks, "3.yaml": bald, "4.yaml": stuck})
+	got := run(t, "", nil, "replay", "--update", dir)
+	assert.Equal(t, exitFailed, got.code)
+	out := steady(got.out, dir)
+	assert.True(t, strings.HasPrefix(out, "new   DIR/1.yaml: hung up at once (T): the file was updated\nok    DIR/2.yaml: says something (T)\n"+
+		"new   DIR/3.yaml (T): the file was updated\nFAIL  DIR/4.yaml: stuck (T)\n      DIR/4.yaml:3: REFER did not come: the call was over: the INVITE got 603 Decline\n"+
+		"      the file was not updated: the call was not played to its end\n"), out)
+	assert.True(t, strings.HasSuffix(out, "\n1 ok, 2 updated, 1 FAILED (T)\n"), out)
+	for name, want := range map[string]string{
+		"1.yaml": strings.Replace(wrong, "error", "hangup", 1), "2.yaml": speaks, "4.yaml": stuck,
+	} {
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		assert.Equal(t, want, string(content))
+	}
+	content, err := os.ReadFile(filepath.Join(dir, "3.yaml"))
+	require.NoError(t, err)
+	assert.Contains(t, string(content), bald+"expect:\n  order:\n")
+	got = run(t, "", nil, "replay", "--update", "--run", "[123].yaml", dir)
+	assert.Equal(t, exitFine, got.code)
+	assert.Contains(t, steady(got.out, dir), "\n3 ok (T)\n")
+}
+
+// TestReplayDoesNotUpdateFromAnotherApplication holds for scenarios with replies of their own: what another application
+// answers says nothing of them. Those without are updated.
+func TestReplayDoesNotUpdateFromAnotherApplication(t *testing.T) {
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "<Response><Ring duration=\"0.1\"/></Response>")
+	}))
+	defer app.Close()
+	bare := "expect: {verbs: [Hangup]}\n"
+	dir := scenarios(t, map[string]string{"1.yaml": speaks, "2.yaml": bare})
+	got := run(t, "", nil, "replay", "--update", "--app", app.URL, dir)
+	assert.Equal(t, exitFailed, got.code)
+	assert.Contains(t, got.out, "the file was not updated: it has replies of its own, and --app asked another application")
+	content, err := os.ReadFile(filepath.Join(dir, "1.yaml"))
+	require.NoError(t, err)
+	assert.Equal(t, speaks, string(content))
+	content, err = os.ReadFile(filepath.Join(dir, "2.yaml"))
+	require.NoError(t, err)
+	assert.Contains(t, string(content), "verbs: [Ring]")
+}
+
 func TestReplayOfWhatCannotBeRun(t *testing.T) {
 	dir := scenarios(t, map[string]string{"1.yaml": "phon: []\n", "2.yaml": "call: {t: x}\n", "3.yaml": speaks})
 	for name, tc := range map[string]struct {
