@@ -227,7 +227,7 @@ func (r *run) judgeIDs() {
 	}
 	for _, e := range r.app.Events() {
 		if e.Type() != "" && e.Text("callId") == r.record.CallID && !known[e.Type()+" "+e.ID()] {
-			r.differ(position{}, r.last(), "webhook %s came with %q for its Callengine-Event-Id, which is not the event's", e.Type(), e.ID())
+			r.differ(nil, position{}, r.last(), "webhook %s came with %q for its Callengine-Event-Id, which is not the event's", e.Type(), e.ID())
 			return
 		}
 	}

@@ -65,7 +65,7 @@ func (f *File) expects() bool {
 // judgedBy compares what happened with what another version of the file expects.
 func (r *run) judgedBy(f *File) *run {
 	again := &run{
-		file: f, spec: &f.spec, options: r.options, destinations: r.destinations, addresses: r.addresses,
+		file: f, spec: &f.spec, options: r.options, app: r.app, destinations: r.destinations, addresses: r.addresses,
 		began: r.began, journal: r.journal, record: r.record, sound: r.sound,
 	}
 	again.judge()

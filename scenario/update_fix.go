@@ -78,6 +78,7 @@ func (r *run) differing(e *expectation, entry *state.Entry, i int) fix {
 		if err != nil {
 			return nil
 		}
+		all = append(all, text(e.URI, m.RequestURI()))
 		for i := range e.Headers {
 			all = append(all, text(&e.Headers[i].matcher, m.Get(e.Headers[i].name)))
 		}
