@@ -8,12 +8,14 @@ FUZZTIME    ?= 1m
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # What is needed beside Go, make and gcc: program:Debian package.
-SPEECH := espeak-ng:espeak-ng
-PHONES := baresip:baresip-core sipp:sip-tester
+SPEECH  := espeak-ng:espeak-ng
+PHONES  := baresip:baresip-core sipp:sip-tester
+PROXIES := kamailio:kamailio
 
-# install PROGRAM:PACKAGE...: installs those packages whose program is missing, or says which, and fails.
+# install PROGRAM:PACKAGE...: installs those packages whose program is missing, or says which, and fails. A daemon among them
+# is not started: the tests start their own. Programs may be in an sbin that PATH does not name.
 define install
-	@missing=""; \
+	@missing=""; PATH="$$PATH:/usr/sbin:/sbin"; \
 	for p in $(1); do command -v "$${p%%:*}" >/dev/null || missing="$$missing $${p##*:}"; done; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
@@ -21,7 +23,8 @@ define install
 		echo "(on Debian and Ubuntu: sudo apt-get install$$missing)" >&2; \
 		exit 1; \
 	fi; \
-	export DEBIAN_FRONTEND=noninteractive; \
+	export DEBIAN_FRONTEND=noninteractive; policy=/usr/sbin/policy-rc.d; \
+	[ -e $$policy ] || { trap "rm -f $$policy" EXIT; printf '#!/bin/sh\nexit 101\n' >$$policy; chmod 755 $$policy; }; \
 	apt-get update -q </dev/null && apt-get install -q -y --no-install-recommends $$missing </dev/null || \
 	{ echo "These Debian packages could not be installed:$$missing" >&2; exit 1; }
 endef
@@ -63,7 +66,7 @@ bench: deps ## the benchmarks; those of whole nodes under load come last and tak
 	cd node/bench && $(PINNED) ../../bin/bench.test -test.bench . -test.benchtime 1x -test.timeout 20m
 
 deps: ## install what the suite needs
-	$(call install,$(SPEECH) $(PHONES))
+	$(call install,$(SPEECH) $(PHONES) $(PROXIES))
 
 speech:
 	$(call install,$(SPEECH))

@@ -70,14 +70,14 @@ func baresipModules(t *testing.T) string {
 	return ""
 }
 
-// newBaresip starts a phone that speaks SIP over a transport.
-func newBaresip(t *testing.T, transport string) *baresip {
+// newBaresip starts a phone that speaks SIP over a transport, with further parameters of its account.
+func newBaresip(t *testing.T, transport string, params ...string) *baresip {
 	t.Helper()
 	port, control := freePort(t), freePort(t)
 	b := &baresip{t: t, dir: t.TempDir(), uri: "sip:alice@127.0.0.1:" + port, events: make(chan phoneEvent, 1000)} // more than come
 	for name, content := range map[string]string{
 		"config":   fmt.Sprintf(baresipConfig, port, control, b.dir, baresipModules(t)),
-		"accounts": "<" + b.uri + ";transport=" + transport + ">;regint=0\n",
+		"accounts": "<" + b.uri + ";transport=" + transport + ">" + strings.Join(append([]string{"", "regint=0"}, params...), ";") + "\n",
 		"contacts": "\n",
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(b.dir, name), []byte(content), 0o600))
@@ -209,6 +209,9 @@ func TestBaresipIsReferred(t *testing.T) {
 		"the destination is busy": {callee: "callee-busy", want: state.Refer{
 			Status: state.ReferFailure, ReferSIPResponseCode: 202, NotifySIPResponseCode: 486, Billable: true, Evidence: "final-notify",
 		}},
+		"the destination does not exist": {callee: "callee-unknown", want: state.Refer{
+			Status: state.ReferFailure, ReferSIPResponseCode: 202, NotifySIPResponseCode: 404, Billable: true, Evidence: "final-notify",
+		}},
 		"the destination refuses the connection": {params: ";transport=tcp", want: state.Refer{
 			Status: state.ReferFailure, ReferSIPResponseCode: 202, NotifySIPResponseCode: 500, Billable: true, Evidence: "final-notify",
 		}},
@@ -217,31 +220,33 @@ func TestBaresipIsReferred(t *testing.T) {
 			Status: state.ReferFailure, ReferSIPResponseCode: 202, Billable: true, Evidence: "notify-timeout",
 		}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			l := onLoopback(t, func(cfg *node.Config) {
-				if tc.want.Evidence == "notify-timeout" {
-					cfg.Refer.NotifyTimeout = time.Second
+		for _, transport := range []string{"udp", "tcp"} {
+			t.Run(name+" over "+transport, func(t *testing.T) {
+				l := onLoopback(t, func(cfg *node.Config) {
+					if tc.want.Evidence == "notify-timeout" {
+						cfg.Refer.NotifyTimeout = time.Second
+					}
+				})
+				port := freePort(t)
+				var callee *program
+				if tc.callee != "" {
+					callee, port = sipp(t, "-sf", testdata(t, "sipp/"+tc.callee+".xml"), "-m", "1")
+				}
+				target := "sip:bob@127.0.0.1:" + port + tc.params
+				l.refers(target)
+				phone := newBaresip(t, transport)
+				phone.order("dial", "sip:desk@"+l.address(transport)+";transport="+transport)
+				assert.Equal(t, "<"+target+">", phone.expect("TRANSFER", "desk").Param)
+				l.referred(tc.want)
+				phone.expect("CALL_CLOSED", "desk")
+				if tc.want.Status == state.ReferSuccess {
+					phone.order("hangup", "")
+				}
+				if callee != nil {
+					callee.succeeds(t)
 				}
 			})
-			port := freePort(t)
-			var callee *program
-			if tc.callee != "" {
-				callee, port = sipp(t, "-sf", testdata(t, "sipp/"+tc.callee+".xml"), "-m", "1")
-			}
-			target := "sip:bob@127.0.0.1:" + port + tc.params
-			l.refers(target)
-			phone := newBaresip(t, "udp")
-			phone.order("dial", "sip:desk@"+l.address("udp"))
-			assert.Equal(t, "<"+target+">", phone.expect("TRANSFER", "desk").Param)
-			l.referred(tc.want)
-			phone.expect("CALL_CLOSED", "desk")
-			if tc.want.Status == state.ReferSuccess {
-				phone.order("hangup", "")
-			}
-			if callee != nil {
-				callee.succeeds(t)
-			}
-		})
+		}
 	}
 }
 

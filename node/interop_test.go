@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -246,6 +248,9 @@ type program struct {
 func run(t *testing.T, pkg, name string, args ...string) *program {
 	t.Helper()
 	path, err := exec.LookPath(name)
+	if err != nil {
+		path, err = exec.LookPath(filepath.Join("/usr/sbin", name)) // which few users' PATH names
+	}
 	require.NoError(t, err, "please install the Debian package "+pkg)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	p := &program{name: name, cancel: cancel, done: make(chan struct{}), printed: make(chan struct{})}
@@ -253,11 +258,15 @@ func run(t *testing.T, pkg, name string, args ...string) *program {
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), "TERM=dumb", "HOME="+cmd.Dir)
 	cmd.Stdout, cmd.Stderr = p, p
-	cmd.WaitDelay = time.Second
+	// A program may have children, which end with it if it is asked to.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 5 * time.Second
 	require.NoError(t, cmd.Start())
 	go func() {
 		defer close(p.done)
 		p.err = cmd.Wait()
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it has left; mostly nothing
 	}()
 	t.Cleanup(func() {
 		p.cancel()
@@ -304,6 +313,13 @@ func (p *program) String() string {
 	return p.name + ":\n" + s[max(0, len(s)-16<<10):]
 }
 
+// all is what the program has printed.
+func (p *program) all() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.String()
+}
+
 // succeeds waits for the program's end, which must be a good one.
 func (p *program) succeeds(t *testing.T) {
 	t.Helper()
@@ -311,22 +327,35 @@ func (p *program) succeeds(t *testing.T) {
 	require.NoError(t, p.err, "%s", p)
 }
 
-// freePort finds a port that is free for UDP and TCP, for programs that must be told one.
+// freePort finds a port that is free for UDP and TCP, as the next one is, for programs that must be told one and that may
+// take the next one, too, for TLS. It is none of those that systems give to whoever asks for any, lest it be gone before the
+// program has it.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		udp, err := scenario.System{}.ListenPacket(t.Context(), "udp", "127.0.0.1:0")
-		require.NoError(t, err)
-		addr := udp.LocalAddr().String()
-		tcp, err := scenario.System{}.Listen(t.Context(), "tcp", addr)
-		require.NoError(t, udp.Close())
-		if err == nil {
-			require.NoError(t, tcp.Close())
-			return strconv.Itoa(int(netip.MustParseAddrPort(addr).Port()))
+		port := 18000 + 2*rand.IntN(7000)
+		if isFree(t, port) && isFree(t, port+1) {
+			return strconv.Itoa(port)
 		}
 	}
 	require.FailNow(t, "no port is free")
 	return ""
+}
+
+func isFree(t *testing.T, port int) bool {
+	t.Helper()
+	addr := "127.0.0.1:" + strconv.Itoa(port)
+	udp, err := scenario.System{}.ListenPacket(t.Context(), "udp", addr)
+	if err != nil {
+		return false
+	}
+	require.NoError(t, udp.Close())
+	tcp, err := scenario.System{}.Listen(t.Context(), "tcp", addr)
+	if err != nil {
+		return false
+	}
+	require.NoError(t, tcp.Close())
+	return true
 }
 
 // testdata is the absolute path of a file in testdata.

@@ -25,6 +25,7 @@ type Invite struct {
 	Direction string   // of the phone's own offer; "": sendrecv
 	SDP       []byte   // in place of the phone's own offer
 	HoldAck   bool     // a 2xx is not acknowledged before Ack
+	Proxied   bool     // Peer is a proxy: what follows goes along the route that the response records (RFC 3261 section 12.1.2)
 }
 
 // RejectedError is a final response to a request that is not a 2xx.
@@ -51,6 +52,8 @@ type Call struct {
 	incoming  *Message            // INVITE that the phone received
 	version   int                 // of the session descriptions
 	holdAck   bool
+	proxied   bool
+	route     []Header      // of what the phone sends
 	ended     chan struct{} // closed by a BYE of the other end
 }
 
@@ -64,7 +67,7 @@ func (p *Phone) Invite(ctx context.Context, in Invite) (*Call, error) {
 		}
 	}
 	c := p.newCall(peer, in.CallID)
-	c.target, c.holdAck = in.To, in.HoldAck
+	c.target, c.holdAck, c.proxied = in.To, in.HoldAck, in.Proxied
 	c.local, c.remote = "<"+p.URI()+">", "<"+in.To+">"
 	if in.From != "" {
 		c.local = "<" + in.From + ">"
@@ -171,6 +174,9 @@ func (c *Call) request(method string, number uint32, contentType string, body []
 	}
 	m := &Message{Start: method + " " + c.target + " SIP/2.0", Body: body}
 	m.Add("Via", fmt.Sprintf("SIP/2.0/%s %s;rport;branch=z9hG4bK%s", strings.ToUpper(p.cfg.Transport), p.Addr(), token()))
+	if method != "CANCEL" {
+		m.Headers = append(m.Headers, c.route...)
+	}
 	m.Add("Max-Forwards", "70")
 	m.Add("From", c.local+";tag="+c.localTag)
 	m.Add("To", to)
@@ -320,6 +326,13 @@ func (c *Call) learn(m *Message) {
 	}
 	if contact := uriOf(m.Get("Contact")); contact != "" {
 		c.target = contact
+	}
+	if c.proxied && len(c.route) == 0 {
+		for _, value := range slices.Backward(m.All("Record-Route")) {
+			for _, proxy := range slices.Backward(strings.Split(value, ",")) {
+				c.route = append(c.route, Header{"Route", strings.TrimSpace(proxy)})
+			}
+		}
 	}
 	c.mu.Unlock()
 	c.hear(m)

@@ -30,7 +30,7 @@ type PhoneConfig struct {
 // retransmissions: repeats its own answer, or its ACK, and shows the message once.
 //
 // It stands for every proxy on the way, too: what is sent to it by a route set arrives here, and its own requests carry
-// no Route header. It is safe for concurrent use.
+// no Route header, unless [Invite].Proxied says that a real proxy is on the way. It is safe for concurrent use.
 type Phone struct {
 	cfg     PhoneConfig
 	network Network
