@@ -38,7 +38,7 @@ help: ## list the targets
 build: ## build bin/callengine
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/callengine ./cmd/callengine
 
-demo: speech build ## place real calls on a node of its own and print their ladders
+demo: build ## place real calls on a node of its own and print their ladders
 	./bin/callengine demo
 
 test: deps ## vet, and the whole suite with the race detector

@@ -2,15 +2,14 @@ package scenario
 
 import (
 	"context"
+	"embed"
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
+	"io/fs"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/callengine/callengine/node"
 	"github.com/callengine/callengine/state"
 )
 
@@ -22,171 +21,96 @@ type DemoOptions struct {
 	Color bool // with ANSI escape sequences
 }
 
-// demoNotifyTimeout stands in for the 30 s that a node waits for the final NOTIFY.
-const demoNotifyTimeout = 2 * time.Second
+// demoCalls are the scenarios of the demonstration. Replay runs the same files.
+//
+//go:embed demo/*.yaml
+var demoCalls embed.FS
 
 // demoTime bounds the whole demonstration.
 const demoTime = 28 * time.Second
 
-// Demo shows what a node is for: it starts one on free ports of the loopback address, with the built-in application, and
-// a scripted phone for each of four calls, which it places over real sockets, all at once. Then it prints each call's
-// ladder and a line that says whether it went as it should.
+// Demo shows what a node is for: it runs four scenarios, in each of which a phone is referred to another address, over real
+// sockets of the loopback address and all at once. Then it prints each call's ladder and a line that says whether it went
+// as it should.
 //
 // It returns [ErrDemo] when a call did not, and other errors when there was nothing to show.
 func Demo(ctx context.Context, w io.Writer, o DemoOptions) error {
+	return demonstrate(ctx, demoCalls, w, o)
+}
+
+func demonstrate(ctx context.Context, from fs.FS, w io.Writer, o DemoOptions) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTime)
 	defer cancel()
-	fmt.Fprintf(w, "A node, its example application and %d scripted phones, on free ports of 127.0.0.1. The phones call at once;\n"+
-		"each is referred to another address, and each Refer ends in another way. In this demonstration a node waits\n"+
-		"%v for the final NOTIFY, in place of 30s.\n\n", len(demoCalls), demoNotifyTimeout)
-	stage, err := openStage(ctx)
+	paths, err := fs.Glob(from, "demo/*.yaml")
 	if err != nil {
 		return err
 	}
-	defer stage.close()
-
-	went := make([]error, len(demoCalls))
-	ids := make([]string, len(demoCalls)) // SIP Call-IDs
-	var placing sync.WaitGroup
-	for i, c := range demoCalls {
-		placing.Go(func() { ids[i], went[i] = stage.place(ctx, c) })
-	}
-	placing.Wait()
-	stage.node.Drain(ctx)
-
-	for i, c := range demoCalls {
-		fmt.Fprintf(w, "%d. %s\n\n", i+1, c.title)
-		entries, record, err := stage.read(ctx, ids[i])
+	var files []*File
+	for _, path := range paths {
+		f, err := LoadFS(from, path)
 		if err != nil {
-			went[i] = errors.Join(went[i], err)
-			continue
-		}
-		if err := (state.Ladder{Color: o.Color}).Write(w, entries); err != nil {
 			return err
 		}
+		files = append(files, f)
+	}
+	fmt.Fprintf(w, "%d calls, each on a node of its own on free ports of 127.0.0.1, with a scripted phone and a scripted application.\n"+
+		"All are placed at once; in each the caller is referred to another address, and each Refer ends in another way.\n"+
+		"Speech is a tone here, and a node waits %v for the final NOTIFY, in place of 30s.\n\n", len(files), files[0].spec.Timers.Notify)
+	var sum strings.Builder
+	went := true
+	n := 0
+	RunAll(ctx, files, len(files), RunOptions{}, func(r Result) {
+		n++
+		fmt.Fprintf(w, "%d. %s\n\n", n, r.File.Name())
+		err = errors.Join(err, r.WriteLadder(w, state.Ladder{Color: o.Color}))
 		fmt.Fprintln(w)
-		went[i] = errors.Join(went[i], c.compare(record, entries))
-	}
-	return sum(w, went)
-}
-
-// sum prints a line per call.
-func sum(w io.Writer, went []error) (err error) {
-	for i, c := range demoCalls {
-		if went[i] != nil {
-			fmt.Fprintf(w, "FAIL  %d. %s: %s\n", i+1, c.title, strings.ReplaceAll(went[i].Error(), "\n", "; "))
-			err = ErrDemo
-			continue
+		if r.OK() {
+			fmt.Fprintf(&sum, "ok    %d. %s: %s\n", n, r.File.Name(), r.refers())
+			return
 		}
-		fmt.Fprintf(w, "ok    %d. %s: %s\n", i+1, c.title, c.want)
-	}
-	return err
-}
-
-// stage is what the calls of a demonstration play on.
-type stage struct {
-	node *node.Node
-	app  *node.Example
-	sip  netip.AddrPort
-
-	mu     sync.Mutex
-	phones []*Phone // open until the end, for they have to answer what comes late
-}
-
-func (s *stage) phone(ctx context.Context, user string) (*Phone, error) {
-	p, err := NewPhone(ctx, System{}, PhoneConfig{User: user})
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.phones = append(s.phones, p)
-	return p, nil
-}
-
-func openStage(ctx context.Context) (*stage, error) {
-	app, err := node.StartExample(ctx)
-	if err != nil {
-		return nil, err
-	}
-	loopback := netip.MustParseAddrPort("127.0.0.1:0")
-	cfg := node.DefaultConfig()
-	cfg.Applications = []node.Application{app.Application()}
-	cfg.SIP.Listen = []node.Listener{{Network: "udp", Addr: loopback}}
-	cfg.API.Listen, cfg.API.PublicURL = loopback.String(), ""
-	cfg.Refer.NotifyTimeout = demoNotifyTimeout
-	n, err := node.New(cfg)
-	if err != nil {
-		return nil, errors.Join(err, app.Close())
-	}
-	s := &stage{node: n, app: app}
-	if missing := n.SpeechMissing(); missing != "" {
-		s.close()
-		return nil, fmt.Errorf("the demonstration speaks: %s", missing)
-	}
-	if err := n.Start(ctx); err != nil {
-		s.close()
-		return nil, err
-	}
-	s.sip, err = netip.ParseAddrPort(n.SIPAddrs()[0].String())
-	return s, err
-}
-
-func (s *stage) close() {
-	_ = s.node.Close() // what was worth saying is in the calls' journals
-	_ = s.app.Close()
-	for _, p := range s.phones {
-		_ = p.Close()
-	}
-}
-
-// place makes one call and plays the phone's part in it, to the node's BYE.
-func (s *stage) place(ctx context.Context, c demoCall) (sipCallID string, err error) {
-	phone, err := s.phone(ctx, c.from)
-	if err != nil {
-		return "", err
-	}
-	call, err := phone.Invite(ctx, Invite{
-		To:      "sip:refer@" + s.sip.String(),
-		Headers: []Header{{Name: "X-Refer-To", Value: c.target}},
+		went = false
+		fmt.Fprintf(&sum, "FAIL  %d. %s: %s\n", n, r.File.Name(), strings.ReplaceAll(r.First(), "\n", "; "))
 	})
 	if err != nil {
-		return "", err
+		return err
 	}
-	if _, err := call.Answered(ctx); err != nil {
-		return call.ID(), err
+	if _, err := io.WriteString(w, sum.String()); err != nil || went {
+		return err
 	}
-	refer, err := call.ExpectRefer(ctx)
-	if err != nil {
-		return call.ID(), err
-	}
-	if err := refer.Respond(c.answer); err != nil {
-		return call.ID(), err
-	}
-	for _, frag := range c.notifies {
-		if _, err := call.Notify(ctx, Notify{Frag: frag, ID: refer.CSeq()}); err != nil {
-			return call.ID(), err
-		}
-	}
-	select {
-	case <-call.Ended():
-		return call.ID(), nil
-	case <-ctx.Done():
-		return call.ID(), errors.New("the node did not hang up")
-	}
+	return ErrDemo
 }
 
-// read returns the journal and the record of the call with this SIP Call-ID.
-func (s *stage) read(ctx context.Context, sipCallID string) ([]state.Entry, state.Record, error) {
-	records, _, err := s.node.Store().Records(ctx, state.Query{})
-	if err != nil {
-		return nil, state.Record{}, err
+// refers says in a few words how the Refers of a call ended.
+func (r Result) refers() string {
+	var all []string
+	for _, x := range r.run.record.Refers {
+		s := fmt.Sprintf("%s, %s, REFER %d", x.Status, x.Evidence, x.ReferSIPResponseCode)
+		if x.NotifySIPResponseCode != 0 {
+			s += fmt.Sprintf(", NOTIFY %d", x.NotifySIPResponseCode)
+		}
+		if x.Billable {
+			s += ", billable"
+		} else {
+			s += ", not billable"
+		}
+		if x.Status == state.ReferFailure && r.spokenAfterRefer() {
+			s += "; the call lived on and the application spoke"
+		}
+		all = append(all, s)
 	}
-	for _, r := range records {
-		if r.SIPCallID == sipCallID {
-			entries, err := s.node.Store().Journal(ctx, r.CallID)
-			return entries, r, err
+	return strings.Join(all, "; ")
+}
+
+// spokenAfterRefer reports whether something was played to the caller after a Refer had ended.
+func (r Result) spokenAfterRefer() bool {
+	over := false
+	for _, e := range r.journal {
+		if e.Verb != nil && e.Verb.Name == "Refer" && e.Verb.Event == state.VerbEnded {
+			over = true
+		}
+		if over && e.Media != nil && e.Media.Event == "played" {
+			return true
 		}
 	}
-	return nil, state.Record{}, errors.New("the node knows nothing of the call")
+	return false
 }

@@ -10,9 +10,9 @@ import (
 func (p *program) demoCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "Place real calls on a node of its own and show what happened",
-		Long: `Start a node on free ports, with the built-in example application, and place calls on it with scripted SIP phones: a
-Refer that succeeds, one that is rejected, one whose target cannot be reached, and one whose outcome is never told.
+		Short: "Place real calls on nodes of its own and show what happened",
+		Long: `Run four scenarios, each on a node of its own on free ports, with a scripted SIP phone and a scripted application: a Refer
+that succeeds, one that is rejected, one whose target cannot be reached, and one whose outcome is never told.
 Print each call's ladder, then a line per call. Exit status 1 when one went otherwise than it should.`,
 		Args: noArguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
