@@ -25,7 +25,7 @@ func causeOf(err error) (cause verbs.Cause, message string) {
 		return verbs.CauseHangup, ""
 	case errors.Is(err, verbs.ErrCanceled):
 		return verbs.CauseCancel, ""
-	case errors.Is(err, verbs.ErrNoAck), errors.Is(err, verbs.ErrNoMedia),
+	case errors.Is(err, verbs.ErrNoAck), errors.Is(err, verbs.ErrNoPrack), errors.Is(err, verbs.ErrNoMedia),
 		errors.Is(err, verbs.ErrDialogLost), errors.Is(err, verbs.ErrDrained):
 		return verbs.CauseError, err.Error()
 	case errors.As(err, &syntax):
@@ -42,7 +42,8 @@ func causeOf(err error) (cause verbs.Cause, message string) {
 // hang up on.
 func remote(err error) bool {
 	return errors.Is(err, verbs.ErrRemoteHangup) || errors.Is(err, verbs.ErrCanceled) ||
-		errors.Is(err, verbs.ErrDialogLost) || errors.Is(err, verbs.ErrNoAck) || errors.Is(err, verbs.ErrNoMedia)
+		errors.Is(err, verbs.ErrDialogLost) || errors.Is(err, verbs.ErrNoAck) || errors.Is(err, verbs.ErrNoPrack) ||
+		errors.Is(err, verbs.ErrNoMedia)
 }
 
 // because returns why ctx ended instead of an error that merely says that something was interrupted by it.

@@ -280,6 +280,7 @@ func TestCauseOfEveryError(t *testing.T) {
 		"hangup":             {verbs.ErrRemoteHangup, verbs.CauseHangup},
 		"cancel":             {verbs.ErrCanceled, verbs.CauseCancel},
 		"no ACK":             {verbs.ErrNoAck, verbs.CauseError},
+		"no PRACK":           {verbs.ErrNoPrack, verbs.CauseError},
 		"no media":           {verbs.ErrNoMedia, verbs.CauseError},
 		"dialog lost":        {verbs.ErrDialogLost, verbs.CauseError},
 		"drained":            {verbs.ErrDrained, verbs.CauseError},

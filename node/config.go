@@ -60,6 +60,9 @@ type SIPConfig struct {
 	RejectCode        int             `yaml:"reject_code"` // 400..699
 	Keepalive         time.Duration   `yaml:"keepalive"`   // 0: off, else 100ms..24h
 
+	SessionExpires time.Duration `yaml:"session_expires"` // 0: no session timers, else min_se..24h
+	MinSE          time.Duration `yaml:"min_se"`          // the shortest session interval taken; 90s..24h
+
 	TransactionTimeout time.Duration `yaml:"transaction_timeout"` // until a request, or a 2xx to an INVITE, is given up; 100ms..32s
 }
 
@@ -154,6 +157,9 @@ func DefaultConfig() Config {
 			Listen:     []Listener{{"udp", loopback}, {"tcp", loopback}},
 			RejectCode: 603,
 			Keepalive:  time.Minute,
+
+			SessionExpires: 30 * time.Minute,
+			MinSE:          90 * time.Second,
 
 			TransactionTimeout: 32 * time.Second,
 		},

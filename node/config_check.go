@@ -151,6 +151,10 @@ func (c *checker) sip() {
 	if sip.Keepalive != 0 {
 		c.duration("sip.keepalive", sip.Keepalive, 100*time.Millisecond, 24*time.Hour)
 	}
+	c.wholeSeconds("sip.min_se", sip.MinSE, 90*time.Second, 24*time.Hour) // RFC 4028 section 5
+	if sip.SessionExpires != 0 {
+		c.wholeSeconds("sip.session_expires", sip.SessionExpires, max(sip.MinSE, 90*time.Second), 24*time.Hour)
+	}
 	if pairs := c.cfg.Media.RTPPorts.pairs(); sip.MaxCalls > pairs {
 		c.warn("sip.max_calls: %d calls are let in at a time, but media.rtp_ports has room for %d", sip.MaxCalls, pairs)
 	}
@@ -257,6 +261,14 @@ func (c *checker) duration(key string, d, least, most time.Duration) {
 	if d < least || d > most {
 		c.fail(key, "must be from %s to %s", formatDuration(least), formatDuration(most))
 	}
+}
+
+// wholeSeconds is duration for what SIP counts in seconds.
+func (c *checker) wholeSeconds(key string, d, least, most time.Duration) {
+	if d%time.Second != 0 {
+		c.fail(key, "must be whole seconds")
+	}
+	c.duration(key, d, least, most)
 }
 
 func (c *checker) number(key string, n, least, most int) {

@@ -74,6 +74,8 @@ var keys = map[string]struct {
 	"sip.max_calls":           {0, "100", "100", 100},
 	"sip.reject_code":         {603, "486", "486", 486},
 	"sip.transaction_timeout": {32 * time.Second, "2s", "2s", 2 * time.Second},
+	"sip.session_expires":     {30 * time.Minute, "0", "0", time.Duration(0)},
+	"sip.min_se":              {90 * time.Second, "2m", "2m", 2 * time.Minute},
 	"sip.keepalive":           {time.Minute, "0", "0", time.Duration(0)},
 	"refer.notify_timeout":    {30 * time.Second, "100ms", "100ms", 100 * time.Millisecond},
 	"refer.allow_targets":     {[]string(nil), "['*.example.com', pbx]", "*.example.com,pbx", []string{"*.example.com", "pbx"}},

@@ -23,7 +23,7 @@ func (c Config) sipConfig() (sipstack.Config, error) {
 	}
 	cfg := sipstack.Config{
 		Advertise: c.SIP.Advertise, Allow: c.SIP.Allow, PSTNTrunks: c.SIP.PSTNTrunks,
-		Keepalive: c.SIP.Keepalive, TransactionTimeout: c.SIP.TransactionTimeout, NotifyTimeout: c.Refer.NotifyTimeout, MediaAddress: address,
+		Keepalive: c.SIP.Keepalive, SessionExpires: c.SIP.SessionExpires, MinSE: c.SIP.MinSE, TransactionTimeout: c.SIP.TransactionTimeout, NotifyTimeout: c.Refer.NotifyTimeout, MediaAddress: address,
 	}
 	for _, l := range c.SIP.Listen {
 		cfg.Listeners = append(cfg.Listeners, sipstack.Listener{Network: l.Network, Address: l.Addr.String()})

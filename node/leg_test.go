@@ -33,6 +33,7 @@ func TestEveryErrorOfTheStackThatEndsACallHasItsNameAmongTheVerbs(t *testing.T) 
 		sipstack.ErrRemoteHangup: verbs.ErrRemoteHangup,
 		sipstack.ErrCanceled:     verbs.ErrCanceled,
 		sipstack.ErrNoAck:        verbs.ErrNoAck,
+		sipstack.ErrNoPrack:      verbs.ErrNoPrack,
 		sipstack.ErrNoMedia:      verbs.ErrNoMedia,
 		sipstack.ErrDialogLost:   verbs.ErrDialogLost,
 	} {
@@ -50,4 +51,6 @@ func TestEveryErrorOfTheStackThatEndsACallHasItsNameAmongTheVerbs(t *testing.T) 
 
 	lost := fmt.Errorf("%w: %w", sipstack.ErrDialogLost, &sipstack.StatusError{Method: "OPTIONS", Code: 481})
 	assert.Contains(t, translated(lost).Error(), "481", "what the other side said is worth reading")
+	expired := fmt.Errorf("%w: %w", sipstack.ErrDialogLost, sipstack.ErrSessionExpired)
+	assert.Contains(t, translated(expired).Error(), "not refreshed in time", "and so is why we gave up")
 }

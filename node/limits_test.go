@@ -178,7 +178,7 @@ func TestRequestsThatBelongToNoCall(t *testing.T) {
 		"REGISTER":                   {"REGISTER", nil, 405, "Allow"},
 		"BYE of a call that is not":  {"BYE", []scenario.Header{{Name: "To", Value: "<sip:desk@10.0.0.1>;tag=2"}}, 481, ""},
 		"INFO of a call that is not": {"INFO", []scenario.Header{{Name: "To", Value: "<sip:desk@10.0.0.1>;tag=2"}}, 481, ""},
-		"an extension":               {"INVITE", []scenario.Header{{Name: "Require", Value: "100rel"}}, 420, "Unsupported"},
+		"an extension":               {"INVITE", []scenario.Header{{Name: "Require", Value: "gruu"}}, 420, "Unsupported"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, nil, func(t *testing.T, b *bubble) {

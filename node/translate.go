@@ -14,6 +14,7 @@ func translated(err error) error {
 		{sipstack.ErrRemoteHangup, verbs.ErrRemoteHangup},
 		{sipstack.ErrCanceled, verbs.ErrCanceled},
 		{sipstack.ErrNoAck, verbs.ErrNoAck},
+		{sipstack.ErrNoPrack, verbs.ErrNoPrack},
 		{sipstack.ErrNoMedia, verbs.ErrNoMedia},
 		{sipstack.ErrDialogLost, verbs.ErrDialogLost},
 	} {
@@ -29,8 +30,11 @@ type translatedError struct{ as, err error }
 
 func (e *translatedError) Error() string {
 	var status *sipstack.StatusError
-	if errors.As(e.err, &status) {
+	switch {
+	case errors.As(e.err, &status):
 		return fmt.Sprintf("%v (%v)", e.as, status)
+	case errors.Is(e.err, sipstack.ErrSessionExpired):
+		return fmt.Sprintf("%v (%v)", e.as, sipstack.ErrSessionExpired)
 	}
 	return e.as.Error()
 }

@@ -13,11 +13,15 @@ type ackWait struct {
 	done chan struct{}     // closed when the wait is over
 }
 
-// expectAck starts a wait. There is one at a time: another INVITE is refused before.
+// expectAck starts a wait. There is one at a time: another INVITE is refused before. It returns nil while an INVITE of
+// ours is under way.
 func (d *dialog) expectAck(cseq uint32) *ackWait {
 	w := &ackWait{cseq: cseq, got: make(chan *sip.Request, 1), done: make(chan struct{})}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.ours {
+		return nil
+	}
 	d.acks = w
 	return w
 }

@@ -15,9 +15,18 @@ const progressInterval = time.Minute
 // run answers the INVITE as the call orders. It is the handler's goroutine, and returns when the INVITE needs it no more.
 func (l *Leg) run(i *invite) {
 	defer close(l.handled)
+	p := newProgress(l, i)
+	var held *order // an answer that waits for the PRACK of what was sent before it
 	defer func() {
-		if v := recover(); v != nil {
+		p.stop("stopped")
+		v := recover()
+		if v != nil {
 			l.over(errBroken)
+		}
+		if held != nil {
+			held.done <- l.Err()
+		}
+		if v != nil {
 			panic(v) // told and answered further up
 		}
 	}()
@@ -37,7 +46,26 @@ func (l *Leg) run(i *invite) {
 			return
 		case <-again.C:
 			if rang {
-				_ = i.respond(l.ringing(i)) // a cancellation is seen next
+				_ = p.ring() // a cancellation is seen next
+			}
+		case <-p.again.C:
+			p.repeat()
+		case <-p.giveUp.C:
+			p.stop("fired")
+			l.refuse(i, sip.StatusInternalServerError, ErrNoPrack) // RFC 3262 section 3: a 5xx
+			return
+		case err := <-l.reliable.acked:
+			p.stop("stopped")
+			switch {
+			case err != nil:
+				l.refuse(i, sip.StatusNotAcceptableHere, ErrNoMedia)
+				return
+			case held != nil:
+				o := *held
+				held = nil
+				if l.accept(i, o) {
+					return
+				}
 			}
 		case o := <-l.orders:
 			switch {
@@ -47,10 +75,16 @@ func (l *Leg) run(i *invite) {
 				var err error
 				if !rang {
 					rang = true
-					err = i.respond(l.ringing(i))
+					again.Reset(progressInterval)
+					err = p.ring()
 				}
 				o.done <- err
+			case o.code < 300 && held != nil:
+				o.done <- nil // it is on its way
+			case o.code < 300 && p.holdsAnswer():
+				held = &o
 			case o.code < 300:
+				p.stop("stopped")
 				if l.accept(i, o) {
 					return
 				}
@@ -62,8 +96,12 @@ func (l *Leg) run(i *invite) {
 	}
 }
 
-func (l *Leg) ringing(i *invite) *sip.Response {
-	return l.stack.response(i.req, sip.StatusRinging, "", &sip.ContactHeader{Address: *l.dialog.contact.Clone()})
+// refuse ends an INVITE that cannot be answered any more.
+func (l *Leg) refuse(i *invite, code int, cause error) {
+	if err := i.respond(l.stack.response(i.req, code, "")); errors.Is(err, ErrCanceled) {
+		cause = ErrCanceled
+	}
+	l.over(cause)
 }
 
 // decline sends a final response other than 2xx.
@@ -79,8 +117,11 @@ func (l *Leg) decline(i *invite, o order) {
 
 // accept sends the 200 and waits for its ACK; false: the caller gave up before.
 func (l *Leg) accept(i *invite, o order) bool {
-	res := l.stack.response(i.req, sip.StatusOK, "", &sip.ContactHeader{Address: *l.dialog.contact.Clone()})
-	withSDP(res, l.session.description())
+	timer, _ := l.timer.proposed(l.stack, i.req) // it was not refused when it came
+	res := l.stack.response(i.req, sip.StatusOK, "", append(timer.answer(), &sip.ContactHeader{Address: *l.dialog.contact.Clone()})...)
+	if !l.session.settled() { // else the PRACK had the answer to our offer, and nothing is left to say
+		withSDP(res, l.session.description())
+	}
 	w := l.dialog.expectAck(i.id.cseq)
 	defer l.dialog.ackDone(w)
 	l.mu.Lock()
@@ -94,6 +135,7 @@ func (l *Leg) accept(i *invite, o order) bool {
 		o.done <- err
 		return false
 	}
+	l.agreeTimer(timer)
 	o.done <- nil
 	ack, err := l.dialog.untilAcked(i.tx, res, w, l.ended)
 	switch {
@@ -107,7 +149,7 @@ func (l *Leg) accept(i *invite, o order) bool {
 
 // confirm takes the ACK of the 200.
 func (l *Leg) confirm(ack *sip.Request) {
-	if err := l.session.confirm(ack); err != nil {
+	if err := l.session.confirm(ack, true); err != nil {
 		l.log.Debug("no usable answer in the ACK", zap.Error(err))
 		l.hangUp(ErrNoMedia)
 		return

@@ -75,7 +75,11 @@ func (s *Stack) tag(req *sip.Request) string {
 // initial reports whether an INVITE opens a dialog: it came without a To tag, and has ours since.
 func (s *Stack) initial(req *sip.Request) bool { return tagOf(req.To().Params) == s.tag(req) }
 
-// stray takes responses that belong to no transaction: repeated ones, most of the time.
+// stray takes responses that belong to no transaction: repeated ones, most of the time. A 2xx to an INVITE of ours has
+// its ACK repeated.
 func (s *Stack) stray(res *sip.Response) {
+	if d := s.dialogOfResponse(res); d != nil && d.acknowledgeAgain(res) {
+		return
+	}
 	s.log.Debug("response without a transaction", zap.Int("code", res.StatusCode))
 }

@@ -46,7 +46,7 @@ func TestCallAnsweredAndHungUpByTheCaller(t *testing.T) {
 		assert.Equal(t, "SIP/2.0 200 OK", startOf(ok))
 		assert.Equal(t, field(ringing, "To"), field(ok, "To"))
 		assert.Equal(t, allow, field(ok, "Allow"))
-		assert.Equal(t, []string{""}, fields(ok, "Supported"))
+		assert.Equal(t, []string{"100rel"}, fields(ok, "Supported"))
 		assert.Equal(t, "callengine", field(ok, "Server"))
 		assert.Equal(t, "<sip:bob@"+n.Addrs()[0].String()+">", field(ok, "Contact"))
 		assert.Contains(t, bodyOf(ok), "m=audio")

@@ -51,6 +51,10 @@ type Config struct {
 	// not change is how soon a request is repeated.
 	TransactionTimeout time.Duration
 
+	// SessionExpires is the session interval that we ask for, and the longest that we take (RFC 4028); 0: no session
+	// timers. MinSE is the shortest that we take; 0: 90 s, which is the least.
+	SessionExpires, MinSE time.Duration
+
 	// NotifyTimeout is the time allowed from a REFER's acceptance to its final NOTIFY; 0: 30 s.
 	NotifyTimeout time.Duration
 
@@ -126,6 +130,15 @@ func (c *Config) check() error {
 	}
 	if c.TransactionTimeout == 0 {
 		c.TransactionTimeout = 64 * sip.T1
+	}
+	if c.MinSE == 0 {
+		c.MinSE = leastSession
+	}
+	if c.MinSE < leastSession {
+		return fmt.Errorf("sip.min_se: %v is less than %v", c.MinSE, leastSession)
+	}
+	if c.SessionExpires != 0 && c.SessionExpires < c.MinSE {
+		return fmt.Errorf("sip.session_expires: %v is less than sip.min_se, %v", c.SessionExpires, c.MinSE)
 	}
 	if c.NotifyTimeout < 0 {
 		return fmt.Errorf("refer.notify_timeout: %v is negative", c.NotifyTimeout)

@@ -34,6 +34,8 @@ type dialog struct {
 	inbox     inbox
 	referrals *referrals
 
+	ownsCallID bool // we made the Call-ID: the call is one of ours
+
 	// turn lets one request of ours at a time take its number and go out, so that they arrive in order.
 	turn chan struct{}
 	// lost says that the peer has no such dialog any more: nothing needs to be sent in it.
@@ -44,7 +46,10 @@ type dialog struct {
 	target   sip.Uri // remote target
 	flow     flow    // where the peer was heard last
 	acks     *ackWait
-	using    bool // the INVITE's usage is up
+	ours     bool         // an INVITE of ours is under way
+	accepted *sip.Request // our newest INVITE that got a 2xx: that may come again
+	updates  bool         // the peer takes UPDATE
+	using    bool         // the INVITE's usage is up
 	gone     bool
 	expiring *time.Timer // forgets the dialog after it is gone
 }
@@ -73,6 +78,7 @@ func newDialog(s *Stack, req *sip.Request, on *listener, callID string) *dialog 
 		}
 	}
 	d.target = remoteTarget(req, d.remote.Address.User)
+	d.learn(req)
 	d.referrals = newReferrals(referEnv{
 		send: d.send, observer: s.observer, callID: callID, notifyTimeout: s.cfg.NotifyTimeout,
 		log: s.log, wg: &s.tasks, lost: d.lostByRefer, release: d.retire,
@@ -92,12 +98,45 @@ func remoteTarget(req *sip.Request, user string) sip.Uri {
 // localURI is our own URI of the call: that of the INVITE's To.
 func (d *dialog) localURI() string { return d.local.Address.String() }
 
+// learn notes what a message of the peer says that it takes.
+func (d *dialog) learn(msg sip.Message) {
+	if updates, known := allows(msg, sip.UPDATE); known {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.updates = updates
+	}
+}
+
+// takesUpdates reports whether the peer takes UPDATE.
+func (d *dialog) takesUpdates() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.updates
+}
+
+// noUpdates notes that it does not, whatever it has said.
+func (d *dialog) noUpdates() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.updates = false
+}
+
 // refresh takes the remote target of a request whose answer is a 2xx (RFC 3261 section 12.2.2).
 func (d *dialog) refresh(req *sip.Request) {
 	if c := req.Contact(); c == nil {
 		return
 	}
-	target := remoteTarget(req, d.remote.Address.User)
+	d.retarget(remoteTarget(req, d.remote.Address.User))
+}
+
+// refreshed takes the remote target of a 2xx to a request of ours that refreshes it (RFC 3261 section 12.2.1.2).
+func (d *dialog) refreshed(res *sip.Response) {
+	if c := res.Contact(); c != nil && !c.Address.Wildcard && c.Address.Host != "" {
+		d.retarget(requestURI(c.Address))
+	}
+}
+
+func (d *dialog) retarget(target sip.Uri) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.target = target

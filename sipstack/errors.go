@@ -10,11 +10,15 @@ var (
 	ErrRemoteHangup = errors.New("the caller hung up")
 	ErrCanceled     = errors.New("the caller gave up before the answer")
 	ErrNoAck        = errors.New("no ACK was received for the answer")
+	ErrNoPrack      = errors.New("no PRACK was received for the ringing")
 	ErrNoMedia      = errors.New("the ACK held no usable answer to the offer")
 	ErrDialogLost   = errors.New("the caller's side no longer knows the dialog")
 	ErrLocalHangup  = errors.New("the call was hung up here")
 	ErrClosed       = errors.New("the SIP stack was closed")
 )
+
+// ErrSessionExpired is what an [ErrDialogLost] wraps when the session was not refreshed before its timer ended (RFC 4028).
+var ErrSessionExpired = errors.New("the session was not refreshed in time")
 
 // errNotAnswered is returned for what needs an answered call, errAnswered for what needs one that is not.
 var (

@@ -42,6 +42,10 @@ func (s *Stack) handle(req *sip.Request, tx *sip.ServerTx) {
 		s.options(req, tx)
 	case sip.INFO:
 		s.inDialog(req, tx, s.info)
+	case sip.PRACK:
+		s.inDialog(req, tx, s.prack)
+	case sip.UPDATE:
+		s.inDialog(req, tx, s.update)
 	case sip.NOTIFY:
 		s.inDialog(req, tx, s.notify)
 	default:
@@ -135,6 +139,7 @@ func (s *Stack) inDialog(req *sip.Request, tx *sip.ServerTx, handle func(*dialog
 		return
 	}
 	d.heard(flow{on: s.arrivedOn(tx, d), source: sourceOf(req)})
+	d.learn(req)
 	left := false
 	t := &turn{stack: s, req: req, tx: tx, leave: func(a answer) {
 		if !left {

@@ -17,11 +17,11 @@ func TestRequestsInTheDialog(t *testing.T) {
 		headers             map[string]string
 	}{
 		"OPTIONS": {method: "OPTIONS", want: "200 OK", headers: map[string]string{
-			"Allow": allow, "Accept": accept, "Supported": "", "Allow-Events": "refer",
+			"Allow": allow, "Accept": accept, "Supported": "100rel", "Allow-Events": "refer",
 		}},
 		"INFO":               {method: "INFO", extra: "Content-Type: application/dtmf-relay\r\n", body: "Signal=1", want: "200 OK"},
-		"UPDATE":             {method: "UPDATE", want: "405 Method Not Allowed", headers: map[string]string{"Allow": allow}},
-		"PRACK":              {method: "PRACK", extra: "RAck: 1 1 INVITE\r\n", want: "405 Method Not Allowed"},
+		"UPDATE":             {method: "UPDATE", want: "200 OK", headers: map[string]string{"Allow": allow, "Supported": "100rel"}},
+		"PRACK":              {method: "PRACK", extra: "RAck: 1 1 INVITE\r\n", want: "481 Call/Transaction Does Not Exist"},
 		"REFER":              {method: "REFER", extra: "Refer-To: <sip:x@y>\r\n", want: "405 Method Not Allowed"},
 		"SUBSCRIBE":          {method: "SUBSCRIBE", extra: "Event: refer\r\n", want: "405 Method Not Allowed"},
 		"unknown":            {method: "FROBNICATE", want: "405 Method Not Allowed", headers: map[string]string{"Allow": allow}},
@@ -53,7 +53,8 @@ func TestRequestsInTheDialog(t *testing.T) {
 func TestRequestsOutOfDialogs(t *testing.T) {
 	for method, want := range map[string]string{
 		"OPTIONS": "200 OK", "INFO": "481 Call/Transaction Does Not Exist", "BYE": "481 Call/Transaction Does Not Exist",
-		"NOTIFY": "481 Call/Transaction Does Not Exist", "UPDATE": "405 Method Not Allowed", "REGISTER": "405 Method Not Allowed",
+		"NOTIFY": "481 Call/Transaction Does Not Exist", "UPDATE": "481 Call/Transaction Does Not Exist",
+		"PRACK": "481 Call/Transaction Does Not Exist", "REGISTER": "405 Method Not Allowed",
 		"SUBSCRIBE": "405 Method Not Allowed", "REFER": "405 Method Not Allowed", "MESSAGE": "405 Method Not Allowed",
 		"PUBLISH": "405 Method Not Allowed", "FROBNICATE": "405 Method Not Allowed",
 	} {

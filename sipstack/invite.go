@@ -3,7 +3,6 @@ package sipstack
 import (
 	"errors"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -106,10 +105,14 @@ func (s *Stack) disown(i *invite) {
 	}
 }
 
-// admit decides about an INVITE: in this order its extensions, the application, its offer, a port for its sound. nil: it
+// admit decides about an INVITE: in this order its extensions, its session timer, the application, its offer, a port for its sound. nil: it
 // was refused.
 func (s *Stack) admit(i *invite) (*Leg, Admission) {
 	if refused := s.unsupported(i.req); refused != nil {
+		_ = i.respond(refused)
+		return nil, nil
+	}
+	if _, refused := new(sessionTimer).proposed(s, i.req); refused != nil {
 		_ = i.respond(refused)
 		return nil, nil
 	}
@@ -152,23 +155,6 @@ func (s *Stack) refusal(req *sip.Request, err error) *sip.Response {
 		res.AppendHeader(sip.NewHeader("Retry-After", strconv.Itoa(status.RetryAfter)))
 	}
 	return res
-}
-
-// unsupported returns the response to a request that requires extensions, nil to others: there are none yet (RFC 3261
-// section 8.2.2.3).
-func (s *Stack) unsupported(req *sip.Request) *sip.Response {
-	var required []string
-	for _, h := range req.GetHeaders("Require") {
-		for option := range strings.SplitSeq(h.Value(), ",") {
-			if option = strings.TrimSpace(option); option != "" {
-				required = append(required, option)
-			}
-		}
-	}
-	if len(required) == 0 {
-		return nil
-	}
-	return s.response(req, sip.StatusBadExtension, "", sip.NewHeader("Unsupported", strings.Join(required, ", ")))
 }
 
 // cancelWait is how long a CANCEL that matches nothing waits for its INVITE: when both arrive in one breath it may be

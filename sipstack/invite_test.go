@@ -30,8 +30,8 @@ func TestInviteIsRefused(t *testing.T) {
 		"another error": {body: offerLine, err: errors.New("secret"), want: "500 Server Internal Error"},
 		"not a failure": {body: offerLine, err: &StatusError{Code: 200}, want: "500 Server Internal Error"},
 		"extension required": {
-			extra: "Require: 100rel, timer\r\n", body: offerLine, want: "420 Bad Extension",
-			headers: map[string]string{"Unsupported": "100rel, timer"},
+			extra: "Require: 100rel, gruu, timer\r\n", body: offerLine, want: "420 Bad Extension",
+			headers: map[string]string{"Unsupported": "gruu, timer"},
 		},
 		"no common codec": {body: video, want: "488 Not Acceptable Here", abandoned: 1},
 		"unreadable SDP":  {body: "hello", want: "400 Bad SDP", abandoned: 1},

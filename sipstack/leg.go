@@ -21,6 +21,9 @@ type Leg struct {
 	session *session
 	log     *zap.Logger
 
+	reliable *reliable    // provisional responses
+	timer    sessionTimer // of the session
+
 	orders    chan order    // to the INVITE's goroutine
 	handled   chan struct{} // closed when that one has ended
 	confirmed chan struct{} // closed when the ACK is in
@@ -54,7 +57,7 @@ func (s *Stack) newLeg(i *invite, inv Invitation, callID string) (*Leg, error) {
 	}
 	d := newDialog(s, i.req, on, callID)
 	l := &Leg{
-		stack: s, dialog: d, inv: inv, session: sound, log: d.log,
+		stack: s, dialog: d, inv: inv, session: sound, log: d.log, reliable: newReliable(i.req),
 		orders: make(chan order), handled: make(chan struct{}),
 		confirmed: make(chan struct{}), ended: make(chan struct{}), hungUp: make(chan struct{}),
 	}
@@ -73,7 +76,7 @@ func (l *Leg) Invitation() Invitation { return l.inv }
 func (l *Leg) Media() *media.Session { return l.session.media }
 
 // OnEnd has f called, once, when the leg ends for a reason that is not its own Bye or Reject: [ErrRemoteHangup],
-// [ErrCanceled], [ErrNoAck], [ErrNoMedia], [ErrDialogLost] or [ErrClosed], or an error that wraps one. When it has ended
+// [ErrCanceled], [ErrNoAck], [ErrNoPrack], [ErrNoMedia], [ErrDialogLost] or [ErrClosed], or an error that wraps one. When it has ended
 // already, f is called at once. f must not block. A later f takes the place of one that was not called yet.
 func (l *Leg) OnEnd(f func(error)) {
 	l.mu.Lock()
@@ -171,8 +174,10 @@ func (l *Leg) served(adm Admission) {
 	adm.Serve(l)
 }
 
-// Ring tells the caller that it rings (180). It does nothing when that was told or the call is answered. When the leg has
-// ended it returns why.
+// Ring tells the caller that it rings (180), now and once a minute until there is a final response (RFC 3261 section
+// 13.3.1.1); reliably if the caller understands that (RFC 3262). When no PRACK comes within the transaction timeout the
+// call is refused with 500 and the leg ends with [ErrNoPrack]. It does nothing when that was told or the call is answered.
+// When the leg has ended it returns why.
 func (l *Leg) Ring(ctx context.Context) error {
 	if l.isAnswered() && l.Err() == nil {
 		return nil
@@ -180,9 +185,9 @@ func (l *Leg) Ring(ctx context.Context) error {
 	return l.order(ctx, sip.StatusRinging)
 }
 
-// Answer answers the call (200), unless that was done, and returns when the ACK is in and the sound runs. The 200 is
-// repeated for the transaction timeout; then a BYE is sent, and the error is [ErrNoAck]. Other errors are [ErrNoMedia], and the reason for
-// which the leg ended before. When ctx ends first its cause is returned; the call is answered all the same if the 200
+// Answer answers the call (200), unless that was done, and returns when the ACK is in and the sound runs. The 200 waits
+// for the PRACK of a 180 that held our offer, and is repeated for the transaction timeout; then a BYE is sent, and the
+// error is [ErrNoAck]. Other errors are [ErrNoMedia], and the reason for which the leg ended before. When ctx ends first its cause is returned; the call is answered all the same if the 200
 // was sent, and Bye is there to end it.
 func (l *Leg) Answer(ctx context.Context) error {
 	if !l.isAnswered() {
@@ -228,7 +233,20 @@ func (l *Leg) order(ctx context.Context, code int) error {
 	o := order{code: code, done: make(chan error, 1)}
 	select {
 	case l.orders <- o:
-		return <-o.done // at once: it does not wait for the ACK
+		if code >= 300 || code == sip.StatusRinging {
+			return <-o.done // at once
+		}
+		select {
+		case err := <-o.done: // at once, unless it waits for a PRACK: it does not wait for the ACK
+			return err
+		case <-ctx.Done():
+		}
+		select {
+		case err := <-o.done: // an answer that went out counts
+			return err
+		default:
+			return context.Cause(ctx)
+		}
 	case <-l.ended:
 		return l.Err()
 	case <-l.handled:

@@ -28,11 +28,12 @@ type Observer interface {
 	// known to which call they belong are told when it is.
 	SIP(callID string, m Message)
 	// Timer tells of a timer: event is "started", "fired" or "stopped", d how long it runs. "ack" is the time allowed
-	// for the ACK of a 200 (Config.TransactionTimeout).
+	// for the ACK of a 200 (Config.TransactionTimeout), "prack" that for the PRACK of a reliable 18x, "session" the
+	// session timer (RFC 4028), which starts anew with each refresh.
 	Timer(callID, name, event string, d time.Duration)
 	// Refer tells the state of a referral, each time that it has changed.
 	Refer(callID string, s ReferState)
-	// Media tells what was agreed on of a call's sound, at its answer and with each re-INVITE.
+	// Media tells what was agreed on of a call's sound, at its answer and with each re-INVITE or UPDATE.
 	Media(callID string, p media.Params)
 	// LateNotify tells of a NOTIFY for a referral that was over.
 	LateNotify(callID string)

@@ -14,7 +14,7 @@ func (s *Stack) reinvite(d *dialog, t *turn) {
 		t.respond(sip.StatusCallTransactionDoesNotExists, "")
 		return
 	case !l.isAnswered():
-		t.respond(sip.StatusInternalServerError, "", sip.NewHeader("Retry-After", "2"))
+		t.respond(sip.StatusInternalServerError, "", tryLater())
 		return
 	}
 	if d.ackPending() {
@@ -25,16 +25,26 @@ func (s *Stack) reinvite(d *dialog, t *turn) {
 		t.send(refused)
 		return
 	}
+	timer, refused := l.timer.proposed(s, t.req)
+	if refused != nil {
+		t.send(refused)
+		return
+	}
+	w := d.expectAck(t.req.CSeq().SeqNo)
+	if w == nil {
+		t.respond(sip.StatusRequestPending, "") // one of ours is under way
+		return
+	}
+	defer d.ackDone(w)
 	if err := l.session.propose(t.req); err != nil {
 		t.send(s.refusal(t.req, err))
 		return
 	}
 	d.refresh(t.req)
-	res := s.response(t.req, sip.StatusOK, "", &sip.ContactHeader{Address: *d.contact.Clone()})
+	res := s.response(t.req, sip.StatusOK, "", append(timer.answer(), &sip.ContactHeader{Address: *d.contact.Clone()})...)
 	withSDP(res, l.session.description())
-	w := d.expectAck(t.req.CSeq().SeqNo)
-	defer d.ackDone(w)
 	l.session.start()
+	l.agreeTimer(timer)
 	t.send(res)
 
 	ack, err := d.untilAcked(t.tx, res, w, l.ended)
@@ -43,7 +53,7 @@ func (s *Stack) reinvite(d *dialog, t *turn) {
 		l.hangUp(err)
 	case ack != nil:
 		// An answer that cannot be used leaves the sound as it was: the peer asked, and may ask again.
-		if err := l.session.confirm(ack); err != nil {
+		if err := l.session.confirm(ack, true); err != nil {
 			l.log.Debug("no usable answer in the ACK of a re-INVITE", zap.Error(err))
 		}
 	}

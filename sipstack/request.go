@@ -43,6 +43,7 @@ func (d *dialog) send(ctx context.Context, method sip.RequestMethod, hdrs []sip.
 type hooks struct {
 	sent func(cseq uint32) // it is about to go out
 	out  func()            // it has gone out, or could not
+	stop <-chan struct{}   // closed when nobody waits for the response any more
 }
 
 // transact makes as many attempts as the challenges allow.
@@ -76,6 +77,7 @@ func (d *dialog) transact(method sip.RequestMethod, hdrs []sip.Header, body []by
 // judge notes what a final response says of the dialog (RFC 5057 section 5.1).
 func (d *dialog) judge(method sip.RequestMethod, code int) {
 	switch {
+	case method == sip.INVITE, method == sip.UPDATE: // see [Leg.renew]
 	case code == sip.StatusCallTransactionDoesNotExists, code == sip.StatusRequestTimeout && method == sip.REFER:
 		d.lost.Store(true)
 	}
@@ -97,12 +99,18 @@ func (d *dialog) attempt(method sip.RequestMethod, hdrs []sip.Header, body []byt
 		select {
 		case res := <-tx.Responses():
 			if !res.IsProvisional() {
+				d.completed(tx.Origin(), res)
 				return res, uri, nil
+			}
+			if method == sip.INVITE { // RFC 3261 section 17.1.1.2: timer B ends
+				giveUp.Stop()
 			}
 		case <-tx.Done():
 			return nil, uri, d.stack.failure(tx.Err())
 		case <-giveUp.C: // the library's own timer is the same for the whole process
 			return nil, uri, errNoResponse
+		case <-h.stop:
+			return nil, uri, errGivenUp
 		case <-d.stack.living.Done():
 			return nil, uri, ErrClosed
 		}
@@ -210,8 +218,10 @@ func (d *dialog) request(method sip.RequestMethod, cseq uint32, uri sip.Uri, rou
 	if method != sip.BYE { // RFC 3261 section 20: it has none
 		req.AppendHeader(&sip.ContactHeader{Address: *d.contact.Clone()})
 	}
-	req.AppendHeader(sip.NewHeader("Allow", allow))
-	req.AppendHeader(sip.NewHeader("Supported", supported))
+	if method != sip.ACK {
+		req.AppendHeader(sip.NewHeader("Allow", allow))
+		req.AppendHeader(sip.NewHeader("Supported", d.stack.supported()))
+	}
 	req.AppendHeader(sip.NewHeader("User-Agent", product))
 
 	req.SetTransport(to.on.transport())

@@ -10,8 +10,7 @@ import (
 // What we say of ourselves.
 const (
 	product     = "callengine"
-	allow       = "ACK, BYE, CANCEL, INFO, INVITE, NOTIFY, OPTIONS"
-	supported   = "" // no extension yet: an empty list is one, and says so (RFC 3261 section 20.37)
+	allow       = "ACK, BYE, CANCEL, INFO, INVITE, NOTIFY, OPTIONS, PRACK, UPDATE"
 	accept      = "application/sdp, message/sipfrag"
 	allowEvents = eventRefer
 )
@@ -25,11 +24,11 @@ func (s *Stack) response(req *sip.Request, code int, reason string, hdrs ...sip.
 	if code > 100 {
 		res.AppendHeader(sip.NewHeader("Server", product))
 	}
-	if code == sip.StatusMethodNotAllowed || code/100 == 2 {
-		res.AppendHeader(sip.NewHeader("Allow", allow))
+	if code == sip.StatusMethodNotAllowed || code > 100 && code < 300 {
+		res.AppendHeader(sip.NewHeader("Allow", allow)) // in a 18x, too: RFC 3311 section 5.1
 	}
-	if code/100 == 2 {
-		res.AppendHeader(sip.NewHeader("Supported", supported))
+	if code > 100 && code < 300 {
+		res.AppendHeader(sip.NewHeader("Supported", s.supported()))
 	}
 	for _, h := range hdrs {
 		res.AppendHeader(h)
@@ -78,7 +77,7 @@ var phrases = map[int]string{
 	100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 202: "Accepted",
 	400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
 	407: "Proxy Authentication Required", 408: "Request Timeout", 410: "Gone", 415: "Unsupported Media Type",
-	416: "Unsupported URI Scheme", 420: "Bad Extension", 480: "Temporarily Unavailable",
+	416: "Unsupported URI Scheme", 420: "Bad Extension", 422: "Session Interval Too Small", 480: "Temporarily Unavailable",
 	481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 483: "Too Many Hops", 484: "Address Incomplete",
 	486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here", 489: "Bad Event", 491: "Request Pending",
 	500: "Server Internal Error", 501: "Not Implemented", 503: "Service Unavailable", 504: "Server Time-out",

@@ -26,6 +26,7 @@ type session struct {
 	body   []byte       // our newest description
 	offer  bool         // it is an offer, and waits for the answer
 	params media.Params // agreed on last
+	agrees bool         // the first offer has been answered
 
 	agreed func(media.Params) // told of it, under no lock
 }
@@ -99,6 +100,21 @@ func (c *session) propose(req *sip.Request) error {
 	return nil
 }
 
+// settled reports whether the first offer has been answered: by us, or, where it was ours, by the peer. No other may be
+// made before.
+func (c *session) settled() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.agrees
+}
+
+// offering reports whether our description is an offer that waits for its answer.
+func (c *session) offering() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.offer
+}
+
 // description returns what goes into the 200.
 func (c *session) description() []byte {
 	c.mu.Lock()
@@ -110,6 +126,7 @@ func (c *session) description() []byte {
 func (c *session) start() {
 	c.mu.Lock()
 	p, known := c.params, !c.offer
+	c.agrees = c.agrees || known
 	c.mu.Unlock()
 	if known {
 		c.apply(p)
@@ -122,16 +139,44 @@ func (c *session) apply(p media.Params) {
 	c.agreed(p)
 }
 
-// confirm takes the ACK: it holds the answer when the 200 had our offer.
-func (c *session) confirm(ack *sip.Request) error {
+// confirm takes the ACK, or the PRACK: it holds the answer when the response had our offer. The sound runs as agreed
+// from now on if the call is answered, else with start.
+func (c *session) confirm(ack *sip.Request, answered bool) error {
 	p, fresh, err := c.answered(ack)
-	if err == nil && fresh {
+	if err == nil && fresh && answered {
 		c.apply(p)
 	}
 	return err
 }
 
-// answered reads the answer in an ACK; fresh: one was waited for.
+// renewed takes the answer to our description sent once more, as it was (RFC 4028 section 7.4): nothing changes unless
+// the peer has another.
+func (c *session) renewed(res *sip.Response) error {
+	body, err := readBody(res)
+	if err != nil || body == nil {
+		return errors.Join(err, errNoCommonCodec)
+	}
+	answer, err := readSDP(body)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	p, err := acceptSDP(answer, c.local)
+	if p.EventType != 0 && c.params.EventType != 0 {
+		p.EventType = c.params.EventType // as in what was sent
+	}
+	changed := err == nil && p != c.params
+	if changed {
+		c.params = p
+	}
+	c.mu.Unlock()
+	if changed {
+		c.apply(p)
+	}
+	return err
+}
+
+// answered reads the answer in an ACK or PRACK; fresh: one was waited for.
 func (c *session) answered(ack *sip.Request) (p media.Params, fresh bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -144,7 +189,7 @@ func (c *session) answered(ack *sip.Request) (p media.Params, fresh bool, err er
 		return p, true, err
 	}
 	if body == nil {
-		return p, true, errors.New("no answer in the ACK")
+		return p, true, errors.New("no answer")
 	}
 	answer, err := readSDP(body)
 	if err != nil {
@@ -152,7 +197,7 @@ func (c *session) answered(ack *sip.Request) (p media.Params, fresh bool, err er
 	}
 	p, err = acceptSDP(answer, c.local)
 	if err == nil {
-		c.params = p
+		c.params, c.agrees = p, true
 	}
 	return p, true, err
 }
@@ -166,7 +211,7 @@ func withSDP(res *sip.Response, body []byte) {
 
 // readBody returns the session description in a message, alone or among other parts (RFC 5621); nil: it has no body. A
 // body of another kind is a [StatusError] 415.
-func readBody(req *sip.Request) ([]byte, error) {
+func readBody(req sip.Message) ([]byte, error) {
 	body := req.Body()
 	if len(body) == 0 {
 		return nil, nil

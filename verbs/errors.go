@@ -11,6 +11,7 @@ var (
 	ErrRemoteHangup = errors.New("the caller hung up")
 	ErrCanceled     = errors.New("the caller gave up before the answer")
 	ErrNoAck        = errors.New("no ACK was received for the answer")
+	ErrNoPrack      = errors.New("no PRACK was received for the ringing")
 	ErrNoMedia      = errors.New("the caller's ACK held no usable answer to our offer")
 	ErrDialogLost   = errors.New("the caller's side no longer knows the call")
 	ErrDrained      = errors.New("the node was shut down before the call had ended")

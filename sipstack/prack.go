@@ -1,0 +1,103 @@
+package sipstack
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/emiago/sipgo/sip"
+	"go.uber.org/zap"
+)
+
+// prack handles a PRACK of the caller (RFC 3262 sections 3 and 5).
+func (s *Stack) prack(d *dialog, t *turn) {
+	l := d.leg
+	if refused := s.unsupported(t.req); refused != nil {
+		t.send(refused)
+		return
+	}
+	k, ok := readRAck(t.req)
+	if !ok {
+		t.respond(sip.StatusBadRequest, "Bad RAck")
+		return
+	}
+	if l.Err() != nil || !l.reliable.take(k) {
+		t.respond(sip.StatusCallTransactionDoesNotExists, "")
+		return
+	}
+	switch {
+	case l.session.offering() && !l.session.settled():
+		t.respond(sip.StatusOK, "")
+		err := l.session.confirm(t.req, l.isAnswered())
+		if err != nil {
+			l.log.Debug("no usable answer in the PRACK", zap.Error(err))
+		}
+		l.reliable.acked <- err
+		return
+	case len(t.req.Body()) == 0:
+		t.respond(sip.StatusOK, "")
+	default:
+		s.offered(d, t, nil)
+	}
+	l.reliable.acked <- nil
+}
+
+// offered answers a PRACK or UPDATE with an offer, and ends its turn; false: the offer was refused, and everything is as
+// it was.
+func (s *Stack) offered(d *dialog, t *turn, hdrs []sip.Header) bool {
+	l := d.leg
+	if l.session.offering() {
+		d.ackPending() // one that was sent before this request may be handled after it
+	}
+	switch {
+	case d.offerPending() || l.session.offering():
+		t.respond(sip.StatusRequestPending, "") // RFC 3311 section 5.2
+		return false
+	case !l.session.settled():
+		t.respond(sip.StatusInternalServerError, "", tryLater()) // likewise: that of the INVITE is not answered yet
+		return false
+	}
+	if err := l.session.propose(t.req); err != nil {
+		t.send(s.refusal(t.req, err))
+		return false
+	}
+	if t.req.Method == sip.UPDATE { // PRACK refreshes no target
+		d.refresh(t.req)
+	}
+	res := s.response(t.req, sip.StatusOK, "", hdrs...)
+	withSDP(res, l.session.description())
+	if l.isAnswered() {
+		l.session.start()
+	}
+	t.send(res)
+	return true
+}
+
+// acknowledged is which reliable provisional responses to an INVITE of ours have been acknowledged, in one of the dialogs
+// that it has opened (RFC 3262 section 4). The zero value has seen none. It belongs to one goroutine.
+type acknowledged struct{ rseq uint32 }
+
+// next reports whether a response is to be acknowledged with [dialog.acknowledge1xx], and handled: a repeated one, and
+// one before which another is missing, are neither.
+func (a *acknowledged) next(res *sip.Response) bool {
+	rseq, ok := readRSeq(res)
+	if !ok || a.rseq != 0 && rseq != a.rseq+1 {
+		return false
+	}
+	a.rseq = rseq
+	return true
+}
+
+// acknowledge1xx sends the PRACK of a reliable provisional response to an INVITE of ours, with the answer to the offer
+// in it, if there was one, and returns its final response. It is for the dialog which that response has made or belongs
+// to. A peer that answers 481 or nothing has lost the INVITE, too.
+func (d *dialog) acknowledge1xx(ctx context.Context, res *sip.Response, answer []byte) (*sip.Response, error) {
+	rseq, _ := readRSeq(res)
+	hdrs := []sip.Header{sip.NewHeader("RAck", rack{rseq, res.CSeq().SeqNo, string(res.CSeq().MethodName)}.String())}
+	if answer != nil {
+		contentType := sip.ContentTypeHeader(typeSDP)
+		hdrs = append(hdrs, &contentType)
+	}
+	return d.send(ctx, sip.PRACK, hdrs, answer, nil)
+}
+
+func decimal(n uint32) string { return strconv.FormatUint(uint64(n), 10) }

@@ -1,0 +1,125 @@
+package sipstack
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// reliable is what the caller has acknowledged of the provisional responses to its INVITE (RFC 3262 section 3). One is
+// under way at a time.
+type reliable struct {
+	wanted bool // the caller understands 100rel
+	cseq   uint32
+	acked  chan error // told of the PRACK of each; what is wrong with the answer in it, if something is. Room for one
+
+	mu      sync.Mutex
+	rseq    uint32 // of the newest
+	waiting bool   // for the PRACK of the newest
+}
+
+func newReliable(invite *sip.Request) *reliable {
+	return &reliable{
+		wanted: understands(invite, tagReliable), cseq: invite.CSeq().SeqNo,
+		acked: make(chan error, 1),
+		rseq:  rand.Uint32N(1 << 30), // section 3: the first is less than 2**31
+	}
+}
+
+// next takes the number of a response that is about to be sent.
+func (r *reliable) next() uint32 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rseq++
+	r.waiting = true
+	return r.rseq
+}
+
+// take takes a PRACK; false: it acknowledges nothing that waits for it.
+func (r *reliable) take(k rack) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.waiting || k != (rack{rseq: r.rseq, cseq: r.cseq, method: string(sip.INVITE)}) {
+		return false
+	}
+	r.waiting = false
+	return true
+}
+
+// progress sends the provisional responses of an INVITE, and repeats a reliable one until it is acknowledged, on every
+// transport. It belongs to the INVITE's goroutine.
+type progress struct {
+	leg *Leg
+	i   *invite
+
+	res    *sip.Response // not acknowledged yet; nil: there is none
+	offers bool          // it holds our offer
+	wait   time.Duration
+	again  *time.Timer
+	giveUp *time.Timer
+}
+
+func newProgress(l *Leg, i *invite) *progress {
+	p := &progress{leg: l, i: i, again: time.NewTimer(time.Hour), giveUp: time.NewTimer(time.Hour)}
+	p.again.Stop()
+	p.giveUp.Stop()
+	return p
+}
+
+// ring sends a 180.
+func (p *progress) ring() error {
+	l := p.leg
+	res := l.stack.response(p.i.req, sip.StatusRinging, "", &sip.ContactHeader{Address: *l.dialog.contact.Clone()})
+	if !l.reliable.wanted {
+		return p.i.respond(res)
+	}
+	if p.res != nil {
+		return nil // the one before it says the same, and is being repeated
+	}
+	p.offers = false
+	if !l.session.settled() && l.session.offering() {
+		// RFC 3262 section 5: our offer is due in the first reliable response. An answer of ours is not: with a
+		// description of the sound many phones stop ringing by themselves, and there is none before the call is answered.
+		withSDP(res, l.session.description())
+		p.offers = true
+	}
+	res.AppendHeader(sip.NewHeader("Require", tagReliable))
+	res.AppendHeader(sip.NewHeader("RSeq", decimal(l.reliable.next())))
+	if err := p.i.respond(res); err != nil {
+		return err
+	}
+	p.res, p.wait = res, sip.T1
+	p.again.Reset(p.wait)
+	p.giveUp.Reset(l.stack.cfg.TransactionTimeout)
+	l.stack.observer.Timer(l.dialog.callID, timerPrack, "started", l.stack.cfg.TransactionTimeout)
+	return nil
+}
+
+// timerPrack is the name under which an [Observer] hears of the time allowed for a PRACK.
+const timerPrack = "prack"
+
+// repeat sends the response once more.
+func (p *progress) repeat() {
+	if p.res == nil {
+		return
+	}
+	_ = p.i.respond(p.res) // a cancellation is seen next
+	p.wait *= 2            // without the limit that T2 is to others
+	p.again.Reset(p.wait)
+}
+
+// stop ends the repetitions. What they wait for may still come, and is answered.
+func (p *progress) stop(event string) {
+	if p.res == nil {
+		return
+	}
+	p.res = nil
+	p.again.Stop()
+	p.giveUp.Stop()
+	p.leg.stack.observer.Timer(p.leg.dialog.callID, timerPrack, event, p.leg.stack.cfg.TransactionTimeout)
+}
+
+// holdsAnswer reports whether a 2xx must wait for the PRACK: our offer was sent, and might get lost (RFC 3262 section 3).
+func (p *progress) holdsAnswer() bool { return p.res != nil && p.offers }

@@ -1,0 +1,35 @@
+package sipstack
+
+import "github.com/emiago/sipgo/sip"
+
+// update handles an UPDATE, before the call is answered or after (RFC 3311 section 5.2). It is answered in its turn, so
+// that no second one is there before the first was.
+func (s *Stack) update(d *dialog, t *turn) {
+	l := d.leg
+	if l.Err() != nil {
+		t.respond(sip.StatusCallTransactionDoesNotExists, "")
+		return
+	}
+	if refused := s.unsupported(t.req); refused != nil {
+		t.send(refused)
+		return
+	}
+	timer, refused := l.timer.proposed(s, t.req)
+	if refused != nil {
+		t.send(refused)
+		return
+	}
+	hdrs := []sip.Header{&sip.ContactHeader{Address: *d.contact.Clone()}}
+	if l.isAnswered() {
+		hdrs = append(hdrs, timer.answer()...)
+	}
+	if len(t.req.Body()) == 0 {
+		d.refresh(t.req)
+		t.respond(sip.StatusOK, "", hdrs...)
+	} else if !s.offered(d, t, hdrs) {
+		return
+	}
+	if l.isAnswered() {
+		l.agreeTimer(timer)
+	}
+}
