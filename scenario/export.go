@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -17,9 +17,9 @@ import (
 var ErrNoCall = errors.New("the journal does not begin with an INVITE")
 
 // Export makes a scenario of a call's journal, in which the phone and the application do what they did in the call. Run,
-// it gives the same journal, but for times, ids and addresses. What a journal does not hold is missing: the sound that the
-// phone sent, the files that were played, bodies of replies that were no BXML, and the configuration, as far as it did not
-// show; passwords are masked.
+// it gives the same journal, but for times, ids and addresses. Sentences and sound files are tones as long as those were. What
+// a journal does not hold is missing: the sound that the phone sent, replies that were not looked at, what happened to
+// packets on their way, and the configuration, as far as it did not show; passwords are masked.
 func Export(entries []state.Entry) ([]byte, error) {
 	x := newExport(entries)
 	i := slices.IndexFunc(x.entries, func(e exported) bool { return e.from("in", "INVITE") && e.m.IsRequest() })
@@ -30,6 +30,7 @@ func Export(entries []state.Entry) ([]byte, error) {
 	x.exportCall(x.entries[i].SIP.Transport)
 	application := x.exportReplies()
 	phone := x.exportSteps(i)
+	x.exportSounds(application)
 	root := newMapping()
 	root.add("name", "call "+entries[0].CallID)
 	root.addIf("call", x.call)
@@ -38,6 +39,7 @@ func Export(entries []state.Entry) ([]byte, error) {
 		root.add("phone", phone)
 	}
 	x.exportSettings()
+	root.addIf("speech", x.speech)
 	root.addIf("timers", x.timers)
 	root.addIf("settings", x.settings)
 	root.add("timeout", (x.length() + defaultTimeout).Round(time.Second).String())
@@ -47,7 +49,7 @@ func Export(entries []state.Entry) ([]byte, error) {
 }
 
 func newExport(entries []state.Entry) *export {
-	x := &export{call: newMapping(), settings: newMapping(), timers: newMapping()}
+	x := &export{call: newMapping(), settings: newMapping(), timers: newMapping(), speech: newMapping()}
 	for _, e := range entries {
 		x.record.Apply(e)
 		if e.SIP == nil {
@@ -69,6 +71,8 @@ type export struct {
 	call     mapping
 	settings mapping
 	timers   mapping
+	speech   mapping
+	lateAck  uint64 // entry of the ACK that was long in coming; 0: there is none
 }
 
 // exported is an entry of the journal; m is its SIP message.
@@ -114,6 +118,10 @@ func (x *export) exportCall(transport string) {
 	if transport == "tcp" {
 		x.call.add("transport", transport)
 	}
+	if at, late := x.acknowledged(); late {
+		x.call.add("hold_ack", true)
+		x.lateAck = at
+	}
 	headers := newMapping()
 	for _, h := range x.invite.Headers {
 		if !slices.Contains(ownHeaders, headerKey(h.Name)) && headers.get(h.Name) == nil {
@@ -136,7 +144,11 @@ func (x *export) exportCall(transport string) {
 				}
 			}
 		}
-		if len(codecs) > 0 && !slices.Equal(codecs, []string{"PCMU", "PCMA"}) {
+		if len(codecs) == 0 { // and so the node has answered as it has
+			x.call.add("sdp", escapedText(string(x.invite.Body)))
+			break
+		}
+		if !slices.Equal(codecs, []string{"PCMU", "PCMA"}) {
 			x.call.add("codecs", texts(codecs))
 		}
 		if session.Direction != SendRecv {
@@ -145,11 +157,33 @@ func (x *export) exportCall(transport string) {
 	}
 }
 
+// acknowledged finds the ACK to the 200 of the INVITE; 0: there is none. late: the phone did not send it at once.
+func (x *export) acknowledged() (at uint64, late bool) {
+	number, _ := x.invite.CSeq()
+	var answered time.Time
+	for _, e := range x.entries {
+		if e.SIP == nil {
+			continue
+		}
+		n, _ := e.m.CSeq()
+		switch {
+		case answered.IsZero() && e.from("out", "INVITE") && n == number && e.m.Code() >= 200 && e.m.Code() < 300:
+			answered = e.Time
+		case !answered.IsZero() && e.from("in", "ACK") && n == number:
+			return e.Seq, e.Time.Sub(answered) >= longAck
+		}
+	}
+	return 0, !answered.IsZero()
+}
+
+// longAck is how long an ACK takes that was held back.
+const longAck = 200 * time.Millisecond
+
 // exportReplies collects what the application has answered, by the events' types.
 func (x *export) exportReplies() mapping {
 	replies := newMapping()
 	last := mapping{}
-	for _, e := range x.entries {
+	for i, e := range x.entries {
 		switch {
 		case e.Webhook != nil && e.Webhook.Event == state.WebhookReply:
 			list := replies.get(e.Webhook.EventType)
@@ -161,10 +195,13 @@ func (x *export) exportReplies() mapping {
 			switch {
 			case e.Webhook.Status > 0:
 				reply.add("status", e.Webhook.Status)
+				if next := x.nextHop(i); e.Webhook.Status >= 300 && e.Webhook.Status < 400 && next != "" {
+					reply.add("redirect", x.relocated(next))
+				}
 				if delay := time.Duration(e.Webhook.Millis) * time.Millisecond; delay >= shownDelay {
 					reply.add("delay", delay.Round(roundedTo).String())
 				}
-			case strings.Contains(e.Webhook.Error, "timeout") || strings.Contains(e.Webhook.Error, "deadline") || e.Webhook.Millis >= 1000:
+			case timeoutOf(e.Webhook) > 0:
 				reply.add("hang", true)
 			default:
 				reply.add("drop", true)
@@ -181,18 +218,26 @@ func (x *export) exportReplies() mapping {
 	return replies
 }
 
+// nextHop is where the webhook whose reply entry i is was sent next; empty: nowhere.
+func (x *export) nextHop(i int) string {
+	for _, e := range x.entries[i+1:] {
+		if e.Webhook != nil && e.Webhook.EventID == x.entries[i].Webhook.EventID {
+			if e.Webhook.Event == state.WebhookRequest {
+				return e.Webhook.URL
+			}
+			return ""
+		}
+	}
+	return ""
+}
+
 // relocated is a document whose absolute URLs lead to the scenario's application where they led to the call's own.
 func (x *export) relocated(body string) string {
 	body = escapedText(body)
-	seen := map[string]bool{}
-	for _, e := range x.entries {
-		if e.Webhook == nil {
-			continue
-		}
-		if u, err := url.Parse(e.Webhook.URL); err == nil && u.Host != "" && !seen[u.Host] {
-			seen[u.Host] = true
-			body = strings.ReplaceAll(body, u.Scheme+"://"+u.Host, "${app}")
-		}
+	bases := slices.Sorted(maps.Keys(x.hosts()))
+	slices.Reverse(bases) // of two that begin alike, the longer one first
+	for _, base := range bases {
+		body = strings.ReplaceAll(body, base, "${app}")
 	}
 	return body
 }
@@ -200,21 +245,6 @@ func (x *export) relocated(body string) string {
 // escapedText is a text in which nothing is taken for a placeholder.
 func escapedText(s string) string {
 	return placeholder.ReplaceAllStringFunc(s, func(found string) string { return "$" + found })
-}
-
-func (x *export) exportSettings() {
-	for _, e := range x.entries {
-		if t := e.Timer; t != nil && t.Event == "started" {
-			usual := map[string]string{"refer.notify": "30s", "ack": "32s"}[t.Name]
-			name := map[string]string{"refer.notify": "notify", "ack": "transaction"}[t.Name]
-			if name != "" && t.After != usual && x.timers.get(name) == nil {
-				x.timers.add(name, t.After)
-			}
-		}
-	}
-	if code := x.outcome(x.invite); code >= 300 && code != 603 && deref(x.record.DisconnectCause) == "hangup" {
-		x.settings.add("sip.reject_code", code)
-	}
 }
 
 // outcome is the status of the node's final response to a request; 0: there was none.

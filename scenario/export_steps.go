@@ -37,6 +37,8 @@ func (x *export) exportSteps(i int) *yaml.Node {
 			s.fromNode(e)
 		case !e.m.IsRequest():
 			s.response(e)
+		case e.Seq == s.lateAck:
+			s.add(e.Time, newMapping().with("ack", &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}))
 		case e.m.Method() != "ACK":
 			s.request(j)
 		}

@@ -46,12 +46,17 @@ func spoken(s string) string {
 	return strings.Join(strings.Fields(html.UnescapeString(markup.ReplaceAllString(s, " "))), " ")
 }
 
+// usualSpeech is how long a sentence is of which a scenario says nothing.
+func usualSpeech(sentence string) time.Duration {
+	return min(max(time.Duration(len([]rune(sentence)))*speechOfLetter, shortestSpeech), longestSpeech)
+}
+
 // speak is the speech engine of scenarios.
 func (s speech) speak(e *Event) Reply {
 	sentence := spoken(string(e.Body))
 	length, told := s[sentence]
 	if !told {
-		length = min(max(time.Duration(len([]rune(sentence)))*speechOfLetter, shortestSpeech), longestSpeech)
+		length = usualSpeech(sentence)
 	}
 	return Reply{Body: string(writeWAV(sine(speechHertz, length))), Header: http.Header{"Content-Type": {"audio/wav"}}}
 }
