@@ -88,8 +88,8 @@ func TestEveryPartOfTheFormatPassesAndFails(t *testing.T) {
 		},
 		"silence of a part of the call": {
 			waits, "expect: {heard: {from: {verb: Pause}, silence: true}}",
-			"expect: {heard: {from: {verb: SpeakSentence}, to: {verb: Pause}, silence: true}}",
-			"s.yaml:2: the phone heard 200ms of sound from verb SpeakSentence to verb Pause, and must hear nothing",
+			"expect: {heard: {from: {verb: SpeakSentence}, to: {verb: Pause}, tone: 1000}}",
+			"s.yaml:2: what the phone heard from verb SpeakSentence to verb Pause is no tone of 1000 Hz",
 		},
 		"a part that does not come": {
 			waits, "expect: {heard: {from: {verb: Pause}, silence: true}}",

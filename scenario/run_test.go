@@ -13,6 +13,7 @@ import (
 func TestTheFirstDifferenceIsTold(t *testing.T) {
 	t.Parallel()
 	const speaks = "application: {bxml: <Response><SpeakSentence>Hello</SpeakSentence></Response>}\n"
+	const pauses = "application: {bxml: <Response><Pause duration='1'/></Response>}\n"
 	const refers = "application: {bxml: <Response><Refer><SipUri>sip:desk@pbx</SipUri></Refer></Response>}\n"
 	for name, tc := range map[string]struct{ text, want string }{
 		"a message that never came":     {speaks + "expect: {order: [{sip: REFER}]}", "s.yaml:2: REFER did not come"},
@@ -27,8 +28,8 @@ func TestTheFirstDifferenceIsTold(t *testing.T) {
 		"another method":                {speaks + "expect: {order: [{webhook: initiate, method: GET}]}", "s.yaml:2: webhook initiate came, but its method is POST, and must be GET"},
 		"what must never come":          {speaks + "expect: {never: [{verb: SpeakSentence}]}", "s.yaml:2: verb SpeakSentence must never come"},
 		"too often":                     {speaks + "expect: {order: [{webhook: initiate, times: 2}]}", "s.yaml:2: webhook initiate came once, and must come twice"},
-		"too late":                      {speaks + "expect: {order: [{sip: BYE, within: 100ms}]}", "s.yaml:2: BYE came after 200ms, and must come within 100ms"},
-		"too early":                     {speaks + "expect: {order: [{sip: BYE, after: 300ms}]}", "s.yaml:2: BYE came after 200ms, and must not come before 300ms"},
+		"too late":                      {pauses + "expect: {order: [{sip: BYE, within: 900ms}]}", "s.yaml:2: BYE came after 1s, and must come within 900ms"},
+		"too early":                     {pauses + "expect: {order: [{sip: BYE, after: 1100ms}]}", "s.yaml:2: BYE came after 1s, and must not come before 1.1s"},
 		"other verbs":                   {speaks + "expect: {verbs: [SpeakSentence, Hangup]}", "s.yaml:2: verbs: there were SpeakSentence, and must be SpeakSentence, Hangup"},
 		"other webhooks":                {speaks + "expect: {webhooks: []}", "s.yaml:2: webhooks: there were initiate, disconnect, and must be none"},
 		"another record":                {speaks + "expect: {record: {disconnectCause: {not: hangup}}}", "s.yaml:2: the record's disconnectCause is \"hangup\", and must not be"},
