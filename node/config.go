@@ -55,7 +55,8 @@ type SIPConfig struct {
 	Users             []SIPUser       `yaml:"users"`
 	Credentials       []SIPCredential `yaml:"credentials"` // for challenges of our own requests
 	TLS               SIPTLSConfig    `yaml:"tls"`
-	MaxCalls          int             `yaml:"max_calls"` // 0: no limit
+	MaxConnections    int             `yaml:"max_connections"` // of TCP and TLS, at each listener; 0: no limit
+	MaxCalls          int             `yaml:"max_calls"`       // 0: no limit
 	MaxCallsPerSecond int             `yaml:"max_calls_per_second"`
 	RejectCode        int             `yaml:"reject_code"` // 400..699
 	Keepalive         time.Duration   `yaml:"keepalive"`   // 0: off, else 100ms..24h
@@ -79,12 +80,13 @@ type SIPCredential struct {
 	Password string `yaml:"password" secret:"true"`
 }
 
-// SIPTLSConfig is for listeners with tls://.
+// SIPTLSConfig is for listeners with tls://, and for connections to peers over TLS. The files are read again when they
+// change.
 type SIPTLSConfig struct {
-	CertFile     string `yaml:"cert_file"`
-	KeyFile      string `yaml:"key_file"`
-	CAFile       string `yaml:"ca_file"`
-	VerifyClient bool   `yaml:"verify_client"`
+	CertFile     string `yaml:"cert_file"`     // PEM: the certificate, then its chain
+	KeyFile      string `yaml:"key_file"`      // PEM
+	CAFile       string `yaml:"ca_file"`       // PEM: whose certificates peers may show; empty: the system's authorities
+	VerifyClient bool   `yaml:"verify_client"` // peers that connect have to show a certificate of ca_file's
 }
 
 // ReferConfig bounds what Refer may do.
@@ -154,9 +156,10 @@ func DefaultConfig() Config {
 		AccountID:    "5555555",
 		DrainTimeout: 30 * time.Second,
 		SIP: SIPConfig{
-			Listen:     []Listener{{"udp", loopback}, {"tcp", loopback}},
-			RejectCode: 603,
-			Keepalive:  time.Minute,
+			Listen:         []Listener{{"udp", loopback}, {"tcp", loopback}},
+			RejectCode:     603,
+			MaxConnections: 10000,
+			Keepalive:      time.Minute,
 
 			SessionExpires: 30 * time.Minute,
 			MinSE:          90 * time.Second,

@@ -124,8 +124,8 @@ func (c *checker) sip() {
 			continue // could not be read
 		}
 		key := fmt.Sprintf("sip.listen[%d]", i)
-		if l.Network == "tls" {
-			c.fail(key, "%s: %s", l, notBuilt)
+		if l.Network == "tls" && sip.TLS.CertFile == "" {
+			c.failAt(key, "sip.tls.cert_file", "is needed with the listener %s", l)
 		}
 		if l.Addr.Port() != 0 && slices.Contains(sip.Listen[:i], l) {
 			c.fail(key, "%s stands there twice", l)
@@ -145,6 +145,16 @@ func (c *checker) sip() {
 			c.fail(fmt.Sprintf("sip.credentials[%d]", i), "needs a realm and a username")
 		}
 	}
+	switch t := sip.TLS; {
+	case t.CertFile == "" && t.KeyFile != "":
+		c.failAt("sip.tls.key_file", "sip.tls.cert_file", "is needed with sip.tls.key_file")
+	case t.CertFile != "" && t.KeyFile == "":
+		c.failAt("sip.tls.cert_file", "sip.tls.key_file", "is needed with sip.tls.cert_file")
+	}
+	if sip.TLS.VerifyClient && sip.TLS.CAFile == "" {
+		c.failAt("sip.tls.verify_client", "sip.tls.ca_file", "is needed with sip.tls.verify_client")
+	}
+	c.number("sip.max_connections", sip.MaxConnections, 0, 1<<20)
 	c.number("sip.max_calls", sip.MaxCalls, 0, 1<<20)
 	c.number("sip.reject_code", sip.RejectCode, 400, 699)
 	c.duration("sip.transaction_timeout", sip.TransactionTimeout, 100*time.Millisecond, 32*time.Second)
@@ -240,8 +250,7 @@ func (c *checker) state() {
 // unbuilt are the keys that may only have their default: what they ask for is not there yet, and a setting, above all one
 // for security, must not be ignored in silence.
 var unbuilt = []string{
-	"sip.users", "sip.tls.cert_file", "sip.tls.key_file", "sip.tls.ca_file", "sip.tls.verify_client",
-	"sip.max_calls_per_second", "state.dir", "state.nats_url", "state.fsync",
+	"sip.users", "sip.max_calls_per_second", "state.dir", "state.nats_url", "state.fsync",
 }
 
 const notBuilt = "not supported yet"

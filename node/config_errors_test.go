@@ -58,7 +58,7 @@ func TestAFileIsRefusedWithKeyAndLine(t *testing.T) {
 		"listener with a bad bracket":  {"sip: {listen: ['udp://[::1']}", `1: sip.listen[0]: "[::1" is not [ADDRESS]:PORT`},
 		"listener twice":               {"sip:\n  listen:\n  - udp://127.0.0.1\n  - udp://127.0.0.1:5060", "4: sip.listen[1]: udp://127.0.0.1:5060 stands there twice"},
 		"wildcard without advertise":   {"sip:\n  listen:\n  - udp://0.0.0.0:5060\n  - tcp://0.0.0.0:5060", "3: sip.advertise: is needed with the wildcard listener udp://0.0.0.0:5060"},
-		"TLS":                          {"sip:\n  listen:\n  - tls://127.0.0.1", "3: sip.listen[0]: tls://127.0.0.1:5061: not supported yet"},
+		"TLS":                          {"sip:\n  listen:\n  - tls://127.0.0.1", "3: sip.tls.cert_file: is needed with the listener tls://127.0.0.1:5061"},
 		"advertise that is no host":    {"sip: {advertise: 'sip:example.com'}", "1: sip.advertise: must be a host or host:port"},
 		"advertise with port 0":        {"sip: {advertise: 'example.com:0'}", "1: sip.advertise: must be a host or host:port"},
 		"CIDR":                         {"sip: {allow: [10.0.0.0/33]}", `1: sip.allow[0]: "10.0.0.0/33" is no range of addresses such as 10.0.0.0/8`},
@@ -105,10 +105,10 @@ func TestAFileIsRefusedWithKeyAndLine(t *testing.T) {
 		"log format":                   {"log: {format: text}", "1: log.format: must be console or json"},
 
 		"users":            {"sip:\n  users: [{username: a, password: b}]", "2: sip.users: not supported yet"},
-		"TLS certificate":  {"sip: {tls: {cert_file: a}}", "1: sip.tls.cert_file: not supported yet"},
-		"TLS key":          {"sip: {tls: {key_file: a}}", "1: sip.tls.key_file: not supported yet"},
-		"TLS authorities":  {"sip: {tls: {ca_file: a}}", "1: sip.tls.ca_file: not supported yet"},
-		"TLS clients":      {"sip: {tls: {verify_client: true}}", "1: sip.tls.verify_client: not supported yet"},
+		"TLS certificate":  {"sip: {tls: {cert_file: a}}", "1: sip.tls.key_file: is needed with sip.tls.cert_file"},
+		"TLS key":          {"sip: {tls: {key_file: a}}", "1: sip.tls.cert_file: is needed with sip.tls.key_file"},
+		"connections":      {"sip: {max_connections: -1}", "1: sip.max_connections: must be from 0 to 1048576"},
+		"TLS clients":      {"sip: {tls: {verify_client: true}}", "1: sip.tls.ca_file: is needed with sip.tls.verify_client"},
 		"calls per second": {"sip: {max_calls_per_second: 5}", "1: sip.max_calls_per_second: not supported yet"},
 		"state directory":  {"state: {dir: /var/lib/callengine}", "1: state.dir: not supported yet"},
 		"NATS":             {"state: {nats_url: 'nats://127.0.0.1'}", "1: state.nats_url: not supported yet"},
@@ -144,7 +144,7 @@ func TestTheEnvironmentAndFlagsAreRefusedWithTheirNames(t *testing.T) {
 		"element of a list":         {ConfigSource{Env: []string{"CALLENGINE_SIP_ALLOW=10.0.0.0/8,x"}}, `CALLENGINE_SIP_ALLOW: sip.allow: "x" is no range of addresses such as 10.0.0.0/8`},
 		"empty element":             {ConfigSource{Env: []string{"CALLENGINE_SIP_ALLOW=10.0.0.0/8,,"}}, "CALLENGINE_SIP_ALLOW: sip.allow: holds an empty element"},
 		"range of a list's element": {ConfigSource{Env: []string{"CALLENGINE_MEDIA_CODECS=PCMU,G729"}}, "CALLENGINE_MEDIA_CODECS: media.codecs[1]: must be PCMU or PCMA"},
-		"not built":                 {ConfigSource{Env: []string{"CALLENGINE_SIP_TLS_VERIFY_CLIENT=true"}}, "CALLENGINE_SIP_TLS_VERIFY_CLIENT: sip.tls.verify_client: not supported yet"},
+		"not built":                 {ConfigSource{Env: []string{"CALLENGINE_STATE_FSYNC=always"}}, "CALLENGINE_STATE_FSYNC: state.fsync: not supported yet"},
 		"truth value":               {ConfigSource{Env: []string{"CALLENGINE_SIP_TLS_VERIFY_CLIENT=ja"}}, "CALLENGINE_SIP_TLS_VERIFY_CLIENT: sip.tls.verify_client: must be true or false"},
 		"list of objects":           {ConfigSource{Env: []string{"CALLENGINE_APPLICATIONS=[]"}}, "CALLENGINE_APPLICATIONS: applications: a list of objects can be set by the configuration file alone"},
 		"into a list of objects":    {ConfigSource{Env: []string{"CALLENGINE_SIP_USERS_0_PASSWORD=x"}}, "CALLENGINE_SIP_USERS_0_PASSWORD: sip.users: a list of objects can be set by the configuration file alone"},
@@ -172,7 +172,7 @@ func TestAllErrorsAreToldInTheOrderOfTheFile(t *testing.T) {
 	assert.EqualError(t, err, "--set: y: unknown key\n"+
 		file+":1: log.level: must be debug, info, warn or error\n"+
 		file+":3: sip.keepalive: must be a duration such as 15s, 500ms or 24h\n"+
-		file+":4: sip.listen[0]: tls://127.0.0.1:5061: not supported yet\n"+
+		file+":4: sip.tls.cert_file: is needed with the listener tls://127.0.0.1:5061\n"+
 		file+":5: x: unknown key")
 }
 

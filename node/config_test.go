@@ -71,6 +71,8 @@ var keys = map[string]struct {
 	"sip.advertise":           {"", "sip.example.com:5062", "sip.example.com:5062", "sip.example.com:5062"},
 	"sip.allow":               {[]netip.Prefix(nil), `[10.1.2.3/8, 192.0.2.1, "::ffff:10.0.0.0/104"]`, "10.0.0.0/8, 192.0.2.1, 10.0.0.0/8", prefixes("10.0.0.0/8", "192.0.2.1/32", "10.0.0.0/8")},
 	"sip.pstn_trunks":         {[]netip.Prefix(nil), `["2001:db8::/32"]`, "2001:db8::/32", prefixes("2001:db8::/32")},
+	"sip.tls.ca_file":         {"", "ca.pem", "ca.pem", "ca.pem"},
+	"sip.max_connections":     {10000, "5", "5", 5},
 	"sip.max_calls":           {0, "100", "100", 100},
 	"sip.reject_code":         {603, "486", "486", 486},
 	"sip.transaction_timeout": {32 * time.Second, "2s", "2s", 2 * time.Second},
@@ -99,7 +101,10 @@ var keys = map[string]struct {
 
 // notSetAlone are the keys that the rows above leave out: those that are not built, that only a file can set, or that
 // need another key; each has a test of its own.
-var notSetAlone = append([]string{"applications", "sip.credentials", "media.tts.voices", "api.password"}, unbuilt...)
+var notSetAlone = append([]string{
+	"applications", "sip.credentials", "media.tts.voices", "api.password",
+	"sip.tls.cert_file", "sip.tls.key_file", "sip.tls.verify_client",
+}, unbuilt...)
 
 func TestEveryKeyHasATest(t *testing.T) {
 	cfg := DefaultConfig()
@@ -258,4 +263,12 @@ func TestAFileMayBeEmpty(t *testing.T) {
 			assert.Equal(t, []string{"applications: there is none, so that every call gets 404"}, warnings)
 		})
 	}
+}
+
+func TestTLSIsConfiguredAsAWhole(t *testing.T) {
+	cfg, _, err := LoadConfig(ConfigSource{File: configFile(t,
+		"sip: {listen: ['tls://127.0.0.1'], tls: {cert_file: a.pem, key_file: a.key, ca_file: ca.pem, verify_client: true}}")})
+	require.NoError(t, err)
+	assert.Equal(t, []Listener{{"tls", netip.MustParseAddrPort("127.0.0.1:5061")}}, cfg.SIP.Listen)
+	assert.Equal(t, SIPTLSConfig{"a.pem", "a.key", "ca.pem", true}, cfg.SIP.TLS)
 }

@@ -25,6 +25,7 @@ func (c Config) sipConfig() (sipstack.Config, error) {
 		Advertise: c.SIP.Advertise, Allow: c.SIP.Allow, PSTNTrunks: c.SIP.PSTNTrunks,
 		Keepalive: c.SIP.Keepalive, SessionExpires: c.SIP.SessionExpires, MinSE: c.SIP.MinSE, TransactionTimeout: c.SIP.TransactionTimeout, NotifyTimeout: c.Refer.NotifyTimeout, MediaAddress: address,
 	}
+	cfg.MaxConnections, cfg.TLS = c.SIP.MaxConnections, sipstack.TLSConfig(c.SIP.TLS)
 	for _, l := range c.SIP.Listen {
 		cfg.Listeners = append(cfg.Listeners, sipstack.Listener{Network: l.Network, Address: l.Addr.String()})
 	}

@@ -143,6 +143,7 @@ func (n *Node) assembleSIP() error {
 		return err
 	}
 	n.sip.OnInvite(n.calls.admit)
+	n.metrics.tls(n.sip.TLS)
 	return nil
 }
 
@@ -177,8 +178,8 @@ func (n *Node) Start(ctx context.Context) error {
 	}
 	n.started.Store(true)
 	var sip []string
-	for _, a := range n.sip.Addrs() {
-		sip = append(sip, a.Network()+"://"+a.String())
+	for i, a := range n.sip.Addrs() {
+		sip = append(sip, n.cfg.SIP.Listen[i].Network+"://"+a.String())
 	}
 	n.log.Info("taking calls", zap.Strings("sip", sip), zap.Stringer("api", n.apiAddr))
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ import (
 
 // Listener is an address to take SIP messages at.
 type Listener struct {
-	Network string // "udp" or "tcp"
+	Network string // "udp", "tcp" or "tls"
 	Address string // host:port; port 0: any free one
 }
 
@@ -57,6 +58,12 @@ type Config struct {
 
 	// NotifyTimeout is the time allowed from a REFER's acceptance to its final NOTIFY; 0: 30 s.
 	NotifyTimeout time.Duration
+
+	TLS TLSConfig
+
+	// MaxConnections bounds the TCP and TLS connections of each listener; 0: no limit. When there are as many, the one
+	// that has been silent the longest, for five minutes at least, makes room; without such a one the new one is closed.
+	MaxConnections int
 
 	// MediaAddress is the address in SDP; zero: Advertise if that is an IP address, else the listener's.
 	MediaAddress netip.Addr
@@ -111,8 +118,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("sip.advertise: %w", err)
 	}
 	for _, l := range c.Listeners {
-		if l.Network != "udp" && l.Network != "tcp" {
-			return fmt.Errorf("sip.listen: %q is neither udp nor tcp", l.Network)
+		if l.Network != "udp" && l.Network != "tcp" && l.Network != "tls" {
+			return fmt.Errorf("sip.listen: %q is none of udp, tcp and tls", l.Network)
 		}
 		host, _, err := net.SplitHostPort(l.Address)
 		if err != nil {
@@ -121,6 +128,12 @@ func (c *Config) check() error {
 		if c.Advertise == "" && wildcard(host) {
 			return fmt.Errorf("sip.advertise: needed with the wildcard listener %s", l.Address)
 		}
+	}
+	if err := c.TLS.check(slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.Network == "tls" })); err != nil {
+		return err
+	}
+	if c.MaxConnections < 0 {
+		return fmt.Errorf("sip.max_connections: %d is negative", c.MaxConnections)
 	}
 	if c.Keepalive < 0 {
 		return fmt.Errorf("sip.keepalive: %v is negative", c.Keepalive)

@@ -21,16 +21,20 @@ func TestConfigErrorsNameTheKey(t *testing.T) {
 		cfg  Config
 		want string
 	}{
-		"no listener":           {Config{}, "sip.listen"},
-		"unknown transport":     {Config{Listeners: []Listener{{"sctp", "127.0.0.1:5060"}}}, "sip.listen"},
-		"no port":               {Config{Listeners: udp("127.0.0.1")}, "sip.listen"},
-		"wildcard":              {Config{Listeners: udp(":5060")}, "sip.advertise"},
-		"IPv6 wildcard":         {Config{Listeners: udp("[::]:5060")}, "sip.advertise"},
-		"advertise with a port": {Config{Listeners: udp("127.0.0.1:5060"), Advertise: "host:x"}, "sip.advertise"},
-		"advertise with port 0": {Config{Listeners: udp("127.0.0.1:5060"), Advertise: "host:0"}, "sip.advertise"},
-		"broken IPv6 advertise": {Config{Listeners: udp("127.0.0.1:5060"), Advertise: "[::1"}, "sip.advertise"},
-		"negative keepalive":    {Config{Listeners: udp("127.0.0.1:5060"), Keepalive: -1}, "sip.keepalive"},
-		"negative timeout":      {Config{Listeners: udp("127.0.0.1:5060"), NotifyTimeout: -1}, "refer.notify_timeout"},
+		"no listener":               {Config{}, "sip.listen"},
+		"unknown transport":         {Config{Listeners: []Listener{{"sctp", "127.0.0.1:5060"}}}, "sip.listen"},
+		"no port":                   {Config{Listeners: udp("127.0.0.1")}, "sip.listen"},
+		"wildcard":                  {Config{Listeners: udp(":5060")}, "sip.advertise"},
+		"IPv6 wildcard":             {Config{Listeners: udp("[::]:5060")}, "sip.advertise"},
+		"advertise with a port":     {Config{Listeners: udp("127.0.0.1:5060"), Advertise: "host:x"}, "sip.advertise"},
+		"advertise with port 0":     {Config{Listeners: udp("127.0.0.1:5060"), Advertise: "host:0"}, "sip.advertise"},
+		"broken IPv6 advertise":     {Config{Listeners: udp("127.0.0.1:5060"), Advertise: "[::1"}, "sip.advertise"},
+		"TLS without a certificate": {Config{Listeners: []Listener{{"tls", "127.0.0.1:5061"}}}, "sip.tls.cert_file"},
+		"certificate without a key": {Config{Listeners: udp("127.0.0.1:5060"), TLS: TLSConfig{CertFile: "a"}}, "sip.tls.key_file"},
+		"clients without authority": {Config{Listeners: udp("127.0.0.1:5060"), TLS: TLSConfig{VerifyClient: true}}, "sip.tls.ca_file"},
+		"negative connections":      {Config{Listeners: udp("127.0.0.1:5060"), MaxConnections: -1}, "sip.max_connections"},
+		"negative keepalive":        {Config{Listeners: udp("127.0.0.1:5060"), Keepalive: -1}, "sip.keepalive"},
+		"negative timeout":          {Config{Listeners: udp("127.0.0.1:5060"), NotifyTimeout: -1}, "refer.notify_timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := New(tc.cfg, engine)
@@ -181,4 +185,12 @@ func TestStirShaken(t *testing.T) {
 			assert.Nil(t, inv.StirShaken, "who is no trunk could say anything")
 		})
 	}
+}
+
+func parseInvite(t *testing.T, uri, headers string) *sip.Request {
+	t.Helper()
+	msg, err := sip.ParseMessage([]byte("INVITE " + uri + " SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n" +
+		"To: <sip:ignored@x>\r\nCall-ID: 1@x\r\nCSeq: 1 INVITE\r\n" + headers + "Content-Length: 0\r\n\r\n"))
+	require.NoError(t, err)
+	return msg.(*sip.Request)
 }

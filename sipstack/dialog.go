@@ -31,6 +31,7 @@ type dialog struct {
 	contact   sip.Uri        // ours
 	routes    []sip.Uri      // the route set, in order
 	path      path
+	secure    bool // by SIPS: nothing of it goes by another way than TLS
 	inbox     inbox
 	referrals *referrals
 
@@ -63,6 +64,7 @@ func newDialog(s *Stack, req *sip.Request, on *listener, callID string) *dialog 
 		remote:  sip.ToHeader{DisplayName: from.DisplayName, Address: *from.Address.Clone()},
 		contact: s.contact(on, req.Recipient.User),
 		path:    pathOf(req),
+		secure:  isSecure(req.Recipient),
 		inbox:   inbox{last: req.CSeq().SeqNo},
 		turn:    make(chan struct{}, 1),
 		flow:    flow{on: on, source: sourceOf(req)},
@@ -79,6 +81,9 @@ func newDialog(s *Stack, req *sip.Request, on *listener, callID string) *dialog 
 	}
 	d.target = remoteTarget(req, d.remote.Address.User)
 	d.learn(req)
+	if secureContact(req) {
+		d.contact = s.secured(d.contact, on)
+	}
 	d.referrals = newReferrals(referEnv{
 		send: d.send, observer: s.observer, callID: callID, notifyTimeout: s.cfg.NotifyTimeout,
 		log: s.log, wg: &s.tasks, lost: d.lostByRefer, release: d.retire,

@@ -84,7 +84,9 @@ func scopeOf(a netip.Addr) scope {
 const connectTimeout = 5 * time.Second
 
 // hops finds out where a request is sent, the best first. A peer that came without a proxy in between is reached on the
-// way that it came where its Contact leads nowhere; where its Contact only may not work, that way is the last resort.
+// way that it came where its Contact leads nowhere; where its Contact only may not work, that way is the last resort. The
+// TLS connection that it opened is used before another is opened to the same host (RFC 5923 section 3): few phones could
+// show a certificate there, and many take none. A dialog of SIPS has no other way than TLS, whatever a Contact says.
 func (d *dialog) hops(ctx context.Context, next sip.Uri) (flows []flow, resort *flow, err error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
@@ -92,9 +94,15 @@ func (d *dialog) hops(ctx context.Context, next sip.Uri) (flows []flow, resort *
 	last := d.flow
 	d.mu.Unlock()
 
+	if d.secure {
+		next.Scheme = "sips"
+	}
 	flows, err = d.stack.locator.flows(ctx, next, d.stack.bound(), last.on)
 	if !d.path.direct || len(d.routes) > 0 || secure(next) && last.on.network != "tls" {
 		return flows, nil, err
+	}
+	if last.on.network == "tls" && d.stack.up(last) && err == nil && flows[0].on.network == "tls" && flows[0].source.Addr() == last.source.Addr() {
+		flows = slices.Insert(flows, 0, last)
 	}
 	for i, f := range flows {
 		if d.path.behindNAT(f.source.Addr(), last.source.Addr()) {
@@ -118,26 +126,35 @@ func (s *Stack) up(f flow) bool {
 		return true
 	}
 	for _, l := range s.bound() {
-		if l.streams != nil && l.streams.connected(f.source) {
+		if l.network == f.on.network && l.streams.connected(f.source) {
 			return true
 		}
 	}
 	return false
 }
 
-// connect connects to a flow's other end, unless a connection is there. sipgo would dial by itself, past the network
-// that the stack was given and unobserved.
-func (s *Stack) connect(ctx context.Context, f flow) error {
+// connect connects to a flow's other end, unless a connection is there. With TLS the other end has to prove that it is
+// name. sipgo would dial by itself, past the network that the stack was given and unobserved.
+func (s *Stack) connect(ctx context.Context, f flow, name string) error {
 	if s.up(f) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	conn, err := s.dialer.DialContext(ctx, "tcp", net.JoinHostPort(f.source.Addr().String(), strconv.Itoa(int(f.source.Port()))))
-	if err == nil {
-		err = f.on.streams.adopt(conn)
-	}
 	if err != nil {
+		return errors.Join(errTransport, err)
+	}
+	use := conn
+	if f.on.network == "tls" {
+		secured := s.certificates.connect(conn, name)
+		if err := secured.HandshakeContext(ctx); err != nil {
+			s.certificates.failed(conn, err)
+			return errors.Join(errTransport, err, ignoreClosed(conn.Close()))
+		}
+		use = secured
+	}
+	if err := f.on.streams.adopt(use, conn); err != nil {
 		return errors.Join(errTransport, err)
 	}
 	return nil

@@ -47,6 +47,9 @@ func (f *framer) write(b []byte, message func(raw []byte)) {
 	f.buf = append(f.buf[:0], rest...)
 }
 
+// partial reports whether a message has begun to come.
+func (f *framer) partial() bool { return len(f.buf) > 0 || f.lost }
+
 // contentLength returns the Content-Length of a message's head, 0 when there is none.
 func contentLength(head []byte) int {
 	for line := range strings.SplitSeq(string(head), "\r\n") {

@@ -1,6 +1,7 @@
 package sipstack
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -191,26 +192,32 @@ func (s *Stack) arrivedOn(tx *sip.ServerTx, d *dialog) *listener {
 	return d.flow.on
 }
 
-// listenerOf returns the listener of a transaction's connection. Of a connection that we dialled, whose local address is
-// none of ours, it is the first of its transport.
+// listenerOf returns the listener of a transaction's connection, for one that we dialled that by which we did. Of a
+// connection that has gone meanwhile it is the first of its transport and port, or else of its transport.
 func (s *Stack) listenerOf(tx *sip.ServerTx) *listener {
-	local := tx.Connection().LocalAddr()
 	bound := s.bound()
-	for _, l := range bound {
-		if l.network == local.Network() && l.addr.String() == local.String() {
-			return l
+	switch c := tx.Connection().(type) {
+	case *sip.TCPConnection:
+		if o, ok := c.Conn.(*observedConn); ok {
+			return find(bound, func(l *listener) bool { return l.streams == o.listener })
+		}
+	case *sip.UDPConnection:
+		if p, ok := c.PacketConn.(*packetListener); ok {
+			return find(bound, func(l *listener) bool { return l.packets == p })
 		}
 	}
-	for _, l := range bound {
-		// A wildcard listener has the port, and any of the host's addresses.
-		if l.network == local.Network() && addrPort(l.addr).Port() == addrPort(local).Port() {
-			return l
-		}
+	network := sip.NetworkToLower(tx.Origin().Transport())
+	port := addrPort(tx.Connection().LocalAddr()).Port()
+	if l := find(bound, func(l *listener) bool { return l.network == network && addrPort(l.addr).Port() == port }); l != nil {
+		return l
 	}
-	for _, l := range bound {
-		if l.network == local.Network() {
-			return l
-		}
+	return find(bound, func(l *listener) bool { return l.network == network })
+}
+
+// find returns the first listener that fits; nil: none.
+func find(bound []*listener, fits func(*listener) bool) *listener {
+	if i := slices.IndexFunc(bound, fits); i >= 0 {
+		return bound[i]
 	}
 	return nil
 }

@@ -105,9 +105,13 @@ func (s *Stack) disown(i *invite) {
 	}
 }
 
-// admit decides about an INVITE: in this order its extensions, its session timer, the application, its offer, a port for its sound. nil: it
-// was refused.
+// admit decides about an INVITE: in this order its way here, its extensions, its session timer, the application, its offer,
+// a port for its sound. nil: it was refused.
 func (s *Stack) admit(i *invite) (*Leg, Admission) {
+	if refused := s.downgraded(i.req, s.listenerOf(i.tx)); refused != nil {
+		_ = i.respond(refused)
+		return nil, nil
+	}
 	if refused := s.unsupported(i.req); refused != nil {
 		_ = i.respond(refused)
 		return nil, nil

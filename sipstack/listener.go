@@ -10,19 +10,19 @@ import (
 
 // listener is a bound address of ours.
 type listener struct {
-	network string   // "udp" or "tcp"
+	network string   // "udp", "tcp" or "tls"
 	addr    net.Addr // bound
 	host    string   // what Via and Contact say, without brackets
 	port    int
 
 	packets *packetListener // of udp
-	streams *streamListener // of tcp
+	streams *streamListener // of tcp and tls
 }
 
 // transport is the name that Via has for the network.
 func (l *listener) transport() string { return sip.NetworkToUpper(l.network) }
 
-// local is the address that a request has to name so that sipgo sends it through this listener. With TCP a connection is
+// local is the address that a request has to name so that sipgo sends it through this listener. With streams a connection is
 // found by its other end: by their local address all accepted ones look alike.
 func (l *listener) local() sip.Addr {
 	if l.network != "udp" {

@@ -32,7 +32,7 @@ func (d *dialog) acknowledge(invite *sip.Request) {
 		flows = append(flows, *resort)
 	}
 	for _, to := range flows {
-		if err = d.stack.connect(d.stack.living, to); err != nil {
+		if err = d.stack.connect(d.stack.living, to, hostOf(next)); err != nil {
 			continue
 		}
 		ack := d.request(sip.ACK, invite.CSeq().SeqNo, uri, routes, to)

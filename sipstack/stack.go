@@ -30,6 +30,7 @@ type Stack struct {
 
 	secret       [32]byte // of the tags
 	tap          *tap
+	certificates *certificates
 	transport    *sip.TransportLayer
 	transactions *sip.TransactionLayer
 
@@ -81,6 +82,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 	_, _ = rand.Read(s.secret[:]) // never fails
 	s.tap = newTap(s.observer)
 	s.locator = newLocator(s.resolver)
+	s.certificates = newCertificates(cfg.TLS, s.log)
 	s.living, s.end = context.WithCancel(context.Background())
 
 	// Our own look at a message comes first: sipgo hands it to a goroutine of its own after that.
@@ -109,6 +111,9 @@ func (s *Stack) Start(ctx context.Context) error {
 	s.mu.Unlock()
 	if again {
 		return errors.New("sipstack: started before")
+	}
+	if err := s.certificates.open(); err != nil {
+		return err
 	}
 	var bound []*listener
 	for i, l := range s.cfg.Listeners {
@@ -153,7 +158,8 @@ func (s *Stack) bind(ctx context.Context, l Listener, first bool) (*listener, er
 			return nil, err
 		}
 		b.addr = conn.Addr()
-		b.streams = newStreamListener(conn, s.cfg.Allow, s.tap, s.transport.Pool("tcp"))
+		b.streams = newStreamListener(l.Network, conn, s.cfg.Allow, s.tap, s.transport.Pool(l.Network))
+		b.streams.certs, b.streams.most = s.certificates, s.cfg.MaxConnections
 	}
 	at := addrPort(b.addr)
 	b.host, b.port = at.Addr().String(), int(at.Port())
@@ -216,8 +222,8 @@ func (s *Stack) bound() []*listener {
 // contact returns our URI at a listener.
 func (s *Stack) contact(on *listener, user string) sip.Uri {
 	uri := sip.Uri{Scheme: "sip", User: user, Host: on.host, Port: on.port}
-	if on.network == "tcp" {
-		uri.UriParams.Add("transport", "tcp")
+	if on.network != "udp" {
+		uri.UriParams.Add("transport", on.network)
 	}
 	return uri
 }

@@ -1,33 +1,43 @@
 package sipstack
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
 
-// streamListener is a TCP listener as sipgo accepts from it. Besides the connections of peers it hands over those that we
-// dial, so that all are observed alike and opened through the same seam.
+// streamListener is a TCP or TLS listener as sipgo accepts from it. Besides the connections of peers it hands over those
+// that we dial, so that all are observed alike and opened through the same seam.
 type streamListener struct {
 	net.Listener
-	allow acl
-	tap   *tap
-	pool  *sip.ConnectionPool // sipgo's table
+	network string // "tcp" or "tls"
+	allow   acl
+	tap     *tap
+	pool    *sip.ConnectionPool // sipgo's table
+	certs   *certificates       // of tls
+	most    int                 // connections at a time; 0: no limit
 
 	incoming chan stream
 	closed   chan struct{}
 	once     sync.Once
+	shaking  sync.WaitGroup // handshakes
 
-	mu    sync.Mutex
-	conns map[netip.AddrPort]*observedConn // the newest to each peer
-	all   map[*observedConn]struct{}
-	dead  map[*sip.TCPConnection]*time.Timer // stand-ins of closed connections
+	mu       sync.Mutex
+	conns    map[netip.AddrPort]*observedConn // the newest to each peer
+	all      map[*observedConn]struct{}
+	unshaken map[net.Conn]struct{}              // in their handshake
+	dead     map[*sip.TCPConnection]*time.Timer // stand-ins of closed connections
 }
 
 // stream is a connection for sipgo. taken is closed when sipgo has it in its table.
@@ -37,16 +47,17 @@ type stream struct {
 	taken chan struct{}
 }
 
-func newStreamListener(l net.Listener, allow acl, t *tap, pool *sip.ConnectionPool) *streamListener {
+func newStreamListener(network string, l net.Listener, allow acl, t *tap, pool *sip.ConnectionPool) *streamListener {
 	return &streamListener{
-		Listener: l, allow: allow, tap: t, pool: pool, dead: map[*sip.TCPConnection]*time.Timer{},
-		incoming: make(chan stream), closed: make(chan struct{}),
+		Listener: l, network: network, allow: allow, tap: t, pool: pool, dead: map[*sip.TCPConnection]*time.Timer{},
+		incoming: make(chan stream), closed: make(chan struct{}), unshaken: map[net.Conn]struct{}{},
 		conns: map[netip.AddrPort]*observedConn{}, all: map[*observedConn]struct{}{},
 	}
 }
 
 // accept takes the connections of peers until the listener is closed.
 func (l *streamListener) accept() {
+	defer l.shaking.Wait()
 	for {
 		conn, err := l.Listener.Accept()
 		if transient(err) {
@@ -57,26 +68,97 @@ func (l *streamListener) accept() {
 				return
 			}
 		}
-		s := stream{err: err, taken: make(chan struct{})}
-		if err == nil {
-			if !l.allow.admits(conn.RemoteAddr()) {
-				_ = conn.Close()
-				continue
-			}
-			s.conn = l.observed(conn)
-		}
-		select {
-		case l.incoming <- s:
-		case <-l.closed:
-			if s.conn != nil {
-				_ = s.conn.Close()
-			}
+		switch {
+		case err != nil:
+			l.offer(stream{err: err})
 			return
-		}
-		if err != nil {
-			return
+		case !l.allow.admits(conn.RemoteAddr()) || !l.room():
+			_ = conn.Close()
+		case l.network == "tls":
+			l.shaking.Go(func() { l.shake(conn) })
+		default:
+			l.offer(stream{conn: l.observed(conn, conn)})
 		}
 	}
+}
+
+// offer hands a connection to sipgo, or the reason why none follows.
+func (l *streamListener) offer(s stream) {
+	s.taken = make(chan struct{})
+	select {
+	case l.incoming <- s:
+	case <-l.closed:
+		if s.conn != nil {
+			_ = s.conn.Close()
+		}
+	}
+}
+
+// handshakeTimeout is how long a TLS handshake may take.
+const handshakeTimeout = 10 * time.Second
+
+// shake is the handshake of a peer's connection.
+func (l *streamListener) shake(conn net.Conn) {
+	if !l.begun(conn) {
+		_ = conn.Close()
+		return
+	}
+	defer l.shaken(conn)
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout) // Close closes the connection
+	defer cancel()
+	secured := tls.Server(conn, l.certs.server())
+	if err := secured.HandshakeContext(ctx); err != nil {
+		l.certs.failed(conn, err)
+		_ = conn.Close()
+		return
+	}
+	l.offer(stream{conn: l.observed(secured, conn)})
+}
+
+// begun notes a handshake; false: the listener is closed.
+func (l *streamListener) begun(conn net.Conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.closed:
+		return false
+	default:
+	}
+	l.unshaken[conn] = struct{}{}
+	return true
+}
+
+func (l *streamListener) shaken(conn net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.unshaken, conn)
+}
+
+// evictable is how long a connection must have been silent to make room for another one.
+const evictable = 5 * time.Minute
+
+// room reports whether one more connection may be there. When there are as many as may be, the one that has been silent
+// the longest makes room.
+func (l *streamListener) room() bool {
+	l.mu.Lock()
+	var oldest *observedConn
+	full := l.most > 0 && len(l.all)+len(l.unshaken) >= l.most
+	if full {
+		for c := range l.all {
+			if oldest == nil || c.heard.Load() < oldest.heard.Load() {
+				oldest = c
+			}
+		}
+	}
+	l.mu.Unlock()
+	switch {
+	case !full:
+		return true
+	case oldest == nil || time.Since(time.Unix(0, oldest.heard.Load())) < evictable:
+		return false
+	}
+	_ = oldest.Close()
+	return true
 }
 
 // acceptPause gives connections time to end when there is no descriptor left for another.
@@ -89,6 +171,9 @@ func transient(err error) bool {
 
 // serve lets sipgo accept until the listener ends, and returns why it did.
 func (l *streamListener) serve(tpl *sip.TransportLayer) error {
+	if l.network == "tls" {
+		return tpl.ServeTLS(&acceptor{streamListener: l})
+	}
 	return tpl.ServeTCP(&acceptor{streamListener: l})
 }
 
@@ -116,9 +201,10 @@ func (a *acceptor) Accept() (net.Conn, error) {
 	}
 }
 
-// adopt hands a connection that we dialled to sipgo, and returns when it can be sent on.
-func (l *streamListener) adopt(conn net.Conn) error {
-	s := stream{conn: l.observed(conn), taken: make(chan struct{})}
+// adopt hands a connection that we dialled, over raw, to sipgo, and returns when it can be sent on.
+func (l *streamListener) adopt(conn, raw net.Conn) error {
+	s := stream{conn: l.observed(conn, raw), taken: make(chan struct{})}
+	s.conn.proven.Store(true)
 	select {
 	case l.incoming <- s:
 	case <-l.closed:
@@ -149,12 +235,16 @@ func (l *streamListener) Close() error {
 		l.mu.Lock()
 		all := l.all
 		l.all = map[*observedConn]struct{}{}
+		unshaken := slices.Collect(maps.Keys(l.unshaken))
 		l.mu.Unlock()
+		for _, conn := range unshaken {
+			_ = conn.Close()
+		}
 		for c := range all {
 			if l.gone(c) {
 				l.bury(c)
 			}
-			err = errors.Join(err, ignoreClosed(c.Conn.Close()))
+			err = errors.Join(err, ignoreClosed(c.raw.Close()))
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -173,8 +263,9 @@ func ignoreClosed(err error) error {
 	return err
 }
 
-func (l *streamListener) observed(conn net.Conn) *observedConn {
-	c := &observedConn{Conn: conn, listener: l, peer: addrPort(conn.RemoteAddr())}
+func (l *streamListener) observed(conn, raw net.Conn) *observedConn {
+	c := &observedConn{Conn: conn, raw: raw, listener: l, peer: addrPort(conn.RemoteAddr()), opened: time.Now()}
+	c.heard.Store(c.opened.UnixNano())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conns[c.peer] = c
@@ -216,12 +307,36 @@ func (l *streamListener) bury(c *observedConn) {
 	})
 }
 
-// observedConn is a TCP connection whose messages are observed.
+// observedConn is a TCP or TLS connection whose messages are observed.
 type observedConn struct {
 	net.Conn
+	raw      net.Conn // under TLS; else the same
 	listener *streamListener
 	peer     netip.AddrPort
-	frames   framer // of the one goroutine that reads
+	opened   time.Time
+	heard    atomic.Int64 // when something came last, in nanoseconds of Unix time
+	proven   atomic.Bool  // a whole message came, or we have dialled it
+
+	frames framer    // of the one goroutine that reads
+	since  time.Time // when the message that has begun to come began; zero: none has
+}
+
+// messageTimeout is how long the first message of a connection may take, and each one from its first byte to its last:
+// who opens connections and says nothing, or a byte a minute, must not keep them.
+const messageTimeout = 30 * time.Second
+
+// until returns how long to wait for more; zero: for ever.
+func (c *observedConn) until() time.Time {
+	switch {
+	case !c.proven.Load():
+		return c.opened.Add(messageTimeout)
+	case !c.frames.partial():
+		c.since = time.Time{}
+		return time.Time{}
+	case c.since.IsZero():
+		c.since = time.Now()
+	}
+	return c.since.Add(messageTimeout)
 }
 
 // writeTimeout ends a connection whose peer has stopped reading: a transaction waits for its writing.
@@ -229,9 +344,15 @@ const writeTimeout = 10 * time.Second
 
 // Read implements [net.Conn].
 func (c *observedConn) Read(b []byte) (int, error) {
+	_ = c.raw.SetReadDeadline(c.until()) // it fails on a closed connection alone, and then reading does, too
 	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.heard.Store(time.Now().UnixNano())
+	}
 	c.frames.write(b[:n], func(raw []byte) {
-		c.listener.tap.message(true, "tcp", c.LocalAddr(), c.RemoteAddr(), raw)
+		c.proven.Store(true)
+		c.since = time.Time{}
+		c.listener.tap.message(true, c.listener.network, c.LocalAddr(), c.RemoteAddr(), raw)
 	})
 	if err != nil {
 		if c.listener.gone(c) {
@@ -246,7 +367,7 @@ func (c *observedConn) Read(b []byte) (int, error) {
 
 // Write implements [net.Conn]. sipgo writes a message by one call.
 func (c *observedConn) Write(b []byte) (int, error) {
-	c.listener.tap.message(false, "tcp", c.LocalAddr(), c.RemoteAddr(), b)
+	c.listener.tap.message(false, c.listener.network, c.LocalAddr(), c.RemoteAddr(), b)
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return 0, err
 	}
@@ -257,10 +378,11 @@ func (c *observedConn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Close implements [net.Conn]. sipgo calls it under its locks when it cannot read a message.
+// Close implements [net.Conn]. sipgo calls it under its locks when it cannot read a message: TLS says no goodbye, for
+// which it would wait.
 func (c *observedConn) Close() error {
 	if c.listener.gone(c) {
 		time.AfterFunc(0, func() { c.listener.bury(c) })
 	}
-	return c.Conn.Close()
+	return c.raw.Close()
 }
