@@ -74,6 +74,17 @@ func TestSIPpHoldsAndResumes(t *testing.T) {
 	}
 }
 
+func TestSIPpRingsReliablyAndRefreshesTheSession(t *testing.T) { // RFC 3262, RFC 3311, RFC 4028
+	for _, transport := range []string{"udp", "tcp"} {
+		t.Run(transport, func(t *testing.T) {
+			l := onLoopback(t, nil)
+			l.app.On("initiate", scenario.BXML(response(`<Ring answerCall="false" duration="0.3"/><Pause duration="60"/>`)))
+			l.sippCalls(t, transport, "-sf", testdata(t, "sipp/reliable.xml"), "-m", "1").succeeds(t)
+			assert.NotNil(t, l.disconnect("hangup").AnswerTime)
+		})
+	}
+}
+
 func TestSIPpGivesUp(t *testing.T) {
 	for _, transport := range []string{"udp", "tcp"} {
 		t.Run(transport, func(t *testing.T) {

@@ -12,7 +12,8 @@ func (p *Phone) receive(m *Message, peer string, answer func([]byte) error) {
 	m.Time, m.Peer, m.in, m.reply = time.Now(), peer, true, answer
 	key := transaction(m)
 	if !m.IsRequest() {
-		key = fmt.Sprintf("%s %d %s", key, m.Code(), m.Tag("To"))
+		// The next reliable provisional response is another one (RFC 3262 section 3).
+		key = fmt.Sprintf("%s %d %s %s", key, m.Code(), m.Tag("To"), m.Get("RSeq"))
 	} else if m.Method() == "ACK" {
 		key += " " + m.Start
 	}

@@ -108,6 +108,8 @@ func TestReinviteOfOursEndsWithTheCall(t *testing.T) {
 		c.inDialog("BYE", "", "")
 		c.expect("SIP/2.0 200")
 		require.ErrorIs(t, n.end(), ErrRemoteHangup)
+		synctest.Wait()
+		assert.False(t, n.leg().dialog.offerPending(), "it is waited for no longer")
 		p.silent(time.Hour)
 	})
 }

@@ -197,6 +197,7 @@ func TestAnswerDoesNotWaitForThePrackOfARinging(t *testing.T) { // RFC 3262 sect
 		c.ack("")
 		require.NoError(t, <-answered)
 		p.silent(time.Minute) // the 180 is not repeated any more
+		assert.Equal(t, []string{"prack started 32s", "prack stopped 32s", "ack started 32s", "ack stopped 32s"}, n.rec.timerEvents())
 		c.prack(ringing, "", "")
 		assert.Equal(t, "101 PRACK", field(c.expect("SIP/2.0 200"), "CSeq"), "but its PRACK is still taken")
 		c.prack(ringing, "", "")

@@ -138,6 +138,29 @@ func TestSessionIsRefreshedByUpdate(t *testing.T) { // RFC 4028 sections 7.4 and
 	})
 }
 
+func TestAnswerToARefreshMovesTheTarget(t *testing.T) { // RFC 3261 section 12.2.1.2
+	for name, allow := range map[string]string{"UPDATE": updates, "INVITE": ""} {
+		t.Run(name, func(t *testing.T) {
+			inMemory(t, timers, func(t *testing.T, n *node, p *phone) {
+				n.answering()
+				p.timed("Supported: timer\r\n" + allow)
+				other := n.udpPhone()
+				defer other.close()
+				req, _ := p.after(name, time.Hour)
+				contact := "Contact: <sip:new@" + other.wire.local().String() + ">\r\n"
+				p.reply(req, 200, contact)
+				if name == "INVITE" {
+					other.expect("ACK sip:new@")
+				}
+				synctest.Wait()
+				l := n.leg()
+				go func() { _ = l.Bye(context.Background()) }()
+				other.reply(other.expect("BYE sip:new@"), 200, "")
+			})
+		})
+	}
+}
+
 func TestSessionIsRefreshedByReinvite(t *testing.T) { // RFC 4028 section 7.4: with the description as it was
 	inMemory(t, timers, func(t *testing.T, n *node, p *phone) {
 		n.answering()

@@ -144,7 +144,8 @@ func TestUpdateWhileOurOfferWaitsForItsAnswer(t *testing.T) { // RFC 3311 sectio
 		ack := c.request("ACK", c.target, 101, newBranch(), "", answerLine)
 		c.cseq++
 		update := c.request("UPDATE", c.target, c.cseq, newBranch(), "", offerLine)
-		c.send(update) // in one breath, handled in any order
+		c.send(update)                    // in one breath, handled in the wrong order
+		time.Sleep(10 * time.Millisecond) // fake
 		c.send(ack)
 		for res := c.expect("SIP/2.0 "); field(res, "CSeq") != "104 UPDATE"; res = c.expect("SIP/2.0 ") {
 			require.Contains(t, field(res, "CSeq"), "INVITE")
