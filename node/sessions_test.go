@@ -1,7 +1,6 @@
 package node_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -18,12 +17,6 @@ func (b *bubble) inviteWith(document string, headers ...scenario.Header) *scenar
 	b.t.Helper()
 	b.app.On("initiate", scenario.BXML(document))
 	return b.phone.Invite(scenario.Invite{To: b.uri("desk"), Headers: headers})
-}
-
-// prack acknowledges a reliable response.
-func prack(c *scenario.ScriptedCall, ringing *scenario.Message) {
-	number, method := ringing.CSeq()
-	c.Do(c.New("PRACK", "", nil, scenario.Header{Name: "RAck", Value: fmt.Sprintf("%s %d %s", ringing.Get("RSeq"), number, method)}), 200)
 }
 
 func TestRingWithoutAnAnswerSaysSoEveryMinute(t *testing.T) { // RFC 3261 section 13.3.1.1
@@ -45,23 +38,25 @@ func TestRingWithoutAnAnswerSaysSoEveryMinute(t *testing.T) { // RFC 3261 sectio
 		inBubble(t, nil, func(t *testing.T, b *bubble) {
 			c := b.inviteWith(response(`<Ring answerCall="false" duration="150"/><Pause duration="1"/>`), supports("100rel"))
 			first := c.Expect("180")
-			prack(c, first)
+			assert.True(t, first.Reliable())
 			for minute := range 2 {
 				next := c.Expect("180")
 				assert.Equal(t, time.Duration(minute+1)*time.Minute, since(first.Time, next.Time))
-				prack(c, next)
 			}
 			c.Answered()
 			c.Expect("BYE")
 			b.disconnect("hangup", "")
-			assert.Len(t, c.Received("180"), 3)
+			assert.Len(t, c.Received("180"), 3, "the PRACKs have ended their repetition")
 		})
 	})
 }
 
 func TestRingingThatNobodyAcknowledgesEndsTheCall(t *testing.T) { // RFC 3262 section 3
 	inBubble(t, nil, func(t *testing.T, b *bubble) {
-		c := b.inviteWith(response(`<Ring answerCall="false" duration="60"/>`), scenario.Header{Name: "Require", Value: "100rel"})
+		b.app.On("initiate", scenario.BXML(response(`<Ring answerCall="false" duration="60"/>`)))
+		c := b.phone.Invite(scenario.Invite{
+			To: b.uri("desk"), Headers: []scenario.Header{{Name: "Require", Value: "100rel"}}, NoPrack: true,
+		})
 		first := c.Expect("180")
 		assert.Equal(t, 32*time.Second, since(first.Time, c.Rejected(500).Time))
 		b.disconnect("error", "no PRACK")
@@ -148,6 +143,20 @@ func TestUpdatePutsACallOnHold(t *testing.T) { // RFC 3311 section 5
 		assert.Contains(t, string(ok.Body), "a=sendrecv")
 		time.Sleep(time.Second)
 		assert.Greater(t, len(heard(c).Frames), before)
+		b.disconnect("hangup", "")
+	})
+}
+
+func TestLateOfferIsAnsweredInThePrack(t *testing.T) { // RFC 3262 section 5
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
+		b.app.On("initiate", scenario.BXML(response(`<Ring answerCall="false" duration="1"/><SpeakSentence>Hello</SpeakSentence>`)))
+		c := b.phone.Invite(scenario.Invite{
+			To: b.uri("desk"), Headers: []scenario.Header{{Name: "Require", Value: "100rel"}}, NoOffer: true,
+		})
+		assert.NotEmpty(t, c.Expect("180").Body)
+		assert.Empty(t, c.Answered().Body)
+		c.Expect("BYE")
+		sounds(t, 2*time.Second, time.Duration(len(heard(c).Frames))*20*time.Millisecond)
 		b.disconnect("hangup", "")
 	})
 }

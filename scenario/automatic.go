@@ -34,6 +34,8 @@ func (p *Phone) receive(m *Message, peer string, answer func([]byte) error) {
 		p.answerAlone(m, call)
 	case m.Method() == "INVITE" && m.Code() >= 200 && call != nil:
 		p.acknowledgeAlone(m, call)
+	case m.Reliable() && call != nil:
+		p.prackAlone(m, call)
 	}
 }
 

@@ -25,6 +25,7 @@ type Invite struct {
 	Direction string   // of the phone's own offer; "": sendrecv
 	SDP       []byte   // in place of the phone's own offer
 	HoldAck   bool     // a 2xx is not acknowledged before Ack
+	NoPrack   bool     // reliable provisional responses are not acknowledged (RFC 3262), but by a PRACK of the script's
 	Proxied   bool     // Peer is a proxy: what follows goes along the route that the response records (RFC 3261 section 12.1.2)
 }
 
@@ -43,6 +44,7 @@ type Call struct {
 	remote   string
 	localTag string
 	media    *media
+	noPrack  bool
 
 	mu        sync.Mutex
 	remoteTag string
@@ -67,6 +69,7 @@ func (p *Phone) Invite(ctx context.Context, in Invite) (*Call, error) {
 		}
 	}
 	c := p.newCall(peer, in.CallID)
+	c.noPrack = in.NoPrack
 	c.target, c.holdAck, c.proxied = in.To, in.HoldAck, in.Proxied
 	c.local, c.remote = "<"+p.URI()+">", "<"+in.To+">"
 	if in.From != "" {

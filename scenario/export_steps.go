@@ -39,6 +39,7 @@ func (x *export) exportSteps(i int) *yaml.Node {
 			s.response(e)
 		case e.Seq == s.lateAck:
 			s.add(e.Time, newMapping().with("ack", &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}))
+		case e.m.Method() == "PRACK" && s.outcome(e.m) == 200: // likewise
 		case e.m.Method() != "ACK":
 			s.request(j)
 		}

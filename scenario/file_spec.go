@@ -16,7 +16,7 @@ type spec struct {
 	Description  string                 `yaml:"description" doc:"A text for whoever reads the file."`
 	Call         callSpec               `yaml:"call" doc:"The call that the phone places."`
 	Application  appSpec                `yaml:"application" doc:"What the application answers."`
-	Phone        []step                 `yaml:"phone" doc:"What the phone does, in this order, from its INVITE on. Then it waits for the call's end; BYE and OPTIONS it answers by itself."`
+	Phone        []step                 `yaml:"phone" doc:"What the phone does, in this order, from its INVITE on. Then it waits for the call's end; BYE and OPTIONS it answers by itself, and reliable 18x responses it acknowledges."`
 	Destinations map[string]destination `yaml:"destinations" doc:"Further phones, by name. ${NAME} is a phone's SIP URI; the step transfer calls the one whose name is the user part of the Refer-To."`
 	Impairments  []impairment           `yaml:"impairments" doc:"What the network between the phone and the node does to their UDP packets."`
 	Settings     settings               `yaml:"settings" doc:"Configuration of the node, as in its configuration file; a key may be written with dots (refer.notify_timeout: 1s)."`

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -106,6 +107,17 @@ func TestReinviteIsRefused(t *testing.T) {
 		assert.NoError(t, l.Err())
 		go func() { _ = l.Bye(context.Background()) }()
 		p.reply(c.expect("BYE sip:alice@"), 200, "") // the target stays, too
+	})
+}
+
+func TestTwoHundredToAReinviteIsRepeatedUntilItsAck(t *testing.T) { // RFC 3261 sections 13.3.1.4 and 14.2
+	inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
+		n.answering()
+		c := p.call()
+		c.inDialog("INVITE", "", offerLine)
+		assert.Equal(t, repetitions, c.twoHundreds("101 INVITE", 31900*time.Millisecond))
+		p.reply(c.expect("BYE"), 200, "")
+		require.ErrorIs(t, n.end(), ErrNoAck)
 	})
 }
 

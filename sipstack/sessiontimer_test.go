@@ -192,6 +192,8 @@ func TestSessionIsRefreshedByReinvite(t *testing.T) { // RFC 4028 section 7.4: w
 		c.expect("ACK ")
 		synctest.Wait()
 		assert.Equal(t, netip.MustParseAddrPort("127.0.0.1:43000"), l.session.params.Remote, "the peer's answer counts")
+		require.Len(t, n.rec.media, 2)
+		assert.Equal(t, l.session.params, n.rec.media[1])
 		p.silent(30*time.Minute - 33*time.Second) // it is the peer's now
 		c.expect("BYE ")
 	})
@@ -202,6 +204,35 @@ func (p *phone) replySDP(req, body, extra string) {
 	text := replyTo(req, 200, extra+"Content-Type: application/sdp\r\nContact: <sip:alice@"+p.wire.local().String()+">\r\n")
 	text = strings.Replace(text, "Content-Length: 0", "Content-Length: "+decimal(uint32(len(body))), 1)
 	p.send(text + body)
+}
+
+func TestRefreshKeepsTheNumberOfKeys(t *testing.T) { // RFC 4733: events come under the number that our description has
+	inMemory(t, timers, func(t *testing.T, n *node, p *phone) {
+		n.answering()
+		c := p.newCall()
+		c.sendInvite("Supported: timer\r\n", strings.ReplaceAll(offerLine, "101", "96"))
+		c.established(c.expect("SIP/2.0 200"))
+		c.ack("")
+		synctest.Wait()
+		l := n.leg()
+		require.Equal(t, uint8(96), l.session.params.EventType)
+		invite, _ := p.after("INVITE", time.Hour)
+		assert.Contains(t, bodyOf(invite), "a=rtpmap:96 telephone-event")
+		p.replySDP(invite, strings.ReplaceAll(offerLine, "101", "96"), "")
+		p.expect("ACK ")
+		synctest.Wait()
+		assert.Equal(t, uint8(96), l.session.params.EventType)
+	})
+}
+
+func TestPeerThatSaysLaterThatItTakesUpdate(t *testing.T) { // RFC 3311 section 5.1
+	inMemory(t, timers, func(t *testing.T, n *node, p *phone) {
+		n.answering()
+		c, _ := p.timed("Supported: timer\r\nAllow: INVITE, ACK, BYE\r\n")
+		c.inDialog("OPTIONS", updates, "")
+		c.expect("SIP/2.0 200")
+		p.after("UPDATE", time.Hour)
+	})
 }
 
 func TestSessionThatThePeerRefreshes(t *testing.T) { // RFC 4028 section 10
