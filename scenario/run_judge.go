@@ -216,7 +216,7 @@ func listed(names []string) string {
 // judgeIDs holds the node to what applications tell a repetition by: a webhook carries the id of its event, each time that
 // it is sent.
 func (r *run) judgeIDs() {
-	if r.app == nil {
+	if r.app == nil || r.broken {
 		return
 	}
 	known := map[string]bool{}
