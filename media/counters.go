@@ -4,6 +4,7 @@ package media
 // of every packet: they must not block, and should not allocate.
 type Counters interface {
 	RTPReceived(packets int) // accepted from a peer
+	RTPIgnored(packets int)  // from where the peer is not
 	RTPSent(packets int)
 	RTPLost(packets int)  // sent by a peer and never received, told with each report
 	PortsInUse(pairs int) // how many pairs of ports are open now
@@ -14,6 +15,7 @@ type Counters interface {
 type noCounters struct{}
 
 func (noCounters) RTPReceived(int)  {}
+func (noCounters) RTPIgnored(int)   {}
 func (noCounters) RTPSent(int)      {}
 func (noCounters) RTPLost(int)      {}
 func (noCounters) PortsInUse(int)   {}

@@ -14,10 +14,13 @@ import (
 
 // Config is what users set of the media.
 type Config struct {
-	Ports    PortRange     // zero: 20000-29999
-	BindIP   netip.Addr    // the local address of RTP; zero: all addresses
-	PortRest time.Duration // how long a pair of ports is left alone after its use; 0: 5 s, negative: not at all
-	Speech   SpeechConfig
+	Ports    PortRange  // zero: 20000-29999
+	BindIP   netip.Addr // the local address of RTP; zero: all addresses
+	Latching Latching   // "": LatchStrict
+	// LatchingTime is how long after a session description another source than the one in it may be latched to; 0: 5 s.
+	LatchingTime time.Duration
+	PortRest     time.Duration // how long a pair of ports is left alone after its use; 0: 5 s, negative: not at all
+	Speech       SpeechConfig
 }
 
 // Engine holds what calls share: the ports, the audio files and the speech.
@@ -25,6 +28,7 @@ type Config struct {
 type Engine struct {
 	log      *zap.Logger
 	ports    *ports
+	latching latching
 	counters Counters
 	library  *library
 	speech   *speech
@@ -76,7 +80,7 @@ func New(cfg Config, opts ...Option) (*Engine, error) {
 	ports.listen = (&net.ListenConfig{}).ListenPacket
 	ctx, end := context.WithCancel(context.Background())
 	e := &Engine{
-		log: zap.NewNop(), ports: ports, counters: noCounters{}, end: end, sessions: map[*Session]struct{}{},
+		log: zap.NewNop(), ports: ports, latching: newLatching(cfg), counters: noCounters{}, end: end, sessions: map[*Session]struct{}{},
 		library: newLibrary(ctx), speech: newSpeech(ctx, cfg.Speech.Voices),
 	}
 	for _, o := range opts {

@@ -14,9 +14,12 @@ type Params struct {
 	EventType uint8
 
 	// Remote is where the peer wants RTP, RemoteRTCP where it wants RTCP (zero: the port above Remote's). RTP from
-	// another address moves the sending there (see [Session.Configure]). A zero or unspecified Remote: nothing is sent
+	// another address may move the sending there (see [Session.Configure]). A zero or unspecified Remote: nothing is sent
 	// until the peer has.
 	Remote, RemoteRTCP netip.AddrPort
+
+	// Source is the address from which the signalling came; zero: not known. See [Latching].
+	Source netip.Addr
 
 	// Send and Receive are the direction as seen from here; on hold one of them or both are false.
 	Send, Receive bool

@@ -65,32 +65,35 @@ func (s *Session) packet(p *rtp.Packet, b []byte, from netip.AddrPort, now time.
 	if p.PayloadType >= 64 && p.PayloadType <= 95 {
 		return
 	}
-	if s.accept(&p.Header, from, now) {
+	switch accepted, foreign := s.accept(&p.Header, from, now); {
+	case accepted:
 		s.engine.counters.RTPReceived(1)
+	case foreign:
+		s.engine.counters.RTPIgnored(1)
 	}
 }
 
-// accept latches to the peer and counts the packet; false: it is nobody's.
-func (s *Session) accept(h *rtp.Header, from netip.AddrPort, now time.Time) bool {
+// accept latches to the peer and counts the packet. Foreign ones come from where the peer is not, or may not be.
+func (s *Session) accept(h *rtp.Header, from netip.AddrPort, now time.Time) (accepted, foreign bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.params.Receive || !usable(from) {
-		return false
+		return false, false
 	}
 	audio := h.PayloadType == s.params.PayloadType
 	event := s.params.EventType != 0 && h.PayloadType == s.params.EventType
 	if s.media.latched != from {
-		if s.media.latched.IsValid() || !audio && !event {
-			return false
+		if s.media.latched.IsValid() || !s.permitted(&s.media, from, now) {
+			return false, true
 		}
-		if !s.reception.latching.passed(h, from) && from != s.media.signalled {
-			return false
+		if !audio && !event || !s.reception.latching.passed(h, from) && from != s.media.signalled {
+			return false, false
 		}
 		s.media.latched = from
 	}
 	// Other payload types (comfort noise, say) are not heard, but they take part in the sequence.
 	s.reception.packet(h, timestampOf(now), audio)
-	return true
+	return true, false
 }
 
 // timestampOf returns the time in units of the RTP timestamp, from an arbitrary start.
@@ -106,7 +109,8 @@ func (s *Session) controlPacket(b []byte, from netip.AddrPort, now time.Time) {
 	defer s.mu.Unlock()
 	if s.control.latched != from {
 		// Once the peer's address is known from RTP, its RTCP comes from there too.
-		if s.control.latched.IsValid() || s.media.latched.IsValid() && s.media.latched.Addr() != from.Addr() {
+		known := s.media.latched.IsValid()
+		if s.control.latched.IsValid() || known && s.media.latched.Addr() != from.Addr() || !known && !s.permitted(&s.control, from, now) {
 			return
 		}
 		s.control.latched = from

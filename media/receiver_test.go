@@ -94,6 +94,7 @@ func TestSymmetricRTP(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t)
+				b.engine.latching.mode = LatchAny
 				b.Configure(params())
 				natConn, otherConn := b.network.peer(nat.String()), b.network.peer(other.String())
 				tc.send(t, b, natConn, otherConn)

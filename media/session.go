@@ -3,8 +3,8 @@ package media
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -32,32 +32,12 @@ type Session struct {
 
 	mu        sync.Mutex // guards what follows; held for no I/O
 	params    Params
+	window    time.Time // until when another source than the signalled one may be latched to
 	media     route
 	control   route
 	playout   *playout // nil: nothing is played
 	reception reception
 	report    senderReport
-}
-
-// route is where packets of one socket go.
-type route struct {
-	signalled netip.AddrPort // by SDP
-	latched   netip.AddrPort // where the peer has shown to send from; zero: not yet
-}
-
-func (r route) destination() netip.AddrPort {
-	if r.latched.IsValid() {
-		return r.latched
-	}
-	return r.signalled
-}
-
-// signal takes over an address from SDP. A new one undoes the latching: the peer has moved.
-func (r *route) signal(a netip.AddrPort) {
-	a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-	if a != r.signalled {
-		*r = route{signalled: a}
-	}
 }
 
 func newSession(e *Engine, opened pair, callID string) *Session {
@@ -76,8 +56,9 @@ func (s *Session) Port() int { return s.port }
 // timestamps and sequence numbers continued.
 //
 // Packets go to p.Remote until the peer has sent valid ones itself; from then on they go where those came from
-// (symmetric RTP, RFC 4961: behind a NAT the address in SDP is not reachable). The first source wins, so that nobody
-// else can divert the sound later; a new p.Remote starts over.
+// (symmetric RTP, RFC 4961: behind a NAT the address in SDP is not reachable), as far as [Latching] allows it. The first
+// source wins, and what others send is ignored and counted, so that nobody can divert the sound or speak in it; a new
+// p.Remote starts over.
 func (s *Session) Configure(p Params) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -90,6 +71,7 @@ func (s *Session) Configure(p Params) {
 		s.reception.latching = probation{}
 	}
 	s.params = p
+	s.window = time.Now().Add(s.engine.latching.time)
 	s.media.signal(p.Remote)
 	s.control.signal(rtcpOf(p))
 	select {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/callengine/callengine/media"
 	"github.com/callengine/callengine/verbs"
 )
 
@@ -97,10 +98,12 @@ type ReferConfig struct {
 
 // MediaConfig is the sound of calls.
 type MediaConfig struct {
-	Address  string    `yaml:"address"`   // host or IP in SDP; empty: sip.advertise's host, else the listener's
-	RTPPorts PortRange `yaml:"rtp_ports"` // each call takes an even one and the next
-	Codecs   []string  `yaml:"codecs"`    // PCMU, PCMA
-	TTS      TTSConfig `yaml:"tts"`
+	Address      string        `yaml:"address"`       // host or IP in SDP; empty: sip.advertise's host, else the listener's
+	Latching     string        `yaml:"latching"`      // strict, any or off: from where RTP may come besides the address in SDP
+	LatchingTime time.Duration `yaml:"latching_time"` // how long after a session description; 100ms..1h
+	RTPPorts     PortRange     `yaml:"rtp_ports"`     // each call takes an even one and the next
+	Codecs       []string      `yaml:"codecs"`        // PCMU, PCMA
+	TTS          TTSConfig     `yaml:"tts"`
 }
 
 // TTSConfig is the engine that speaks.
@@ -168,6 +171,7 @@ func DefaultConfig() Config {
 		},
 		Refer: ReferConfig{NotifyTimeout: 30 * time.Second},
 		Media: MediaConfig{
+			Latching: string(media.LatchStrict), LatchingTime: 5 * time.Second,
 			RTPPorts: PortRange{20000, 29999},
 			Codecs:   []string{"PCMU", "PCMA"},
 			TTS:      TTSConfig{Engine: EngineESpeak},

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/callengine/callengine/media"
 )
 
 // checker holds a configuration against its rules. Zero values that a user cannot have meant are errors, so that the
@@ -175,6 +177,8 @@ func (c *checker) media() {
 	if m.Address != "" && !isHost(m.Address) {
 		c.fail("media.address", "must be an IP address or a host name")
 	}
+	c.oneOf("media.latching", m.Latching, string(media.LatchStrict), string(media.LatchAny), string(media.LatchOff))
+	c.duration("media.latching_time", m.LatchingTime, 100*time.Millisecond, time.Hour)
 	switch r := m.RTPPorts; {
 	case r.Min < 1 || r.Max > 65535 || r.Min > r.Max:
 		c.fail("media.rtp_ports", "%s is no range of UDP ports", r)

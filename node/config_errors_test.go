@@ -86,6 +86,8 @@ func TestAFileIsRefusedWithKeyAndLine(t *testing.T) {
 		"codec twice":                  {"media: {codecs: [PCMU, PCMU]}", "1: media.codecs[1]: PCMU stands there twice"},
 		"engine":                       {"media: {tts: {engine: espeak}}", "1: media.tts.engine: must be espeak-ng, command, http or none"},
 		"engine without its command":   {"media: {tts: {engine: command}}", "1: media.tts.command: is needed with media.tts.engine: command"},
+		"another latching":             {"media: {latching: lax}", "1: media.latching: must be strict, any or off"},
+		"endless latching":             {"media: {latching_time: 2h}", "1: media.latching_time: must be from 100ms to 1h"},
 		"engine without its URL":       {"media: {tts: {engine: http}}", "1: media.tts.url: is needed with media.tts.engine: http"},
 		"engine's URL":                 {"media: {tts: {url: tts.example.com}}", "1: media.tts.url: must be an absolute http:// or https:// URL"},
 		"voice without a locale":       {"media: {tts: {voices: [{name: a, gender: male}]}}", "1: media.tts.voices[0]: needs a name and a locale"},

@@ -82,6 +82,8 @@ var keys = map[string]struct {
 	"refer.notify_timeout":    {30 * time.Second, "100ms", "100ms", 100 * time.Millisecond},
 	"refer.allow_targets":     {[]string(nil), "['*.example.com', pbx]", "*.example.com,pbx", []string{"*.example.com", "pbx"}},
 	"media.address":           {"", "media.example.com", "media.example.com", "media.example.com"},
+	"media.latching":          {"strict", "'off'", "off", "off"},
+	"media.latching_time":     {5 * time.Second, "1m", "1m", time.Minute},
 	"media.rtp_ports":         {PortRange{20000, 29999}, "40000-40001", "40000-40001", PortRange{40000, 40001}},
 	"media.codecs":            {[]string{"PCMU", "PCMA"}, "[PCMA]", "PCMA", []string{"PCMA"}},
 	"media.tts.engine":        {"espeak-ng", "none", "none", "none"},

@@ -71,8 +71,9 @@ func (c Config) mediaAddress() (netip.Addr, error) {
 // mediaConfig is the configuration as the media take it. RTP binds to the first listener's address.
 func (c Config) mediaConfig() media.Config {
 	cfg := media.Config{
-		Ports:  media.PortRange{Min: c.Media.RTPPorts.Min, Max: c.Media.RTPPorts.Max},
-		BindIP: c.SIP.Listen[0].Addr.Addr(),
+		Ports:    media.PortRange{Min: c.Media.RTPPorts.Min, Max: c.Media.RTPPorts.Max},
+		BindIP:   c.SIP.Listen[0].Addr.Addr(),
+		Latching: media.Latching(c.Media.Latching), LatchingTime: c.Media.LatchingTime,
 		Speech: media.SpeechConfig{
 			Engine: c.Media.TTS.Engine, Command: c.Media.TTS.Command, URL: c.Media.TTS.URL,
 		},

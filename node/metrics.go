@@ -32,6 +32,7 @@ type metrics struct {
 	panics        prometheus.Counter
 	rtpIn, rtpOut prometheus.Counter
 	rtpLost       prometheus.Counter
+	rtpIgnored    prometheus.Counter
 	ports         prometheus.Gauge
 	speechCache   *prometheus.CounterVec
 
@@ -74,6 +75,7 @@ func newMetrics(build BuildInfo) *metrics {
 	rtp := counter("rtp_packets_total", "RTP packets.", "direction")
 	m.rtpIn, m.rtpOut = rtp.WithLabelValues("in"), rtp.WithLabelValues("out")
 	m.rtpLost = counter("rtp_packets_lost_total", "RTP packets that callers sent and that never came.").WithLabelValues()
+	m.rtpIgnored = counter("rtp_packets_ignored_total", "RTP packets from where the caller is not, or may not be.").WithLabelValues()
 	m.ports = gauge("rtp_ports_in_use", "RTP port pairs in use.").WithLabelValues()
 	m.speechCache = counter("speech_cache_total", "Texts to speak, by whether they were in the cache.", "result")
 	info := gauge("build_info", "Always 1; the labels tell what runs.", "version", "commit", "go_version")
@@ -179,6 +181,9 @@ func (m *metrics) RTPReceived(packets int) { m.rtpIn.Add(float64(packets)) }
 
 // RTPSent implements [media.Counters].
 func (m *metrics) RTPSent(packets int) { m.rtpOut.Add(float64(packets)) }
+
+// RTPIgnored implements [media.Counters].
+func (m *metrics) RTPIgnored(packets int) { m.rtpIgnored.Add(float64(packets)) }
 
 // RTPLost implements [media.Counters].
 func (m *metrics) RTPLost(packets int) { m.rtpLost.Add(float64(packets)) }

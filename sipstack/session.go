@@ -95,6 +95,7 @@ func (c *session) propose(req *sip.Request) error {
 	}
 	c.body, c.offer = body, len(req.Body()) == 0
 	if !c.offer {
+		p.Source = sourceOf(req).Addr()
 		c.params = p
 	}
 	return nil
@@ -162,6 +163,7 @@ func (c *session) renewed(res *sip.Response) error {
 	}
 	c.mu.Lock()
 	p, err := acceptSDP(answer, c.local)
+	p.Source = c.params.Source
 	if p.EventType != 0 && c.params.EventType != 0 {
 		p.EventType = c.params.EventType // as in what was sent
 	}
@@ -196,6 +198,7 @@ func (c *session) answered(ack *sip.Request) (p media.Params, fresh bool, err er
 		return p, true, err
 	}
 	p, err = acceptSDP(answer, c.local)
+	p.Source = sourceOf(ack).Addr()
 	if err == nil {
 		c.params, c.agrees = p, true
 	}
