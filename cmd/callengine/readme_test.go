@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// block is a fenced block of README.md.
+// block is a fenced block of a page.
 type block struct {
 	language, file string // "```yaml callengine.yaml": the file that its text stands for
 	text           string
@@ -25,9 +25,9 @@ type block struct {
 
 var fence = regexp.MustCompile("(?ms)^```([a-z]*)(?: (\\S+))?\\n(.*?)^```$")
 
-func readme(t *testing.T) []block {
+func blocksOf(t *testing.T, page string) []block {
 	t.Helper()
-	content, err := os.ReadFile("../../README.md")
+	content, err := os.ReadFile(page)
 	require.NoError(t, err)
 	var blocks []block
 	for _, found := range fence.FindAllStringSubmatch(string(content), -1) {
@@ -60,42 +60,61 @@ func TestEveryCommandOfTheReadmeWorks(t *testing.T) {
 		"CALLENGINE_SIP_LISTEN=udp://127.0.0.1:0,tcp://127.0.0.1:0", "CALLENGINE_SIP_ADVERTISE=", "CALLENGINE_MEDIA_RTP_PORTS=32000-32999",
 		"CALLENGINE_API_LISTEN=" + api, "CALLENGINE_API_PUBLIC_URL=http://" + api,
 	}
-	blocks := readme(t)
+	blocks := blocksOf(t, "../../README.md")
+	writeFiles(t, dir, blocks)
+	stop := func() {}
+	defer func() { stop() }()
+	callID, commands := "", 0
+	for _, line := range commandsOf(blocks) {
+		commands++
+		if strings.Contains(line, "callengine serve") {
+			stop()
+			stop, callID = serveLine(t, shell(t, dir, env, line), api)
+			continue
+		}
+		runLine(t, dir, env, strings.ReplaceAll(line, "c-...", callID))
+	}
+	assert.GreaterOrEqual(t, commands, 5)
+}
+
+// writeFiles writes the blocks that are files.
+func writeFiles(t *testing.T, dir string, blocks []block) {
+	t.Helper()
 	for _, b := range blocks {
 		if b.file != "" {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, b.file), []byte(b.text), 0o600))
 		}
 	}
-	stop := func() {}
-	defer func() { stop() }()
-	callID, commands := "", 0
+}
+
+// commandsOf returns the lines with callengine in them of the blocks marked sh.
+func commandsOf(blocks []block) (lines []string) {
 	for _, b := range blocks {
 		if b.language != "sh" {
 			continue
 		}
 		for line := range strings.Lines(b.text) {
 			line = strings.TrimPrefix(strings.TrimSpace(line), "./bin/")
-			if !strings.Contains(line, "callengine ") || strings.HasPrefix(line, "#") {
-				continue
+			if strings.Contains(line, "callengine ") && !strings.HasPrefix(line, "#") {
+				lines = append(lines, line)
 			}
-			commands++
-			if strings.Contains(line, "callengine serve") {
-				stop()
-				stop, callID = serveLine(t, shell(t, dir, env, line), api)
-				continue
-			}
-			line = strings.ReplaceAll(line, "c-...", callID)
-			want := 0
-			if _, comment, found := strings.Cut(line, "# exit "); found {
-				_, err := fmt.Sscan(comment, &want)
-				require.NoError(t, err)
-			}
-			cmd := shell(t, dir, env, line)
-			out, _ := cmd.CombinedOutput() // the code tells
-			assert.Equal(t, want, cmd.ProcessState.ExitCode(), "%s\n%s", line, out)
 		}
 	}
-	assert.GreaterOrEqual(t, commands, 5)
+	return lines
+}
+
+// runLine runs a line that must end with 0, or with the code that its comment names, and returns what it printed.
+func runLine(t *testing.T, dir string, env []string, line string) string {
+	t.Helper()
+	want := 0
+	if _, comment, found := strings.Cut(line, "# exit "); found {
+		_, err := fmt.Sscan(comment, &want)
+		require.NoError(t, err)
+	}
+	cmd := shell(t, dir, env, line)
+	out, _ := cmd.CombinedOutput() // the code tells
+	assert.Equal(t, want, cmd.ProcessState.ExitCode(), "%s\n%s", line, out)
+	return string(out)
 }
 
 // serveLine starts a node, places a call on it, and returns the call's id, and what stops the node.
