@@ -21,6 +21,8 @@
 //   - sipgo starts a goroutine for it, and the order is lost. A request that is no repetition reaches handle.go; one in a
 //     dialog waits there for its turn (inbox.go). A response goes to who sent the request (request.go).
 //   - A request of ours goes to the targets of its URI, one after the other (locate.go, course.go: RFC 3263).
+//   - What changes a session or keeps it alive is in reinvite.go and update.go where the peer asks, in refresh.go where we
+//     do, and in glare.go where both do; reliable.go and prack.go have what comes before the answer.
 //   - Nothing but the goroutine of an INVITE, or of a re-INVITE, stays with its request: until the ACK is in.
 //
 // A dialog outlives its call for as long as a referral is pending (RFC 5057), and is remembered 64*T1 longer, so that

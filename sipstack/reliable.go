@@ -37,8 +37,11 @@ func (r *reliable) next() uint32 {
 	return r.rseq
 }
 
-// take takes a PRACK; false: it acknowledges nothing that waits for it.
+// take takes a PRACK; false: it acknowledges nothing that waits for it. A call of our own has no such responses: nil.
 func (r *reliable) take(k rack) bool {
+	if r == nil {
+		return false
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.waiting || k != (rack{rseq: r.rseq, cseq: r.cseq, method: string(sip.INVITE)}) {
