@@ -118,6 +118,9 @@ func (x *export) exportCall(transport string) {
 	if transport == "tcp" {
 		x.call.add("transport", transport)
 	}
+	if slices.ContainsFunc(x.invite.Headers, func(h Header) bool { return h.Name == "i" }) {
+		x.call.add("compact", true)
+	}
 	if at, late := x.acknowledged(); late {
 		x.call.add("hold_ack", true)
 		x.lateAck = at
@@ -125,7 +128,11 @@ func (x *export) exportCall(transport string) {
 	headers := newMapping()
 	for _, h := range x.invite.Headers {
 		if !slices.Contains(ownHeaders, headerKey(h.Name)) && headers.get(h.Name) == nil {
-			headers.add(h.Name, texts(x.invite.All(h.Name)))
+			name := h.Name
+			if long, ok := compact[strings.ToLower(name)]; ok {
+				name = long
+			}
+			headers.add(name, texts(x.invite.All(h.Name)))
 		}
 	}
 	x.call.addIf("headers", headers)

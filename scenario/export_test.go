@@ -43,6 +43,8 @@ func shape(entries []state.Entry) map[state.Type][]string {
 			line = fmt.Sprint(e.Verb.Event, " ", e.Verb.Name, " ", e.Verb.Next, e.Verb.Error)
 		case e.Timer != nil && e.Timer.Name == "refer.notify" && e.Timer.Event != "fired":
 			continue // it need not run for a NOTIFY that comes with the 202
+		case e.Timer != nil && e.Timer.Name == "ack" && e.Timer.Event == "stopped":
+			continue // by an ACK that may come when the call is over, too
 		case e.Timer != nil:
 			line = fmt.Sprint(e.Timer.Name, " ", e.Timer.Event, " ", e.Timer.After)
 		case e.Call != nil:

@@ -55,6 +55,11 @@ type abbreviated interface {
 	scalarSchema(s *schema) map[string]any
 }
 
+// misplaced is a struct beside which keys stand that are easily written into it.
+type misplaced interface {
+	placeOf(key string) string // the tail of a message; empty: it has no place nearby
+}
+
 // located is a struct that has to know where it stands.
 type located interface{ locate(n *yaml.Node) }
 
@@ -161,7 +166,11 @@ func (d *decoder) object(n *yaml.Node, v reflect.Value) {
 	for name, value := range d.pairs(n) {
 		i := indexOf(fields, name.Value)
 		if i < 0 {
-			d.fail(name, "unknown key %s%s", name.Value, didYouMean(name.Value, namesOf(fields)))
+			hint := didYouMean(name.Value, namesOf(fields))
+			if at, ok := v.Addr().Interface().(misplaced); ok && hint == "" {
+				hint = at.placeOf(name.Value)
+			}
+			d.fail(name, "unknown key %s%s", name.Value, hint)
 			seen[""] = true // what is missing is perhaps what was misspelt
 			continue
 		}

@@ -59,12 +59,31 @@ func (s *step) check(d *decoder, n *yaml.Node) {
 	}
 }
 
+// besides are the keys of a step that stand beside its action.
+type besides struct{}
+
+func (besides) placeOf(key string) string {
+	if key == "delay" || key == "at" {
+		return "; it stands beside the action: {bye, " + key + ": 1s}"
+	}
+	return ""
+}
+
 // waitStep is what the phone waits for.
 type waitStep struct {
+	besides
 	Time    time.Duration `yaml:"time" action:"true" doc:"A time."`
 	SIP     *sipPattern   `yaml:"sip" action:"true" doc:"The next SIP message from the node that fits: BYE, 180, 200 INVITE, 4xx."`
 	Webhook string        `yaml:"webhook" action:"true" doc:"The next webhook of that type."`
 	Verb    string        `yaml:"verb" action:"true" doc:"The next verb of that name that starts."`
+	Sound   *matcher      `yaml:"sound" action:"true" doc:"The next sound that begins to play, by what it is: the sentence, the file's URL."`
+	Event   string        `yaml:"event" enum:"started,ended" doc:"Whether the verb or sound is waited for to start or to end. Default: started."`
+}
+
+func (w *waitStep) check(d *decoder, n *yaml.Node) {
+	if w.Event != "" && w.Verb == "" && w.Sound == nil {
+		d.fail(valueOf(n, "event"), "event goes with verb and sound")
+	}
 }
 
 func (w *waitStep) fromScalar(d *decoder, n *yaml.Node) {
@@ -82,6 +101,7 @@ func (w *waitStep) scalarSchema(s *schema) map[string]any {
 
 // referStep is how the phone answers a REFER.
 type referStep struct {
+	besides
 	Answer      *referAnswer   `yaml:"answer" doc:"A status, none, or later. Default: 202."`
 	Provisional []responseCode `yaml:"provisional" doc:"Provisional responses before that, such as 100."`
 	Headers     headerList     `yaml:"headers" doc:"Header fields of the answer."`
@@ -105,7 +125,11 @@ func (a *referAnswer) decode(d *decoder, n *yaml.Node) {
 	case n.Kind == yaml.ScalarNode && n.Value == "none":
 		a.responseCode = 0
 	default:
+		before := len(d.errs)
 		d.code(n, &a.responseCode)
+		for _, e := range d.errs[before:] {
+			e.Reason = strings.Replace(e.Reason, ", or none, not", ", none or later, not", 1)
+		}
 	}
 }
 
@@ -123,6 +147,7 @@ type challengeStep struct {
 
 // answerStep is a late answer.
 type answerStep struct {
+	besides
 	Code    responseCode `yaml:"status" required:"true" doc:"The status."`
 	Headers headerList   `yaml:"headers" doc:"Header fields of the answer."`
 }
@@ -135,6 +160,7 @@ func (a *answerStep) scalarSchema(*schema) map[string]any {
 
 // notifyStep is a NOTIFY. The zero value of a key gives one that is right.
 type notifyStep struct {
+	besides
 	Sipfrag     text       `yaml:"sipfrag" doc:"Status line of the sipfrag, with or without SIP/2.0: 486 Busy Here."`
 	Body        *text      `yaml:"body" doc:"The whole body, in place of a sipfrag; its lines end in CRLF. Empty: there is no body."`
 	ContentType text       `yaml:"content_type" doc:"none: there is no such header field. Default: message/sipfrag;version=2.0."`
@@ -178,18 +204,21 @@ func (s *notifyStep) frag(a addresses) string {
 
 // transferStep is what a phone does that is referred.
 type transferStep struct {
+	besides
 	Answer *responseCode `yaml:"answer" doc:"Status with which the REFER is accepted. Default: 202."`
 	Trying *bool         `yaml:"trying" doc:"Whether a NOTIFY with 100 Trying comes at once. Default: true."`
 }
 
 // requestStep is a request without more to say about it.
 type requestStep struct {
+	besides
 	Headers headerList `yaml:"headers" doc:"Header fields beside its own, or in place of them."`
 	Expect  resultCode `yaml:"expect" doc:"What the node must answer. Default: 200."`
 }
 
 // reinviteStep is a re-INVITE.
 type reinviteStep struct {
+	besides
 	Headers headerList `yaml:"headers" doc:"Header fields beside its own, or in place of them."`
 	Expect  resultCode `yaml:"expect" doc:"What the node must answer. Default: 200."`
 	Offer   string     `yaml:"offer" enum:"sendrecv,sendonly,recvonly,inactive,none" doc:"Direction of the sound; none: there is no description, the node is to offer. Default: sendrecv."`
@@ -199,6 +228,7 @@ type reinviteStep struct {
 
 // bodyStep is a request with a body.
 type bodyStep struct {
+	besides
 	Headers     headerList `yaml:"headers" doc:"Header fields beside its own, or in place of them."`
 	Expect      resultCode `yaml:"expect" doc:"What the node must answer. Default: 200."`
 	ContentType text       `yaml:"content_type" doc:"Content-Type of the body."`
@@ -207,6 +237,7 @@ type bodyStep struct {
 
 // anyRequestStep is a request of any method.
 type anyRequestStep struct {
+	besides
 	Method      string     `yaml:"method" required:"true" doc:"The method, such as UPDATE."`
 	Headers     headerList `yaml:"headers" doc:"Header fields beside its own, or in place of them."`
 	Expect      resultCode `yaml:"expect" doc:"What the node must answer. Default: any."`
@@ -222,11 +253,13 @@ func (s *anyRequestStep) scalarSchema(*schema) map[string]any {
 
 // repeatStep is a retransmission.
 type repeatStep struct {
+	besides
 	Times int `yaml:"times" min:"1" max:"100" doc:"How often. Default: 1."`
 }
 
 // digitsStep is keys that are pressed.
 type digitsStep struct {
+	besides
 	Digits string        `yaml:"digits" required:"true" doc:"0 to 9, *, #, A to D; a comma is a pause of half a second."`
 	Length time.Duration `yaml:"length" doc:"How long each is pressed. Default: 100ms."`
 	Gap    time.Duration `yaml:"gap" doc:"The time between two. Default: 60ms."`
@@ -251,6 +284,7 @@ func (s *digitsStep) check(d *decoder, n *yaml.Node) {
 
 // toneStep is a tone that is sent.
 type toneStep struct {
+	besides
 	Hertz int           `yaml:"hertz" min:"1" max:"3900" required:"true" doc:"Its frequency."`
 	Time  time.Duration `yaml:"time" required:"true" doc:"How long it is."`
 }

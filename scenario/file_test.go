@@ -80,7 +80,7 @@ func TestMistakesAreToldWithTheirPlaces(t *testing.T) {
 		"two actions":         {"phone: [{bye: , cancel: }]\n", []string{"1:9: bye and cancel cannot stand together: one of them is enough"}},
 		"misspelt step":       {"phone: [refr]\n", []string{"1:9: must hold keys such as wait, refer or answer, not \"refr\"; did you mean refer"}},
 		"something missing":   {"phone: [{tone: {hertz: 3}}]\n", []string{"1:16: time is missing"}},
-		"no status":           {"phone: [{refer: 20}]\n", []string{"1:17: must be a status from 100 to 699, or none, not \"20\""}},
+		"no status":           {"phone: [{refer: 20}]\n", []string{"1:17: must be a status from 100 to 699, none or later, not \"20\""}},
 		"no message":          {"phone: [{wait: RINGING}]\n", []string{"1:16: \"RINGING\" is no SIP method"}},
 		"not in a burst":      {"phone: [{burst: [hold]}]\n", []string{"1:18: in a burst there can be notify, bye, options, info and request, without delay or at"}},
 		"an id":               {"phone: [{notify: {sipfrag: 200, id: frist}}]\n", []string{"1:37: id must be a number, first, last or none, not \"frist\""}},

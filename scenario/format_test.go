@@ -140,6 +140,23 @@ func TestEveryPartOfTheFormatPassesAndFails(t *testing.T) {
 			"expect: {order: [{webhook: initiate, reply: 500}]}",
 			"s.yaml:2: webhook initiate came, but the status of its reply is 404, and must be 500",
 		},
+		"waiting for the end of a verb": {
+			"application: {bxml: <Response><SpeakSentence>Hello</SpeakSentence><Pause duration='2'/></Response>}\nspeech: {Hello: 1s}\n" +
+				"phone: [{wait: {verb: SpeakSentence, event: ended}}, {bye, delay: 500ms}]\n",
+			"expect: {order: [{verb: SpeakSentence, event: ended}, {sip: BYE, from: phone, after: 490ms, within: 510ms}]}",
+			"expect: {never: [{verb: Pause}]}",
+			"s.yaml:4: verb Pause must never come",
+		},
+		"waiting for a sound": {
+			plays + "phone: [{wait: {sound: Hello}}, bye]\n",
+			"expect: {order: [{sound: Hello}, {sip: BYE, from: phone}]}", "expect: {never: [{sound: Hello}]}",
+			"s.yaml:5: a sound must never come",
+		},
+		"waiting for the end of a sound": {
+			plays + "phone: [{wait: {sound: {matches: wav$}, event: ended}}, bye]\n",
+			"expect: {heard: {tone: 1000, at_least: 280ms}}", "expect: {heard: {tone: 440}}",
+			"s.yaml:5: what the phone heard is no tone of 440 Hz",
+		},
 		"a tone that the phone sends": {
 			waits + "phone: [{tone: {hertz: 500, time: 200ms}}, {silence: 100ms}, bye]\n",
 			"expect: {order: [{sip: ACK}, {sip: BYE, from: phone, after: 300ms}]}",
@@ -187,18 +204,21 @@ expect: {heard: {tone: 700}}
 func TestMistakesInTimersAndSound(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ text, want string }{
-		"out of bounds":         {"timers: {transaction: 1m}", "s.yaml:1:9: transaction must be from 100ms to 32s"},
-		"too short":             {"timers:\n  callback: 100ms\n", "s.yaml:2:3: callback must be from 1s to 25s"},
-		"twice":                 {"timers: {notify: 1s}\nsettings: {refer.notify_timeout: 2s}", "s.yaml:1:9: settings have refer.notify_timeout, too: one of them is enough"},
-		"not theirs":            {"timers: {callback: 1s}\nsettings: {applications: [{call_initiated_callback_url: '${app}'}]}", "s.yaml:1:9: callback goes with the scenario's own application, not with applications in settings: they have callback_timeout"},
-		"unknown":               {"timers: {notfy: 1s}", "s.yaml:1:10: unknown key notfy; did you mean notify"},
-		"no length":             {"speech: {Hello: long}", "s.yaml:1:17: must be a duration such as 500ms, 2s or 1m, not \"long\""},
-		"no sentences":          {"speech: Hello", "s.yaml:1:9: must hold sentences and how long they are, text: 2s, not \"Hello\""},
-		"silent and loud":       {"expect: {heard: {silence: true, tone: 440}}", "s.yaml:1:17: silence cannot stand with at_least, tone or tones"},
-		"no destination":        {"destinations: {desk: }\nexpect: {called: {dsk: 1}}", "s.yaml:2:24: called: dsk is none of the destinations; did you mean desk"},
-		"no tone":               {"expect: {heard: {tones: [440, 9000]}}", "s.yaml:1:25: a tone must be from 1 to 3900"},
-		"two bodies":            {"application: {replies: {initiate: {tone: {hertz: 1, time: 1s}, body: x}}}", "s.yaml:1:35: tone cannot stand with body, bxml or file: one of them is enough"},
-		"moment that is no key": {"expect: {heard: {from: {vreb: Pause}}}", "s.yaml:1:25: unknown key vreb; did you mean verb"},
+		"out of bounds":          {"timers: {transaction: 1m}", "s.yaml:1:9: transaction must be from 100ms to 32s"},
+		"too short":              {"timers:\n  callback: 100ms\n", "s.yaml:2:3: callback must be from 1s to 25s"},
+		"twice":                  {"timers: {notify: 1s}\nsettings: {refer.notify_timeout: 2s}", "s.yaml:1:9: settings have refer.notify_timeout, too: one of them is enough"},
+		"not theirs":             {"timers: {callback: 1s}\nsettings: {applications: [{call_initiated_callback_url: '${app}'}]}", "s.yaml:1:9: callback goes with the scenario's own application, not with applications in settings: they have callback_timeout"},
+		"unknown":                {"timers: {notfy: 1s}", "s.yaml:1:10: unknown key notfy; did you mean notify"},
+		"no length":              {"speech: {Hello: long}", "s.yaml:1:17: must be a duration such as 500ms, 2s or 1m, not \"long\""},
+		"no sentences":           {"speech: Hello", "s.yaml:1:9: must hold sentences and how long they are, text: 2s, not \"Hello\""},
+		"silent and loud":        {"expect: {heard: {silence: true, tone: 440}}", "s.yaml:1:17: silence cannot stand with at_least, tone or tones"},
+		"no destination":         {"destinations: {desk: }\nexpect: {called: {dsk: 1}}", "s.yaml:2:24: called: dsk is none of the destinations; did you mean desk"},
+		"no tone":                {"expect: {heard: {tones: [440, 9000]}}", "s.yaml:1:25: a tone must be from 1 to 3900"},
+		"two bodies":             {"application: {replies: {initiate: {tone: {hertz: 1, time: 1s}, body: x}}}", "s.yaml:1:35: tone cannot stand with body, bxml or file: one of them is enough"},
+		"a key in a wrong place": {"phone: [{cancel: {delay: 1s}}, {bye: {at: 2s}}]", "s.yaml:1:19: unknown key delay; it stands beside the action: {bye, delay: 1s}\ns.yaml:1:39: unknown key at; it stands beside the action: {bye, at: 1s}"},
+		"an answer that is none": {"phone: [refer: accepted]", "s.yaml:1:16: must be a status from 100 to 699, none or later, not \"accepted\""},
+		"an event of nothing":    {"phone: [wait: {webhook: initiate, event: ended}]", "s.yaml:1:42: event goes with verb and sound"},
+		"moment that is no key":  {"expect: {heard: {from: {vreb: Pause}}}", "s.yaml:1:25: unknown key vreb; did you mean verb"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -281,8 +281,14 @@ func (r *run) wait(ctx context.Context, w *waitStep) error {
 			return e.Webhook != nil && e.Webhook.Event == state.WebhookRequest && e.Webhook.EventType == w.Webhook
 		})
 	case w.Verb != "":
-		return r.entry(ctx, "verb "+w.Verb, func(e state.Entry) bool {
-			return e.Verb != nil && e.Verb.Event == state.VerbStarted && e.Verb.Name == w.Verb
+		event := cmp.Or(w.Event, state.VerbStarted)
+		return r.entry(ctx, "verb "+w.Verb+" "+event, func(e state.Entry) bool {
+			return e.Verb != nil && e.Verb.Event == event && e.Verb.Name == w.Verb
+		})
+	case w.Sound != nil:
+		event := map[string]string{"": "playing", "started": "playing", "ended": "played"}[w.Event]
+		return r.entry(ctx, "sound "+w.Sound.describe(r.addresses)+" "+event, func(e state.Entry) bool {
+			return e.Media != nil && e.Media.Event == event && r.textDiffers("", w.Sound, e.Media.Detail) == ""
 		})
 	}
 	return sleep(ctx, w.Time)
