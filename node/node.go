@@ -144,6 +144,7 @@ func (n *Node) assembleSIP() error {
 	}
 	n.sip.OnInvite(n.calls.admit)
 	n.metrics.tls(n.sip.TLS)
+	n.metrics.oversized(n.sip.Oversized)
 	return nil
 }
 

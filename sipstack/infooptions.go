@@ -27,8 +27,16 @@ func (s *Stack) info(d *dialog, t *turn) {
 }
 
 // notify hands a NOTIFY to the dialog's referrals, which the INVITE's usage does not end. The turn ends when what follows
-// from it has been told: a BYE in the same breath must not end the call before.
-func (s *Stack) notify(d *dialog, t *turn) { d.referrals.notify(t.req, t.reply) }
+// from it has been told: a BYE in the same breath must not end the call before. One that is accepted refreshes the remote
+// target (RFC 6665 section 4.4.1).
+func (s *Stack) notify(d *dialog, t *turn) {
+	d.referrals.notify(t.req, func(code int, reason string, hdrs ...sip.Header) {
+		if code/100 == 2 {
+			d.refresh(t.req)
+		}
+		t.reply(code, reason, hdrs...)
+	})
+}
 
 // unknown refuses the methods that are not served (405), in a dialog and out of one. A request in a dialog that does not
 // exist gets 481.

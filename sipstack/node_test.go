@@ -19,6 +19,7 @@ import (
 
 func TestMain(m *testing.M) {
 	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
+	sip.UDPMTUSize = 65507 + 200 // as the program has it
 	goleak.VerifyTestMain(m)
 }
 
@@ -127,8 +128,8 @@ func startNode(t testing.TB, network Network, cfg Config, opts ...Option) *node 
 		hold: make(chan struct{}),
 	}
 	mediaOpts := []media.Option{}
-	if h, ok := network.(*hub); ok {
-		mediaOpts = append(mediaOpts, media.WithListenPacket(h.ListenPacket))
+	if network != nil {
+		mediaOpts = append(mediaOpts, media.WithListenPacket(network.ListenPacket))
 	}
 	var err error
 	n.sound, err = media.New(media.Config{BindIP: netip.MustParseAddr("127.0.0.1"), Ports: media.PortRange{Min: 20000, Max: 29999}}, mediaOpts...)

@@ -94,6 +94,13 @@ func (o *outages) avoid(f flow, d time.Duration) {
 	}
 }
 
+// avoided reports whether a target has failed a while ago.
+func (o *outages) avoided(f flow) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return time.Now().Before(o.targets[keyOf(f)])
+}
+
 // works notes that a target has answered.
 func (o *outages) works(f flow) {
 	o.mu.Lock()

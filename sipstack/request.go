@@ -135,7 +135,7 @@ func (d *dialog) launch(method sip.RequestMethod, hdrs []sip.Header, body []byte
 		c.found(flows, resort)
 	}
 	for {
-		tx, err := d.stack.request(c.to(), hostOf(next), func(to flow) *sip.Request {
+		tx, err := d.stack.request(c.to(), hostOf(next), d.log, func(to flow) *sip.Request {
 			req := d.request(method, cseq, uri, routes, to)
 			for _, h := range hdrs {
 				req.AppendHeader(h)
@@ -165,11 +165,11 @@ func (d *dialog) number(c *course) (cseq uint32, target sip.Uri, fresh bool) {
 }
 
 // request connects to where a request goes, the host of that name, builds it and sends it.
-func (s *Stack) request(to flow, name string, build func(to flow) *sip.Request) (*sip.ClientTx, error) {
+func (s *Stack) request(to flow, name string, log *zap.Logger, build func(to flow) *sip.Request) (*sip.ClientTx, error) {
 	if err := s.connect(s.living, to, name); err != nil {
 		return nil, s.failure(err)
 	}
-	req := build(to)
+	req := s.fitting(build(to), to, log, build)
 	if s.living.Err() != nil {
 		return nil, ErrClosed
 	}

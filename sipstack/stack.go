@@ -31,6 +31,7 @@ type Stack struct {
 	secret       [32]byte // of the tags
 	tap          *tap
 	certificates *certificates
+	oversized    oversized
 	transport    *sip.TransportLayer
 	transactions *sip.TransactionLayer
 

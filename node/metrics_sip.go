@@ -5,6 +5,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// oversized registers the figures of requests that are too long for UDP.
+func (m *metrics) oversized(state func() sipstack.Oversized) {
+	for sent, count := range map[string]func() int64{
+		"tcp":       func() int64 { return state().TCP },
+		"fragments": func() int64 { return state().Fragments },
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "callengine_sip_oversized_requests_total", Help: "Requests too long for UDP, by how they were sent.",
+			ConstLabels: prometheus.Labels{"sent": sent},
+		}, func() float64 { return float64(count()) }))
+	}
+}
+
 // tls registers the figures of TLS, which state tells when they are asked for.
 func (m *metrics) tls(state func() sipstack.TLSState) {
 	m.registry.MustRegister(

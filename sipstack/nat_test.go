@@ -1,0 +1,144 @@
+package sipstack
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestResponsesSayWhereTheRequestCameFrom(t *testing.T) {
+	for name, tc := range map[string]struct {
+		via  string // %d: the phone's port
+		want string
+	}{
+		"rport (RFC 3581)":           {"127.0.0.1:%d;rport", "received=127.0.0.1 rport=%d"},
+		"rport behind a NAT":         {"10.0.0.7:5070;rport", "received=127.0.0.1 rport=%d"},
+		"another address":            {"10.0.0.7:%d", "received=127.0.0.1"},
+		"a name":                     {"phone.example:%d", "received=127.0.0.1"},
+		"where it says to have been": {"127.0.0.1:%d", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := startNode(t, newHub(), Config{}).answering()
+				p := n.udpPhone()
+				port := p.wire.local().Port()
+				expand := func(s string) string { return strings.ReplaceAll(s, "%d", fmt.Sprint(port)) }
+				for _, method := range []string{"INVITE", "OPTIONS", "BYE", "REGISTER"} {
+					c := p.newCall()
+					text := c.request(method, c.uri, 1, newBranch(), "", "")
+					mine := fmt.Sprintf("%s;branch", p.wire.local())
+					via, params, _ := strings.Cut(expand(tc.via), ";")
+					text = strings.Replace(strings.Replace(text, ";rport", "", 1), mine, via+";"+params+";branch", 1)
+					text = strings.Replace(text, ";;", ";", 1)
+					p.send(text)
+					res := p.expect("SIP/2.0 ")
+					got := map[string]string{}
+					for param := range strings.SplitSeq(field(res, "Via"), ";") {
+						k, v, _ := strings.Cut(param, "=")
+						got[k] = v
+					}
+					want := map[string]string{}
+					for _, param := range strings.Fields(expand(tc.want)) {
+						k, v, _ := strings.Cut(param, "=")
+						want[k] = v
+					}
+					for _, k := range []string{"received", "rport"} {
+						assert.Equal(t, want[k], got[k], "%s %s", method, k)
+					}
+				}
+				n.stop()
+				p.close()
+				time.Sleep(70 * time.Second)
+			})
+		})
+	}
+}
+
+// TestNotifyRefreshesTheTarget: RFC 6665 section 4.4.1 and table 1.
+func TestNotifyRefreshesTheTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, newHub(), Config{}).answering()
+		p, moved := n.udpPhone(), n.udpPhone()
+		c := p.call()
+		l := n.leg()
+		<-l.confirmed
+		r, err := l.Refer(context.Background(), "sip:carol@example.com")
+		require.NoError(t, err)
+		p.reply(p.expect("REFER"), 202, "")
+		c.contact = fmt.Sprintf("sip:elsewhere@%s", moved.wire.local())
+		c.inDialog("NOTIFY", "Event: presence\r\nSubscription-State: active\r\n", "")
+		p.expect("SIP/2.0 489")
+		assert.NotContains(t, l.dialog.target.String(), "elsewhere", "one that is refused changes nothing")
+		c.inDialog("NOTIFY", finalNotify, "SIP/2.0 200 OK\r\n")
+		p.expect("SIP/2.0 200")
+		<-r.Done()
+		done := make(chan error, 1)
+		go func() { done <- l.Bye(context.Background()) }()
+		bye := moved.expect("BYE")
+		assert.Equal(t, fmt.Sprintf("BYE %s SIP/2.0", c.contact), startOf(bye))
+		moved.reply(bye, 200, "")
+		require.NoError(t, <-done)
+		n.stop()
+		p.close()
+		moved.close()
+		time.Sleep(70 * time.Second)
+	})
+}
+
+func TestKeepAlivesBetweenMessages(t *testing.T) {
+	a := newAuthority(t)
+	cfg := a.node()
+	cfg.Listeners = []Listener{{"udp", "127.0.0.1:0"}, {"tcp", "127.0.0.1:0"}}
+	n := startNode(t, nil, cfg).answering()
+	defer n.stop()
+	conn, err := net.Dial("tcp", n.Addrs()[1].String())
+	require.NoError(t, err)
+	defer conn.Close()
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+	b := make([]byte, 10)
+	for range 2 {
+		_, err = conn.Write([]byte("\r\n\r\n")) // RFC 5626 section 3.5.1
+		require.NoError(t, err)
+		got, err := conn.Read(b)
+		require.NoError(t, err)
+		assert.Equal(t, "\r\n", string(b[:got]))
+	}
+
+	p := n.udpPhone()
+	defer p.close()
+	for _, stray := range []string{"\r\n\r\n", "\r\n", "\x00", "\x00\x00\x00\x00"} {
+		p.send(stray)
+	}
+	c := p.call() // what comes first is its answer, and nothing else was told
+	assert.Equal(t, "> INVITE", n.rec.ladder("c-" + c.callID)[0])
+	assert.Empty(t, n.rec.ladder(""))
+}
+
+func TestTCPKeepsConnectionsAlive(t *testing.T) {
+	l, err := hostNetwork{}.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	dialled, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer dialled.Close()
+	accepted, err := l.Accept()
+	require.NoError(t, err)
+	defer accepted.Close()
+	for _, conn := range []net.Conn{dialled, accepted} {
+		raw, err := conn.(*net.TCPConn).SyscallConn()
+		require.NoError(t, err)
+		require.NoError(t, raw.Control(func(fd uintptr) {
+			on, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE)
+			assert.NoError(t, err)
+			assert.NotZero(t, on)
+		}))
+	}
+}
