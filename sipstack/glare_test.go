@@ -1,6 +1,8 @@
 package sipstack
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,8 +41,7 @@ func TestOurReinviteWaitsForThatOfThePeer(t *testing.T) { // RFC 3261 section 14
 		time.Sleep(40 * time.Second) // fake
 		c.inDialog("INVITE", "Supported: timer\r\nSession-Expires: 90;refresher=uas\r\n", offerLine)
 		c.expect("SIP/2.0 200")
-		// Without the ACK the 200 is repeated, and ours would be due 45 s after it: the wait for the ACK has ended by then.
-		// So the dialog is looked at as it is now.
+		// The wait for the ACK ends before the next refresh is due, so that one is made here and now.
 		l := n.leg()
 		require.False(t, l.dialog.inviting())
 		_, err := l.refresh(l.timer.state())
@@ -68,6 +69,43 @@ func TestOurReinviteAfterGlare(t *testing.T) { // RFC 3261 section 14.1: not the
 			p.expect("ACK ")
 		})
 	}
+}
+
+func TestBothSidesRefreshAtOnce(t *testing.T) { // RFC 3261 sections 14.1 and 14.2
+	inMemory(t, timers, func(t *testing.T, n *node, p *phone) {
+		n.answering()
+		const header = "Supported: timer\r\nSession-Expires: 600;refresher=uas\r\n"
+		c, _ := p.timed(header)
+		first := 0 // how often theirs was; it is chance
+		for range 30 {
+			time.Sleep(5 * time.Minute) // fake: as long as ours waits
+			c.inDialog("INVITE", header, offerLine)
+			var ours, theirs string
+			for synctest.Wait(); len(p.in) > 0; {
+				switch text := <-p.in; {
+				case strings.HasPrefix(text, "INVITE"):
+					ours = text
+				case field(text, "CSeq") == fmt.Sprint(c.cseq, " INVITE"):
+					theirs = startOf(text)
+				}
+			}
+			if ours == "" {
+				require.Equal(t, "SIP/2.0 200 OK", theirs)
+				c.ack("")
+				first++
+				continue
+			}
+			require.Equal(t, "SIP/2.0 491 Request Pending", theirs)
+			p.reply(ours, 491, "") // refused as theirs was, and then tried again
+			again, at := p.after("INVITE", time.Minute)
+			assert.LessOrEqual(t, at, 2*time.Second)
+			p.replySDP(again, offerLine, "Session-Expires: 600;refresher=uac\r\n")
+			c.expect("ACK ")
+			p.drain()
+		}
+		t.Logf("%d times theirs came first", first)
+		assert.NoError(t, n.leg().Err())
+	})
 }
 
 func TestGlareWaitsOfBothSidesDoNotOverlap(t *testing.T) { // RFC 3261 section 14.1

@@ -252,4 +252,3 @@ func TestRefreshOfThePeerInTimeStopsOurTrying(t *testing.T) {
 		p.reply(bye, 200, "")
 	})
 }
-

@@ -138,6 +138,21 @@ func TestPrackThatMatchesNothing(t *testing.T) { // RFC 3262 section 3: 481
 	}
 }
 
+func TestPrackAndWhatFollowsKeepTheirOrder(t *testing.T) { // RFC 3261 section 12.2.2, in an early dialog, too
+	inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
+		c := p.newCall()
+		c.sendInvite("Require: 100rel\r\n", "")
+		_, ringing := c.ringing(n)
+		prack := c.request("PRACK", c.target, 101, newBranch(), "RAck: "+field(ringing, "RSeq")+" 100 INVITE\r\n", answerLine)
+		c.send(c.request("UPDATE", c.target, 102, newBranch(), "", offerLine)) // it needs the answer that the PRACK has
+		c.send(prack)
+		assert.Equal(t, "101 PRACK", field(c.expect("SIP/2.0 200"), "CSeq"))
+		assert.Equal(t, "102 UPDATE", field(c.expect("SIP/2.0 200"), "CSeq"))
+		c.send(c.request("UPDATE", c.target, 99, newBranch(), "", ""))
+		c.expect("SIP/2.0 500 CSeq Out Of Order")
+	})
+}
+
 func TestPrackIsRepeatedAndAnsweredAsBefore(t *testing.T) { // RFC 3261 section 17.2.2
 	inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
 		c := p.newCall()
