@@ -8,7 +8,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// prack handles a PRACK of the caller (RFC 3262 sections 3 and 5).
+// prack handles a PRACK of the caller (RFC 3262 sections 3 and 5). Its turn lasts until all that it says is in force.
 func (s *Stack) prack(d *dialog, t *turn) {
 	l := d.leg
 	if refused := s.unsupported(t.req); refused != nil {
@@ -26,23 +26,22 @@ func (s *Stack) prack(d *dialog, t *turn) {
 	}
 	switch {
 	case l.session.offering() && !l.session.settled():
-		t.respond(sip.StatusOK, "")
 		err := l.session.confirm(t.req, l.isAnswered())
 		if err != nil {
 			l.log.Debug("no usable answer in the PRACK", zap.Error(err))
 		}
+		t.reply(sip.StatusOK, "")
 		l.reliable.acked <- err
 		return
 	case len(t.req.Body()) == 0:
-		t.respond(sip.StatusOK, "")
+		t.reply(sip.StatusOK, "")
 	default:
 		s.offered(d, t, nil)
 	}
 	l.reliable.acked <- nil
 }
 
-// offered answers a PRACK or UPDATE with an offer, and ends its turn; false: the offer was refused, and everything is as
-// it was.
+// offered answers a PRACK or UPDATE with an offer; false: the offer was refused, and everything is as it was.
 func (s *Stack) offered(d *dialog, t *turn, hdrs []sip.Header) bool {
 	l := d.leg
 	if l.session.offering() {
@@ -50,14 +49,14 @@ func (s *Stack) offered(d *dialog, t *turn, hdrs []sip.Header) bool {
 	}
 	switch {
 	case d.offerPending() || l.session.offering():
-		t.respond(sip.StatusRequestPending, "") // RFC 3311 section 5.2
+		t.reply(sip.StatusRequestPending, "") // RFC 3311 section 5.2
 		return false
 	case !l.session.settled():
-		t.respond(sip.StatusInternalServerError, "", tryLater()) // likewise: that of the INVITE is not answered yet
+		t.reply(sip.StatusInternalServerError, "", tryLater()) // likewise: that of the INVITE is not answered yet
 		return false
 	}
 	if err := l.session.propose(t.req); err != nil {
-		t.send(s.refusal(t.req, err))
+		t.tell(s.refusal(t.req, err))
 		return false
 	}
 	if t.req.Method == sip.UPDATE { // PRACK refreshes no target
@@ -68,7 +67,7 @@ func (s *Stack) offered(d *dialog, t *turn, hdrs []sip.Header) bool {
 	if l.isAnswered() {
 		l.session.start()
 	}
-	t.send(res)
+	t.tell(res)
 	return true
 }
 

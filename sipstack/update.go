@@ -3,7 +3,7 @@ package sipstack
 import "github.com/emiago/sipgo/sip"
 
 // update handles an UPDATE, before the call is answered or after (RFC 3311 section 5.2). It is answered in its turn, so
-// that no second one is there before the first was.
+// that no second one is there before the first was; and the turn lasts until all that it says is in force.
 func (s *Stack) update(d *dialog, t *turn) {
 	l := d.leg
 	if l.Err() != nil {
@@ -25,7 +25,7 @@ func (s *Stack) update(d *dialog, t *turn) {
 	}
 	if len(t.req.Body()) == 0 {
 		d.refresh(t.req)
-		t.respond(sip.StatusOK, "", hdrs...)
+		t.reply(sip.StatusOK, "", hdrs...)
 	} else if !s.offered(d, t, hdrs) {
 		return
 	}
