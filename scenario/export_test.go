@@ -25,7 +25,7 @@ func shape(entries []state.Entry) map[state.Type][]string {
 	for _, e := range entries {
 		var line string
 		switch {
-		case e.SIP != nil && e.SIP.Method == "ACK":
+		case e.SIP != nil && (e.SIP.Method == "ACK" || e.SIP.Method == "BYE" && e.SIP.Code > 0):
 			continue // of a call that is over when it comes
 		case e.SIP != nil:
 			kinds[state.TypeSIP+"/"+state.Type(e.SIP.Direction)] = append(kinds[state.TypeSIP+"/"+state.Type(e.SIP.Direction)],
