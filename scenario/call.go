@@ -49,6 +49,7 @@ type Call struct {
 	mu        sync.Mutex
 	remoteTag string
 	target    string // Request-URI of what the phone sends
+	contact   string // value of its Contact: that of the newest INVITE; "": the phone's
 	cseq      uint32
 	invites   map[uint32]*Message // that the phone sent, by CSeq
 	incoming  *Message            // INVITE that the phone received
@@ -185,7 +186,7 @@ func (c *Call) request(method string, number uint32, contentType string, body []
 	m.Add("To", to)
 	m.Add("Call-ID", c.id)
 	m.Add("CSeq", strconv.FormatUint(uint64(number), 10)+" "+method)
-	m.Add("Contact", p.Contact())
+	m.Add("Contact", cmp.Or(c.contact, p.Contact()))
 	if contentType != "" {
 		m.Add("Content-Type", contentType)
 	}
@@ -203,6 +204,7 @@ func (c *Call) newInvite(offer []byte, headers ...Header) *Message {
 	number, _ := m.CSeq()
 	c.mu.Lock()
 	c.invites[number] = m
+	c.contact = m.Get("Contact")
 	c.mu.Unlock()
 	return m
 }

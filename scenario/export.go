@@ -98,7 +98,10 @@ var ownHeaders = []string{
 
 func (x *export) exportCall(transport string) {
 	uri := x.invite.RequestURI()
-	_, rest, _ := strings.Cut(uri, ":")
+	scheme, rest, _ := strings.Cut(uri, ":")
+	if !strings.EqualFold(scheme, "sips") {
+		scheme = "sip"
+	}
 	user, host, hasUser := strings.Cut(rest, "@")
 	params := ""
 	if i := strings.IndexByte(host, ';'); i >= 0 {
@@ -106,16 +109,16 @@ func (x *export) exportCall(transport string) {
 	}
 	switch {
 	case !hasUser:
-		x.call.add("to", "sip:${node}")
-	case params != "" || strings.Contains(user, ":"):
-		x.call.add("to", "sip:"+escapedText(user)+"@${node}"+escapedText(params))
+		x.call.add("to", scheme+":${node}")
+	case params != "" || scheme != "sip" || strings.Contains(user, ":"):
+		x.call.add("to", scheme+":"+escapedText(user)+"@${node}"+escapedText(params))
 	default:
 		x.call.add("to", escapedText(user))
 	}
 	if from := uriOf(x.invite.Get("From")); from != "" {
 		x.call.add("from", escapedText(from))
 	}
-	if transport == "tcp" {
+	if transport == "tcp" || transport == "tls" {
 		x.call.add("transport", transport)
 	}
 	if slices.ContainsFunc(x.invite.Headers, func(h Header) bool { return h.Name == "i" }) {

@@ -32,7 +32,7 @@ type callSpec struct {
 	To        text       `yaml:"to" doc:"User part of the address that is called, or a whole SIP URI. Default: app."`
 	From      text       `yaml:"from" doc:"User part of the phone's address, or a whole SIP URI. Default: phone."`
 	Headers   headerList `yaml:"headers" doc:"Header fields that the INVITE has beside its own, or in place of them."`
-	Transport string     `yaml:"transport" enum:"udp,tcp" doc:"How the phone reaches the node. Default: udp."`
+	Transport string     `yaml:"transport" enum:"udp,tcp,tls" doc:"How the phone reaches the node. With tls the scenario makes the certificates of both. Default: udp."`
 	Codecs    []string   `yaml:"codecs" enum:"PCMU,PCMA" doc:"What the phone offers, best first. Default: PCMU and PCMA."`
 	Offer     string     `yaml:"offer" enum:"sendrecv,sendonly,recvonly,inactive,none" doc:"Direction of the sound in the INVITE's session description; none: there is no description, the node is to offer. Default: sendrecv."`
 	SDP       text       `yaml:"sdp" doc:"The session description itself, in place of the phone's own."`
@@ -243,9 +243,9 @@ func (s *spec) check(d *decoder) {
 		}
 	}
 	for i := range s.Impairments {
-		if s.Call.Transport == "tcp" && !s.Impairments[i].pattern().rtp {
+		if (s.Call.Transport == "tcp" || s.Call.Transport == "tls") && !s.Impairments[i].pattern().rtp {
 			d.errs = append(d.errs, &FileError{d.file.Path, s.Impairments[i].pattern().line, s.Impairments[i].pattern().column,
-				"only UDP packets can be impaired, and the call's transport is tcp"})
+				"only UDP packets can be impaired, and the call's transport is " + s.Call.Transport})
 		}
 	}
 }

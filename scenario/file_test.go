@@ -69,7 +69,7 @@ func TestMistakesAreToldWithTheirPlaces(t *testing.T) {
 		"all at once":         {"nam: x\ncall: {tp: y}\nphone: 3\n", []string{"1:1: unknown key nam; did you mean name", "2:8: unknown key tp; did you mean to", "3:8: must hold keys such as wait, refer or answer, not \"3\""}},
 		"twice":               {"name: x\nname: y\n", []string{"2:1: name stands there twice"}},
 		"no value":            {"name:\n", []string{"1:6: name has no value"}},
-		"no list of words":    {"call: {transport: tpc}\n", []string{"1:19: transport must be udp or tcp, not \"tpc\"; did you mean tcp"}},
+		"no list of words":    {"call: {transport: tpc}\n", []string{"1:19: transport must be udp, tcp or tls, not \"tpc\"; did you mean tcp"}},
 		"no number":           {"impairments: [{lose: REFER, count: many}]\n", []string{"1:36: must be a whole number, not \"many\""}},
 		"out of range":        {"impairments: [{lose: REFER, count: 0}]\n", []string{"1:36: count must be from 1 to 100000"}},
 		"no duration":         {"timeout: 3 weeks\n", []string{"1:10: must be a duration such as 500ms, 2s or 1m, not \"3 weeks\""}},

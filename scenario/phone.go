@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -14,12 +15,13 @@ import (
 
 // PhoneConfig says what a phone is. Zero values mean what the comments say.
 type PhoneConfig struct {
-	Transport string   // "udp" or "tcp"; "": udp
-	Address   string   // where it listens; "": 127.0.0.1:0
-	User      string   // of its URI; "": "phone"
-	Contact   string   // value of its Contact headers; "": its URI in angle brackets
-	Codecs    []string // offered and taken, in order of preference: "PCMU", "PCMA"; nil: both
-	Compact   bool     // writes the names of headers in their compact forms (RFC 3261 section 7.3.3)
+	Transport string      // "udp", "tcp" or "tls"; "": udp
+	Address   string      // where it listens; "": 127.0.0.1:0
+	User      string      // of its URI; "": "phone"
+	Contact   string      // value of its Contact headers; "": its URI in angle brackets
+	TLS       *tls.Config // of tls, in both directions; see [Authority.PhoneTLS]
+	Codecs    []string    // offered and taken, in order of preference: "PCMU", "PCMA"; nil: both
+	Compact   bool        // writes the names of headers in their compact forms (RFC 3261 section 7.3.3)
 	// Manual turns off whatever the phone does by itself: it acknowledges nothing, answers nothing, and shows every
 	// retransmission.
 	Manual bool
@@ -67,7 +69,7 @@ func NewPhone(ctx context.Context, n Network, cfg PhoneConfig) (*Phone, error) {
 	}
 	// The socket may receive before openWire has returned, and receive uses the socket.
 	ready := make(chan struct{})
-	w, err := openWire(ctx, n, cfg.Transport, cfg.Address, func(m *Message, peer string, answer func([]byte) error) {
+	w, err := openWire(ctx, n, cfg.Transport, cfg.Address, cfg.TLS, func(m *Message, peer string, answer func([]byte) error) {
 		<-ready
 		p.receive(m, peer, answer)
 	})
@@ -101,8 +103,8 @@ func (p *Phone) Addr() netip.AddrPort { return p.wire.addr() }
 // URI is the phone's own SIP URI.
 func (p *Phone) URI() string {
 	uri := "sip:" + p.cfg.User + "@" + p.Addr().String()
-	if p.cfg.Transport == "tcp" {
-		uri += ";transport=tcp"
+	if p.cfg.Transport != "udp" {
+		uri += ";transport=" + p.cfg.Transport
 	}
 	return uri
 }
@@ -134,7 +136,7 @@ func (p *Phone) Send(ctx context.Context, peer string, messages ...*Message) err
 		out.Time, out.Peer = time.Now(), peer
 		p.inbox.put(out, false)
 		data := m.Bytes()
-		if p.cfg.Transport == "tcp" {
+		if p.cfg.Transport != "udp" {
 			stream = append(stream, data...)
 			continue
 		}

@@ -27,6 +27,7 @@ type run struct {
 
 	app          *Application
 	speech       *Application
+	authority    *Authority // nil: the call is not over TLS
 	node         *node.Node
 	peer         netip.AddrPort // where the phone reaches the node
 	network      *impaired      // the phone's
@@ -124,12 +125,20 @@ func (r *run) openPhones(ctx context.Context) error {
 		cfg.User = from
 	}
 	var err error
+	if cfg.Transport == "tls" {
+		if r.authority, err = NewAuthority(); err != nil {
+			return err
+		}
+		if cfg.TLS, err = r.authority.PhoneTLS(); err != nil {
+			return err
+		}
+	}
 	if r.phone, err = NewPhone(ctx, r.network, cfg); err != nil {
 		return err
 	}
 	r.addresses["phone"] = r.phone.URI()
 	for name := range r.spec.Destinations {
-		p, err := NewPhone(ctx, r.options.Network, PhoneConfig{Transport: cfg.Transport, User: name})
+		p, err := NewPhone(ctx, r.options.Network, PhoneConfig{Transport: cfg.Transport, TLS: cfg.TLS, User: name})
 		if err != nil {
 			return err
 		}
@@ -144,6 +153,9 @@ func (r *run) openNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.secure(&cfg); err != nil {
+		return err
+	}
 	var opts []node.Option
 	if _, host := r.options.Network.(System); !host {
 		opts = append(opts, node.WithNetwork(r.options.Network))
@@ -155,8 +167,8 @@ func (r *run) openNode(ctx context.Context) error {
 		return err
 	}
 	transport := cmp.Or(r.spec.Call.Transport, "udp")
-	for _, a := range r.node.SIPAddrs() {
-		if a.Network() == transport {
+	for i, a := range r.node.SIPAddrs() {
+		if cfg.SIP.Listen[i].Network == transport {
 			r.peer, err = netip.ParseAddrPort(a.String())
 			r.peer = unmapped(r.peer)
 			r.addresses["node"] = r.peer.String()
@@ -165,6 +177,23 @@ func (r *run) openNode(ctx context.Context) error {
 		}
 	}
 	return fmt.Errorf("settings: sip.listen has no %s, over which the phone would call", transport)
+}
+
+// secure gives the node what a call over TLS needs and the settings leave out.
+func (r *run) secure(cfg *node.Config) error {
+	if r.authority == nil {
+		return nil
+	}
+	if !slices.ContainsFunc(cfg.SIP.Listen, func(l node.Listener) bool { return l.Network == "tls" }) {
+		cfg.SIP.Listen = append(cfg.SIP.Listen, node.Listener{Network: "tls", Addr: netip.MustParseAddrPort("127.0.0.1:0")})
+	}
+	if cfg.SIP.TLS.CertFile != "" {
+		return nil
+	}
+	var err error
+	cfg.SIP.TLS.CertFile, cfg.SIP.TLS.KeyFile, err = r.authority.Issue("node")
+	cfg.SIP.TLS.CAFile, cfg.SIP.TLS.VerifyClient = r.authority.CAFile(), true
+	return err
 }
 
 // close ends everything and waits for it.
@@ -181,6 +210,9 @@ func (r *run) close() error {
 		errs = append(errs, p.Close())
 	}
 	r.behind.Wait()
+	if r.authority != nil {
+		errs = append(errs, r.authority.Close())
+	}
 	for _, a := range []*Application{r.app, r.speech} {
 		if a != nil {
 			errs = append(errs, a.Close())

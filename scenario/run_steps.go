@@ -55,7 +55,7 @@ func (r *run) take(ctx context.Context, s *step) error {
 		return nil
 	case s.Disappear != nil:
 		r.network.gone.Store(true)
-		if r.phone.cfg.Transport == "tcp" {
+		if r.phone.cfg.Transport != "udp" {
 			return r.phone.wire.close()
 		}
 		return nil

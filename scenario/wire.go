@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +28,7 @@ type wire interface {
 type received func(data *Message, peer string, answer func([]byte) error)
 
 // openWire opens the socket of a phone.
-func openWire(ctx context.Context, n Network, transport, address string, in received) (wire, error) {
+func openWire(ctx context.Context, n Network, transport, address string, secret *tls.Config, in received) (wire, error) {
 	switch transport {
 	case "udp":
 		conn, err := n.ListenPacket(ctx, "udp", address)
@@ -36,6 +37,17 @@ func openWire(ctx context.Context, n Network, transport, address string, in rece
 		}
 		w := &datagrams{conn: conn, in: in}
 		w.running.Go(w.read)
+		return w, nil
+	case "tls":
+		if secret == nil {
+			return nil, errors.New("transport tls: needs the phone's TLS")
+		}
+		l, err := n.Listen(ctx, "tcp", address)
+		if err != nil {
+			return nil, err
+		}
+		w := &streams{network: n, listener: tls.NewListener(l, secret), tls: secret, in: in, conns: map[string]net.Conn{}}
+		w.running.Go(w.accept)
 		return w, nil
 	case "tcp":
 		l, err := n.Listen(ctx, "tcp", address)
@@ -46,7 +58,7 @@ func openWire(ctx context.Context, n Network, transport, address string, in rece
 		w.running.Go(w.accept)
 		return w, nil
 	}
-	return nil, fmt.Errorf("transport %q: want udp or tcp", transport)
+	return nil, fmt.Errorf("transport %q: want udp, tcp or tls", transport)
 }
 
 // datagrams is a phone's UDP socket.
@@ -108,10 +120,11 @@ func (w *datagrams) close() error {
 	return err
 }
 
-// streams are a phone's TCP connections, dialled and accepted.
+// streams are a phone's TCP or TLS connections, dialled and accepted.
 type streams struct {
 	network  Network
 	listener net.Listener
+	tls      *tls.Config // nil: TCP
 	in       received
 	running  sync.WaitGroup
 
@@ -171,6 +184,19 @@ func (w *streams) send(ctx context.Context, peer string, data []byte) error {
 		var err error
 		if conn, err = w.network.DialContext(ctx, "tcp", peer); err != nil {
 			return err
+		}
+		if w.tls != nil {
+			host, _, err := net.SplitHostPort(peer)
+			if err != nil {
+				return errors.Join(err, conn.Close())
+			}
+			cfg := w.tls.Clone()
+			cfg.ServerName = host
+			secured := tls.Client(conn, cfg)
+			if err := secured.HandshakeContext(ctx); err != nil {
+				return errors.Join(err, conn.Close())
+			}
+			conn = secured
 		}
 		w.serve(peer, conn)
 	}
