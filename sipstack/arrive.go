@@ -75,10 +75,14 @@ func (s *Stack) tag(req *sip.Request) string {
 // initial reports whether an INVITE opens a dialog: it came without a To tag, and has ours since.
 func (s *Stack) initial(req *sip.Request) bool { return tagOf(req.To().Params) == s.tag(req) }
 
-// stray takes responses that belong to no transaction: repeated ones, most of the time. A 2xx to an INVITE of ours has
-// its ACK repeated.
+// stray takes responses that belong to no transaction, and every 2xx to an INVITE that opens a call of ours but the first:
+// repeated ones, most of the time. The ACK of a 2xx is repeated then.
 func (s *Stack) stray(res *sip.Response) {
 	if d := s.dialogOfResponse(res); d != nil && d.acknowledgeAgain(res) {
+		return
+	}
+	if o := s.outgoingOf(res); o != nil {
+		s.spawn(func() { o.further(res) })
 		return
 	}
 	s.log.Debug("response without a transaction", zap.Int("code", res.StatusCode))

@@ -16,6 +16,8 @@ func (s *Stack) bye(d *dialog, t *turn) {
 		t.respond(sip.StatusOK, "")
 	case err != nil: // RFC 5057: a referral holds the dialog, but what a BYE ends is over.
 		t.respond(sip.StatusCallTransactionDoesNotExists, "")
+	case !l.isAnswered() && d.invite == nil: // Section 15: who is called ends no early dialog with a BYE.
+		t.respond(sip.StatusCallTransactionDoesNotExists, "")
 	case !l.isAnswered(): // Section 15: the caller may end an early dialog so, too.
 		t.respond(sip.StatusOK, "")
 		d.invite.cancel()

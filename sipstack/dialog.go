@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// dialogID names a dialog of which we are the UAS (RFC 3261 section 12).
+// dialogID names a dialog (RFC 3261 section 12), by the tags as they are on our side.
 type dialogID struct{ callID, local, remote string }
 
 // dialogOf returns the dialog that a request from the peer names.
@@ -25,13 +25,11 @@ type dialog struct {
 	callID    string // the call's, as the observer knows it
 	log       *zap.Logger
 	leg       *Leg
-	invite    *invite
+	invite    *invite        // nil: the call is ours
 	local     sip.FromHeader // From of our requests
 	remote    sip.ToHeader   // To of our requests
 	contact   sip.Uri        // ours
-	routes    []sip.Uri      // the route set, in order
-	path      path
-	secure    bool // by SIPS: nothing of it goes by another way than TLS
+	secure    bool           // by SIPS: nothing of it goes by another way than TLS
 	inbox     inbox
 	referrals *referrals
 
@@ -41,8 +39,12 @@ type dialog struct {
 	turn chan struct{}
 	// lost says that the peer has no such dialog any more: nothing needs to be sent in it.
 	lost atomic.Bool
+	// spare says that another dialog of the same INVITE of ours is the call, or none is yet: the sound is not this one's.
+	spare atomic.Bool
 
 	mu       sync.Mutex
+	routes   []sip.Uri // the route set, in order
+	path     path
 	seq      uint32  // of our newest request
 	target   sip.Uri // remote target
 	flow     flow    // where the peer was heard last
@@ -172,7 +174,9 @@ func (d *dialog) retire() {
 	}
 	d.gone = true
 	d.expiring = time.AfterFunc(linger(), func() { d.stack.forget(d) })
-	d.stack.tap.ended(d.id.callID, d.callID)
+	if !d.spare.Load() {
+		d.stack.tap.ended(d.id.callID, d.callID)
+	}
 }
 
 // isGone reports whether the dialog has ended.

@@ -13,6 +13,8 @@
 //	<-referral.Done()
 //	err = leg.Bye(ctx)
 //
+// [Stack.Invite] places a call, and returns its leg when that is answered.
+//
 // It uses sipgo up to its transactions (parser, transports, RFC 3261 section 17); the dialog is its own. How a message
 // goes through it:
 //

@@ -18,8 +18,8 @@ type flow struct {
 	source netip.AddrPort
 }
 
-// sourceOf returns where a request came from; the transport has set it.
-func sourceOf(req *sip.Request) netip.AddrPort {
+// sourceOf returns where a message came from; the transport has set it.
+func sourceOf(req sip.Message) netip.AddrPort {
 	p, _ := netip.ParseAddrPort(req.Source())
 	return unmapped(p)
 }
@@ -91,21 +91,21 @@ func (d *dialog) hops(ctx context.Context, next sip.Uri) (flows []flow, resort *
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	d.mu.Lock()
-	last := d.flow
+	last, way, routed := d.flow, d.path, len(d.routes) > 0
 	d.mu.Unlock()
 
 	if d.secure {
 		next.Scheme = "sips"
 	}
 	flows, err = d.stack.locator.flows(ctx, next, d.stack.bound(), last.on)
-	if !d.path.direct || len(d.routes) > 0 || secure(next) && last.on.network != "tls" {
+	if !way.direct || routed || secure(next) && last.on.network != "tls" {
 		return flows, nil, err
 	}
 	if last.on.network == "tls" && d.stack.up(last) && err == nil && flows[0].on.network == "tls" && flows[0].source.Addr() == last.source.Addr() {
 		flows = slices.Insert(flows, 0, last)
 	}
 	for i, f := range flows {
-		if d.path.behindNAT(f.source.Addr(), last.source.Addr()) {
+		if way.behindNAT(f.source.Addr(), last.source.Addr()) {
 			flows[i] = last
 		}
 	}

@@ -12,6 +12,7 @@ import (
 type inbox struct {
 	mu      sync.Mutex
 	last    uint32 // the highest number let through
+	open    bool   // none was let through yet, and the first may be any (RFC 3261 section 12.1.2)
 	answer  answer // what the request with that number got
 	busy    bool
 	coming  []uint32  // numbers that were read off the wire and have not entered yet
@@ -122,10 +123,10 @@ func (b *inbox) dispatch() {
 		switch {
 		case next.cseq < b.last:
 			next.ready <- outdated
-		case next.cseq == b.last:
+		case next.cseq == b.last && !b.open:
 			next.ready <- repeated
-		case next.cseq == b.last+1 || b.due() && !b.awaits(next.cseq):
-			b.busy, b.last = true, next.cseq
+		case next.cseq == b.last+1 || (b.open || b.due()) && !b.awaits(next.cseq):
+			b.busy, b.open, b.last = true, false, next.cseq
 			next.ready <- admitted
 		default:
 			return

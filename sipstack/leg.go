@@ -12,7 +12,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// Leg is an inbound call as SIP sees it: the INVITE's usage of its dialog. Its methods may be called by several
+// Leg is a call as SIP sees it: the INVITE's usage of its dialog. It came in ([Stack.OnInvite]) or is one of ours
+// ([Stack.Invite]). Its methods may be called by several
 // goroutines at once.
 type Leg struct {
 	stack   *Stack
@@ -127,6 +128,9 @@ func (l *Leg) end(err error) bool {
 }
 
 func (l *Leg) closeMedia() {
+	if l.dialog.spare.Load() {
+		return
+	}
 	if err := l.session.media.Close(); err != nil {
 		l.log.Debug("media not closed", zap.Error(err))
 	}

@@ -41,9 +41,9 @@ func addrPortRaw(a net.Addr) netip.AddrPort {
 	return p
 }
 
-func (l *listener) close(tpl *sip.TransportLayer) error {
+func (l *listener) close() error {
 	if l.packets != nil {
-		l.packets.bury(tpl.Pool("udp"))
+		l.packets.bury()
 		return l.packets.PacketConn.Close()
 	}
 	return l.streams.Close()
@@ -53,8 +53,11 @@ func (l *listener) close(tpl *sip.TransportLayer) error {
 // table of peers, and everything else is observed.
 type packetListener struct {
 	net.PacketConn
-	allow acl
-	tap   *tap
+	allow   acl
+	tap     *tap
+	pool    *sip.ConnectionPool // sipgo's table
+	reading chan struct{}       // closed when sipgo reads, and has the socket in its table
+	once    sync.Once
 
 	mu     sync.Mutex
 	recent recent
@@ -63,12 +66,14 @@ type packetListener struct {
 
 // ReadFrom implements [net.PacketConn].
 func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
+	l.begun()
 	for {
 		n, peer, err := l.PacketConn.ReadFrom(b)
 		if err != nil {
 			l.mu.Lock()
 			l.err = err
 			l.mu.Unlock()
+			l.bury() // once more: sipgo has put the peer of the last packet into its table since
 			return n, peer, err
 		}
 		if !l.allow.admits(peer) {
@@ -82,6 +87,9 @@ func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 	}
 }
 
+// begun says that sipgo reads, or will not.
+func (l *packetListener) begun() { l.once.Do(func() { close(l.reading) }) }
+
 // WriteTo implements [net.PacketConn].
 func (l *packetListener) WriteTo(b []byte, peer net.Addr) (int, error) {
 	l.tap.message(false, "udp", l.LocalAddr(), peer, b)
@@ -89,12 +97,12 @@ func (l *packetListener) WriteTo(b []byte, peer net.Addr) (int, error) {
 }
 
 // bury replaces the socket in sipgo's table, before it is closed.
-func (l *packetListener) bury(pool *sip.ConnectionPool) {
+func (l *packetListener) bury() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, peer := range l.recent.peers {
 		if peer != nil {
-			pool.Add(peer.String(), deadPackets(l.LocalAddr()))
+			l.pool.Add(peer.String(), deadPackets(l.LocalAddr()))
 		}
 	}
 }

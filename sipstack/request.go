@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -122,11 +121,12 @@ func (d *dialog) launch(method sip.RequestMethod, hdrs []sip.Header, body []byte
 	d.turn <- struct{}{}
 	defer func() { <-d.turn }()
 
-	cseq, target, fresh := d.number(c)
+	cseq, fresh := d.number(c)
 	if fresh && sent != nil {
 		sent(cseq)
 	}
-	uri, routes, next := routed(target, d.routes)
+	target, set := d.address()
+	uri, routes, next := routed(target, set)
 	if !c.known() {
 		flows, resort, err := d.hops(d.stack.living, next)
 		if err != nil {
@@ -153,15 +153,15 @@ func (d *dialog) launch(method sip.RequestMethod, hdrs []sip.Header, body []byte
 }
 
 // number returns the number of a request, which is a new one unless it goes to another target (RFC 3263 section 4.3) and
-// no other request has gone out meanwhile; and the remote target.
-func (d *dialog) number(c *course) (cseq uint32, target sip.Uri, fresh bool) {
+// no other request has gone out meanwhile.
+func (d *dialog) number(c *course) (cseq uint32, fresh bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if fresh = c.cseq == 0 || c.cseq != d.seq; fresh {
 		d.seq++
 		c.cseq = d.seq
 	}
-	return c.cseq, d.target, fresh
+	return c.cseq, fresh
 }
 
 // request connects to where a request goes, the host of that name, builds it and sends it.
@@ -224,8 +224,6 @@ func (d *dialog) request(method sip.RequestMethod, cseq uint32, uri sip.Uri, rou
 	}
 	req.AppendHeader(sip.NewHeader("User-Agent", product))
 
-	req.SetTransport(to.on.transport())
-	req.SetDestination(net.JoinHostPort(to.source.Addr().String(), fmt.Sprint(to.source.Port())))
-	req.Laddr = to.on.local() // else it would leave from any port (trap of section 1)
+	addressed(req, to)
 	return req
 }

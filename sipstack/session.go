@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"mime"
 	"mime/multipart"
+	"net/netip"
 	"strings"
 	"sync"
 
@@ -178,8 +179,8 @@ func (c *session) renewed(res *sip.Response) error {
 	return err
 }
 
-// answered reads the answer in an ACK or PRACK; fresh: one was waited for.
-func (c *session) answered(ack *sip.Request) (p media.Params, fresh bool, err error) {
+// answered reads the answer in an ACK or PRACK, or in a 2xx to an INVITE of ours; fresh: one was waited for.
+func (c *session) answered(ack sip.Message) (p media.Params, fresh bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.offer {
@@ -253,4 +254,26 @@ func sdpPart(body []byte, boundary string) []byte {
 		}
 		return sdp
 	}
+}
+
+// offerFrom makes our offer for a call of ours.
+func (c *session) offerFrom(addr netip.Addr) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.local.addr = addr
+	c.body, c.offer = offerSDP(c.local), true
+	return c.body
+}
+
+// fork returns the offers and answers of one more dialog that our offer has opened. The sound is the same.
+func (c *session) fork() *session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &session{media: c.media, local: c.local, body: c.body, offer: c.offer, agreed: c.agreed}
+}
+
+// accept reads the answer to our offer in a 2xx.
+func (c *session) accept(res *sip.Response) error {
+	_, _, err := c.answered(res)
+	return err
 }

@@ -49,6 +49,7 @@ type Stack struct {
 	listeners []*listener
 	dialogs   map[dialogID]*dialog
 	invites   map[inviteID]*invite // those undecided, and those of dialogs
+	outgoing  map[outgoingID]*outgoing
 }
 
 // Admission is a call that was let in.
@@ -75,7 +76,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 		cfg: cfg, media: m, log: zap.NewNop(), observer: nobody{},
 		network: hostNetwork{}, dialer: &net.Dialer{}, resolver: net.DefaultResolver,
 		failed:  make(chan error, len(cfg.Listeners)),
-		dialogs: map[dialogID]*dialog{}, invites: map[inviteID]*invite{},
+		dialogs: map[dialogID]*dialog{}, invites: map[inviteID]*invite{}, outgoing: map[outgoingID]*outgoing{},
 	}
 	for _, o := range opts {
 		o(s)
@@ -121,25 +122,38 @@ func (s *Stack) Start(ctx context.Context) error {
 		b, err := s.bind(ctx, l, i == 0)
 		if err != nil {
 			for _, b := range bound {
-				_ = b.close(s.transport) // the error of the other one is the one to tell
+				_ = b.close() // the error of the other one is the one to tell
 			}
 			return fmt.Errorf("sip.listen: %w", err)
 		}
 		bound = append(bound, b)
 	}
+	if !s.serveAll(bound) {
+		return ErrClosed
+	}
+	for _, l := range bound {
+		if l.packets != nil {
+			<-l.packets.reading // at once; a request that goes out before it would go from a socket of sipgo's own
+		}
+	}
+	return nil
+}
+
+// serveAll has all listeners served; false: the stack is closed, and they are.
+func (s *Stack) serveAll(bound []*listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		for _, b := range bound {
-			_ = b.close(s.transport)
+			_ = b.close()
 		}
-		return ErrClosed
+		return false
 	}
 	s.listeners = bound
 	for _, l := range bound {
 		s.serve(l)
 	}
-	return nil
+	return true
 }
 
 // bind opens a listener. The port of Config.Advertise holds for the first.
@@ -152,7 +166,7 @@ func (s *Stack) bind(ctx context.Context, l Listener, first bool) (*listener, er
 			return nil, err
 		}
 		b.addr = conn.LocalAddr()
-		b.packets = &packetListener{PacketConn: conn, allow: s.cfg.Allow, tap: s.tap}
+		b.packets = &packetListener{PacketConn: conn, allow: s.cfg.Allow, tap: s.tap, pool: s.transport.Pool("udp"), reading: make(chan struct{})}
 	default:
 		conn, err := s.network.Listen(ctx, "tcp", l.Address)
 		if err != nil {
@@ -185,6 +199,7 @@ func (s *Stack) serve(l *listener) {
 			err = l.streams.serve(s.transport)
 		} else {
 			err = errors.Join(s.transport.ServeUDP(l.packets), l.packets.failure())
+			l.packets.begun()
 		}
 		if s.living.Err() == nil {
 			s.failed <- fmt.Errorf("%s listener %s ended: %w", l.network, l.addr, err)
@@ -267,12 +282,15 @@ func (s *Stack) Close() error {
 		s.tasks.Wait()
 		// The sockets come last: sipgo opens others for what is still to be sent.
 		for _, l := range listeners {
-			s.err = errors.Join(s.err, l.close(s.transport))
+			s.err = errors.Join(s.err, l.close())
 		}
 		s.serves.Wait()
 		s.transactions.Close() // those of requests that came meanwhile
-		for _, d := range dialogs {
+		for _, d := range s.allDialogs() {
 			d.stop()
+		}
+		for _, o := range s.allOutgoing() {
+			o.stop()
 		}
 		s.tap.close()
 	})
@@ -331,7 +349,9 @@ func (s *Stack) remember(d *dialog) bool {
 
 // forget ends the remembering of a dialog that is gone, and of its INVITE: a copy of that may have come late, too.
 func (s *Stack) forget(d *dialog) {
-	s.disown(d.invite)
+	if d.invite != nil {
+		s.disown(d.invite)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.dialogs, d.id)
