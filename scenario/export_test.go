@@ -81,6 +81,7 @@ var notExported = map[string]string{
 	"call/keepalive.yaml":                 "an answer of the phone that is another one later",
 	"call/no-offer.yaml":                  "codecs in the answer of an ACK",
 	"call/vanished.yaml":                  "a phone that is there no more",
+	"field/another-dialog.yaml":           "tags of NOTIFYs",
 	"field/new-contact.yaml":              "Contact",
 	"field/requests-while-pending.yaml":   "header fields of re-INVITEs",
 	"refer/clock-starts-at-202.yaml":      "when the REFER was answered",
