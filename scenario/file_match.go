@@ -152,6 +152,8 @@ func (m *matcher) differs(got any, there bool, a addresses) string {
 			return fmt.Sprintf("is %s, and must not be", shown(got))
 		}
 		return ""
+	case !there && m.isList && len(m.list) == 0:
+		return "" // a list that has nothing in it may be left out
 	case !there:
 		return "is absent, and must be " + m.describe(a)
 	case m.operator == "present":

@@ -33,6 +33,7 @@ func TestTheFirstDifferenceIsTold(t *testing.T) {
 		"other verbs":                   {speaks + "expect: {verbs: [SpeakSentence, Hangup]}", "s.yaml:2: verbs: there were SpeakSentence, and must be SpeakSentence, Hangup"},
 		"other webhooks":                {speaks + "expect: {webhooks: []}", "s.yaml:2: webhooks: there were initiate, disconnect, and must be none"},
 		"another record":                {speaks + "expect: {record: {disconnectCause: {not: hangup}}}", "s.yaml:2: the record's disconnectCause is \"hangup\", and must not be"},
+		"no Refers":                     {speaks + "expect: {record: {refers: [], tag: nothing}}", "s.yaml:2: the record's tag is absent, and must be \"nothing\""},
 		"another number of Refers":      {speaks + "expect: {record: {refers: [{}]}}", "s.yaml:2: the record's refers is absent, and must be a list of 1"},
 		"silence":                       {speaks + "expect: {heard: {silence: true}}", "s.yaml:2: the phone heard 200ms of sound, and must hear nothing"},
 		"too little sound":              {speaks + "expect: {heard: {at_least: 1s}}", "s.yaml:2: the phone heard 200ms of sound, and must hear 1s at least"},

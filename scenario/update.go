@@ -23,7 +23,7 @@ func (r Result) Update() ([]byte, error) {
 		return nil, r.Err
 	case r.run.broken:
 		return nil, errNotPlayed
-	case r.OK() && r.File.expects():
+	case r.OK() && r.File.Expects():
 		return nil, nil
 	}
 	text := r.File.text
@@ -33,7 +33,7 @@ func (r Result) Update() ([]byte, error) {
 			return nil, fmt.Errorf("%w (%w)", errNoWay, err)
 		}
 		again := r.run.judgedBy(f)
-		if len(again.failures) == 0 && f.expects() {
+		if len(again.failures) == 0 && f.Expects() {
 			return text, nil
 		}
 		document, err := onlyDocument(text)
@@ -56,8 +56,8 @@ func (r Result) Update() ([]byte, error) {
 // maxUpdates bounds the single changes of an update.
 const maxUpdates = 1000
 
-// expects reports whether the scenario expects anything of the call.
-func (f *File) expects() bool {
+// Expects reports whether the scenario expects anything of the call. Steps of the phone that go wrong fail it in any case.
+func (f *File) Expects() bool {
 	x := &f.spec.Expect
 	return len(x.Order)+len(x.Anywhere)+len(x.Never)+len(x.Heard)+len(x.Called) > 0 || x.Verbs != nil || x.Webhooks != nil || x.Record != nil
 }

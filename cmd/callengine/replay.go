@@ -135,7 +135,11 @@ func (r *replayReport) tell(result scenario.Result) {
 		r.updated++
 		fmt.Fprintf(out, "new   %s (%.2fs): the file was updated\n", title(result.File), took)
 	case result.OK() && refusal == nil:
-		fmt.Fprintf(out, "ok    %s (%.2fs)\n", title(result.File), took)
+		nothing := ""
+		if !result.File.Expects() {
+			nothing = ", which expects nothing"
+		}
+		fmt.Fprintf(out, "ok    %s%s (%.2fs)\n", title(result.File), nothing, took)
 	default:
 		r.failed++
 		fmt.Fprintf(out, "FAIL  %s (%.2fs)\n", title(result.File), took)

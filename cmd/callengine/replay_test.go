@@ -54,10 +54,12 @@ func scenarios(t *testing.T, files map[string]string) string {
 func TestReplayReportsALinePerScenario(t *testing.T) {
 	dir := scenarios(t, map[string]string{
 		"1.yaml": strings.Replace(hangsUp, "%s", "hangup", 1), "2.yml": speaks, "readme.txt": "no scenario",
+		"3.yaml": "name: hung up\napplication: {bxml: <Response/>}\n",
 	})
 	got := run(t, "", nil, "replay", dir)
 	assert.Equal(t, exitFine, got.code, got.out+got.err)
-	assert.Equal(t, "ok    DIR/1.yaml: hung up at once (T)\nok    DIR/2.yml: says something (T)\n2 ok (T)\n", steady(got.out, dir))
+	assert.Equal(t, "ok    DIR/1.yaml: hung up at once (T)\nok    DIR/2.yml: says something (T)\n"+
+		"ok    DIR/3.yaml: hung up, which expects nothing (T)\n3 ok (T)\n", steady(got.out, dir))
 }
 
 func TestReplayShowsTheFirstDifferenceInTheLadder(t *testing.T) {
