@@ -39,6 +39,23 @@ type Config struct {
 	// PSTNTrunks are the networks whose calls are telephone calls.
 	PSTNTrunks []netip.Prefix
 
+	// Users may place calls, after they have shown that they know their password; none: everybody may.
+	Users []User
+
+	// Realm is what their phones are asked for; "": Advertise's host, else "callengine".
+	Realm string
+
+	// NonceLifetime is how long a phone may sign requests for one challenge; 0: 5 minutes.
+	NonceLifetime time.Duration
+
+	// MaxRequestsPerSource is how many requests that belong to no call one address may send per second, as many at once;
+	// 0: any number.
+	MaxRequestsPerSource int
+
+	// SilenceAfter is how many failures an address may have before it gets no answer for a while; 0: any number. Those in
+	// Allow and PSTNTrunks, and those that placed a call lately, always get one.
+	SilenceAfter int
+
 	Credentials []Credential
 
 	// Codecs are those that may be used, in the order of our offers; empty: PCMU, PCMA.
@@ -152,6 +169,18 @@ func (c *Config) check() error {
 	}
 	if c.SessionExpires != 0 && c.SessionExpires < c.MinSE {
 		return fmt.Errorf("sip.session_expires: %v is less than sip.min_se, %v", c.SessionExpires, c.MinSE)
+	}
+	if c.NonceLifetime < 0 {
+		return fmt.Errorf("sip.nonce_lifetime: %v is negative", c.NonceLifetime)
+	}
+	if c.NonceLifetime == 0 {
+		c.NonceLifetime = defaultNonceLifetime
+	}
+	if c.Realm == "" {
+		c.Realm = defaultRealm
+		if host, _, _ := splitAdvertise(c.Advertise); host != "" {
+			c.Realm = host
+		}
 	}
 	if c.NotifyTimeout < 0 {
 		return fmt.Errorf("refer.notify_timeout: %v is negative", c.NotifyTimeout)

@@ -21,9 +21,13 @@ func (s *Stack) handle(req *sip.Request, tx *sip.ServerTx) {
 	defer s.recovered(req, tx)
 	if code := unacceptable(req); code != 0 {
 		if !req.IsAck() {
+			s.suspect(req)
 			s.respond(tx, s.response(req, code, ""))
 		}
 		s.tap.release(callIDOf(req))
+		return
+	}
+	if s.rationed(req, tx) {
 		return
 	}
 	switch req.Method {

@@ -42,6 +42,7 @@ func (s *Stack) notify(d *dialog, t *turn) {
 // exist gets 481.
 func (s *Stack) unknown(req *sip.Request, tx *sip.ServerTx) {
 	if tagOf(req.To().Params) == "" {
+		s.suspect(req)
 		s.respond(tx, s.response(req, sip.StatusMethodNotAllowed, ""))
 		return
 	}

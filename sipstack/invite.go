@@ -71,19 +71,40 @@ func (s *Stack) invite(req *sip.Request, tx *sip.ServerTx) {
 	if !tx.OnCancel(func(*sip.Request) { i.cancel() }) {
 		i.cancel()
 	}
+	if retry := s.busy(i); retry > 0 {
+		_ = i.respond(s.refusal(req, &StatusError{Code: sip.StatusServiceUnavailable, RetryAfter: retry}))
+		s.disown(i)
+		s.tap.release(i.id.callID)
+		return
+	}
 	leg, adm := s.admit(i)
 	if leg == nil {
 		s.disown(i)
 		s.tap.release(i.id.callID)
 		return
 	}
-	if i.isCanceled() || !s.spawn(func() { leg.served(adm) }) {
+	source := sourceOf(req).Addr()
+	s.door.sources.arrived(source, time.Now())
+	if i.isCanceled() || !s.spawn(func() {
+		defer func() { s.door.sources.left(source, time.Now()) }()
+		leg.served(adm)
+	}) {
+		s.door.sources.left(source, time.Now())
 		i.terminated()
 		leg.over(ErrCanceled)
 		adm.Abandon()
 		return
 	}
 	leg.run(i)
+}
+
+// busy returns the Retry-After of an INVITE for which there is no room, 0 for others. A datagram has been asked about before
+// it was parsed.
+func (s *Stack) busy(i *invite) (retryAfter int) {
+	if overUDP(i.req) {
+		return 0
+	}
+	return s.door.Full()
 }
 
 // claim notes an INVITE; false: it is known.
@@ -105,8 +126,8 @@ func (s *Stack) disown(i *invite) {
 	}
 }
 
-// admit decides about an INVITE: in this order its way here, its extensions, its session timer, the application, its offer,
-// a port for its sound. nil: it was refused.
+// admit decides about an INVITE: in this order its way here, its extensions, who sends it, its session timer, the
+// application, its offer, a port for its sound. nil: it was refused.
 func (s *Stack) admit(i *invite) (*Leg, Admission) {
 	if refused := s.downgraded(i.req, s.listenerOf(i.tx)); refused != nil {
 		_ = i.respond(refused)
@@ -116,6 +137,9 @@ func (s *Stack) admit(i *invite) (*Leg, Admission) {
 		_ = i.respond(refused)
 		return nil, nil
 	}
+	if !s.authenticated(i) {
+		return nil, nil
+	}
 	if _, refused := new(sessionTimer).proposed(s, i.req); refused != nil {
 		_ = i.respond(refused)
 		return nil, nil
@@ -123,6 +147,9 @@ func (s *Stack) admit(i *invite) (*Leg, Admission) {
 	inv := readInvitation(i.req, s.cfg.PSTNTrunks)
 	adm, err := s.ask(inv)
 	if err != nil {
+		if status := (*StatusError)(nil); errors.As(err, &status) && status.Code == sip.StatusNotFound {
+			s.suspect(i.req)
+		}
 		_ = i.respond(s.refusal(i.req, err))
 		return nil, nil
 	}

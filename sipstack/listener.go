@@ -49,11 +49,12 @@ func (l *listener) close() error {
 	return l.streams.Close()
 }
 
-// packetListener is a UDP socket as sipgo reads it: what the access list refuses never reaches the parser nor sipgo's
+// packetListener is a UDP socket as sipgo reads it: what the access list or the door refuses never reaches the parser nor sipgo's
 // table of peers, and everything else is observed.
 type packetListener struct {
 	net.PacketConn
 	allow   acl
+	door    *door
 	tap     *tap
 	pool    *sip.ConnectionPool // sipgo's table
 	reading chan struct{}       // closed when sipgo reads, and has the socket in its table
@@ -79,16 +80,37 @@ func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 		if !l.allow.admits(peer) {
 			continue
 		}
+		m, isSIP := sniff(b[:n])
+		pass, answer, to := l.door.packet(m, isSIP, b[:n], peer)
+		if !pass {
+			l.turnAway(m, peer, answer, to)
+			continue
+		}
 		l.mu.Lock()
 		l.recent.add(peer)
 		l.mu.Unlock()
-		l.tap.message(true, "udp", l.LocalAddr(), peer, b[:n])
+		if isSIP {
+			l.tap.sniffed(m, true, "udp", l.LocalAddr(), peer)
+		}
 		return n, peer, nil
 	}
 }
 
 // begun says that sipgo reads, or will not.
 func (l *packetListener) begun() { l.once.Do(func() { close(l.reading) }) }
+
+// turnAway answers a message that sipgo does not get.
+func (l *packetListener) turnAway(m sniffed, peer net.Addr, answer []byte, to netip.AddrPort) {
+	l.tap.aside(m, true, "udp", l.LocalAddr(), peer)
+	if answer == nil {
+		return
+	}
+	dest := net.UDPAddrFromAddrPort(to)
+	if res, ok := sniff(answer); ok {
+		l.tap.aside(res, false, "udp", l.LocalAddr(), dest)
+	}
+	_, _ = l.PacketConn.WriteTo(answer, dest) // lost like any other packet
+}
 
 // WriteTo implements [net.PacketConn].
 func (l *packetListener) WriteTo(b []byte, peer net.Addr) (int, error) {

@@ -10,7 +10,10 @@ import (
 // the parser would refuse, too.
 type sniffed struct {
 	Message
-	initial bool // an INVITE without a To tag: it may start a call
+	initial    bool   // an INVITE without a To tag: it may start a call
+	toTag      string // of a request
+	authorized bool   // it has an Authorization
+	requires   bool   // it has a Require
 }
 
 // sniff reads the start line, Call-ID, CSeq and what a ladder shows. raw is copied, once: all that is read are parts of
@@ -43,7 +46,7 @@ func startLine(line string) (first, second, third string) {
 }
 
 func (m *sniffed) readHeaders(rest string) {
-	toTag, sipfrag := false, false
+	tagged, sipfrag := false, false
 	var method, referTo, retryAfter string
 	for len(rest) > 0 {
 		var line string
@@ -64,7 +67,14 @@ func (m *sniffed) readHeaders(rest string) {
 			m.CSeq = uint32(n)
 			method = strings.TrimSpace(method)
 		case named(name, "To", "t"):
-			toTag = strings.Contains(strings.ToLower(value), "tag=")
+			if _, tag, ok := strings.Cut(strings.ToLower(value), "tag="); ok {
+				m.toTag, _, _ = strings.Cut(tag, ";")
+				tagged = true
+			}
+		case named(name, "Authorization", ""):
+			m.authorized = true
+		case named(name, "Require", ""):
+			m.requires = true
 		case named(name, "Content-Type", "c"):
 			sipfrag = strings.HasPrefix(strings.ToLower(value), "message/sipfrag")
 		case named(name, "Refer-To", "r"):
@@ -76,7 +86,7 @@ func (m *sniffed) readHeaders(rest string) {
 	if m.Code != 0 {
 		m.Method = method
 	}
-	m.initial = m.Method == "INVITE" && m.Code == 0 && !toTag
+	m.initial = m.Method == "INVITE" && m.Code == 0 && !tagged
 	switch {
 	case sipfrag:
 		body, _, _ := strings.Cut(strings.TrimLeft(rest, "\r\n"), "\n")

@@ -32,6 +32,9 @@ type Stack struct {
 	tap          *tap
 	certificates *certificates
 	oversized    oversized
+	asked        Door
+	door         *door
+	auth         *authenticator // nil: everybody may call
 	transport    *sip.TransportLayer
 	transactions *sip.TransactionLayer
 
@@ -73,7 +76,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 		return nil, errors.New("sipstack: no media engine")
 	}
 	s := &Stack{
-		cfg: cfg, media: m, log: zap.NewNop(), observer: nobody{},
+		cfg: cfg, media: m, log: zap.NewNop(), observer: nobody{}, asked: open{},
 		network: hostNetwork{}, dialer: &net.Dialer{}, resolver: net.DefaultResolver,
 		failed:  make(chan error, len(cfg.Listeners)),
 		dialogs: map[dialogID]*dialog{}, invites: map[inviteID]*invite{}, outgoing: map[outgoingID]*outgoing{},
@@ -85,6 +88,8 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 	s.tap = newTap(s.observer)
 	s.locator = newLocator(s.resolver)
 	s.certificates = newCertificates(cfg.TLS, s.log)
+	s.auth = newAuthenticator(s.cfg.Realm, s.cfg.Users, s.cfg.NonceLifetime)
+	s.door = newDoor(s.cfg, s.asked, s.auth, s.tap, s.secret[:], s.supported())
 	s.living, s.end = context.WithCancel(context.Background())
 
 	// Our own look at a message comes first: sipgo hands it to a goroutine of its own after that.
@@ -166,7 +171,7 @@ func (s *Stack) bind(ctx context.Context, l Listener, first bool) (*listener, er
 			return nil, err
 		}
 		b.addr = conn.LocalAddr()
-		b.packets = &packetListener{PacketConn: conn, allow: s.cfg.Allow, tap: s.tap, pool: s.transport.Pool("udp"), reading: make(chan struct{})}
+		b.packets = &packetListener{PacketConn: conn, allow: s.cfg.Allow, tap: s.tap, door: s.door, pool: s.transport.Pool("udp"), reading: make(chan struct{})}
 	default:
 		conn, err := s.network.Listen(ctx, "tcp", l.Address)
 		if err != nil {
@@ -175,6 +180,7 @@ func (s *Stack) bind(ctx context.Context, l Listener, first bool) (*listener, er
 		b.addr = conn.Addr()
 		b.streams = newStreamListener(l.Network, conn, s.cfg.Allow, s.tap, s.transport.Pool(l.Network))
 		b.streams.certs, b.streams.most = s.certificates, s.cfg.MaxConnections
+		b.streams.door = s.door
 	}
 	at := addrPort(b.addr)
 	b.host, b.port = at.Addr().String(), int(at.Port())

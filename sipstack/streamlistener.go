@@ -23,6 +23,7 @@ type streamListener struct {
 	net.Listener
 	network string // "tcp" or "tls"
 	allow   acl
+	door    *door // nil: open to all
 	tap     *tap
 	pool    *sip.ConnectionPool // sipgo's table
 	certs   *certificates       // of tls
@@ -72,7 +73,7 @@ func (l *streamListener) accept() {
 		case err != nil:
 			l.offer(stream{err: err})
 			return
-		case !l.allow.admits(conn.RemoteAddr()) || !l.room():
+		case !l.allow.admits(conn.RemoteAddr()) || l.door.ends(addrPort(conn.RemoteAddr()).Addr()) || !l.room():
 			_ = conn.Close()
 		case l.network == "tls":
 			l.shaking.Go(func() { l.shake(conn) })
@@ -204,6 +205,7 @@ func (a *acceptor) Accept() (net.Conn, error) {
 // adopt hands a connection that we dialled, over raw, to sipgo, and returns when it can be sent on.
 func (l *streamListener) adopt(conn, raw net.Conn) error {
 	s := stream{conn: l.observed(conn, raw), taken: make(chan struct{})}
+	s.conn.dialled = true
 	s.conn.proven.Store(true)
 	select {
 	case l.incoming <- s:
@@ -315,7 +317,8 @@ type observedConn struct {
 	peer     netip.AddrPort
 	opened   time.Time
 	heard    atomic.Int64 // when something came last, in nanoseconds of Unix time
-	proven   atomic.Bool  // a whole message came, or we have dialled it
+	dialled  bool
+	proven   atomic.Bool // a whole message came, or we have dialled it
 
 	frames framer    // of the one goroutine that reads
 	since  time.Time // when the message that has begun to come began; zero: none has
@@ -346,6 +349,10 @@ const writeTimeout = 10 * time.Second
 func (c *observedConn) Read(b []byte) (int, error) {
 	_ = c.raw.SetReadDeadline(c.until()) // it fails on a closed connection alone, and then reading does, too
 	n, err := c.Conn.Read(b)
+	if !c.dialled && err == nil && c.listener.door.ends(c.peer.Addr()) {
+		n, err = 0, io.EOF
+		_ = c.raw.Close()
+	}
 	if n > 0 {
 		c.heard.Store(time.Now().UnixNano())
 	}

@@ -49,10 +49,13 @@ func newTap(o Observer) *tap { return &tap{observer: o, threads: map[string]*thr
 
 // message takes a message off the wire.
 func (t *tap) message(in bool, network string, local, remote net.Addr, raw []byte) {
-	m, ok := sniff(raw)
-	if !ok {
-		return
+	if m, ok := sniff(raw); ok {
+		t.sniffed(m, in, network, local, remote)
 	}
+}
+
+// sniffed is message for one that has been sniffed.
+func (t *tap) sniffed(m sniffed, in bool, network string, local, remote net.Addr) {
 	m.In, m.Transport, m.Local, m.Remote = in, network, local.String(), remote.String()
 	th := t.thread(m)
 	if th == nil {
@@ -70,6 +73,28 @@ func (t *tap) message(in bool, network string, local, remote net.Addr, raw []byt
 	}
 	th.queue = append(th.queue, m.Message)
 	t.flush(th)
+}
+
+// aside tells of a message that nothing is done for.
+func (t *tap) aside(m sniffed, in bool, network string, local, remote net.Addr) {
+	m.In, m.Transport, m.Local, m.Remote = in, network, local.String(), remote.String()
+	t.observer.SIP("", m.Message)
+}
+
+// knows reports whether an INVITE was let in before: this is a repetition of it, or a request that follows it.
+func (t *tap) knows(sipCallID string, cseq uint32) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	th := t.threads[sipCallID]
+	return th != nil && (th.cseq == cseq || th.callID != "" && !th.over)
+}
+
+// bound reports whether a SIP Call-ID belongs to a call.
+func (t *tap) bound(sipCallID string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	th := t.threads[sipCallID]
+	return th != nil && th.callID != ""
 }
 
 // thread returns the thread of a message; nil: it belongs to no call. An INVITE that may start a call opens one.
