@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/callengine/callengine/interpreter"
 	"github.com/callengine/callengine/sipstack"
@@ -16,79 +16,20 @@ import (
 	"go.uber.org/zap"
 )
 
-// calls lets calls in, counts them, and runs them.
-type calls struct {
-	node *Node
-
-	mu       sync.Mutex
-	live     int
-	draining bool
-	idle     chan struct{} // closed when draining and no call is left; made by drain
-}
-
-// retryAfter is how long, in seconds, a caller that was turned away for lack of room should wait.
-const retryAfter = 5
+// calls finds the applications of calls, and runs them.
+type calls struct{ node *Node }
 
 // admit decides about a new call. It is called in the INVITE's own goroutine.
 func (c *calls) admit(inv sipstack.Invitation) (sipstack.Admission, error) {
 	app, ok := c.application(inv)
 	if !ok {
-		return nil, &sipstack.StatusError{Method: "INVITE", Code: 404, Reason: "Not Found"}
+		return nil, &sipstack.StatusError{Method: "INVITE", Code: 404}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.draining:
-		return nil, &sipstack.StatusError{Method: "INVITE", Code: 503, Reason: "Service Unavailable", RetryAfter: retryAfter}
-	case c.node.cfg.SIP.MaxCalls > 0 && c.live >= c.node.cfg.SIP.MaxCalls:
-		c.node.metrics.refused("max_calls")
-		return nil, &sipstack.StatusError{Method: "INVITE", Code: 503, Reason: "Service Unavailable", RetryAfter: retryAfter}
+	room, err := c.node.gate.enter(app.ID, time.Now())
+	if err != nil {
+		return nil, err
 	}
-	c.live++
-	return &admission{calls: c, id: newCallID(), inv: inv, app: app}, nil
-}
-
-// full reports whether no further call would be let in.
-func (c *calls) full() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.node.cfg.SIP.MaxCalls > 0 && c.live >= c.node.cfg.SIP.MaxCalls
-}
-
-// isDraining reports whether the node has stopped letting calls in.
-func (c *calls) isDraining() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.draining
-}
-
-func (c *calls) left() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.live--
-	c.tellIdle()
-}
-
-// tellIdle is called with the lock held.
-func (c *calls) tellIdle() {
-	if c.draining && c.live == 0 {
-		select {
-		case <-c.idle:
-		default:
-			close(c.idle)
-		}
-	}
-}
-
-// drain stops letting calls in. The channel is closed when the last one has ended.
-func (c *calls) drain() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.draining {
-		c.draining = true
-		c.tellIdle()
-	}
-	return c.idle
+	return &admission{calls: c, id: newCallID(), inv: inv, app: app, room: room}, nil
 }
 
 // application returns the first application whose globs match the Request-URI: against its user part, or against
@@ -127,28 +68,29 @@ type admission struct {
 	id    string
 	inv   sipstack.Invitation
 	app   Application
+	room  *ticket
 }
 
 var _ sipstack.Admission = (*admission)(nil)
 
 func (a *admission) CallID() string { return a.id }
 
-func (a *admission) Abandon() { a.calls.left() }
+func (a *admission) Abandon() { a.room.leave() }
 
 // Serve runs the call in the goroutine that the stack gives it.
 func (a *admission) Serve(sip *sipstack.Leg) {
-	defer a.calls.left()
+	defer a.room.leave()
 	n := a.calls.node
 	ctx, end := context.WithCancelCause(n.drained)
 	defer end(nil)
-	call := &leg{callID: a.id, sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets}
+	call := &leg{callID: a.id, room: a.room, sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets}
 	sip.OnEnd(func(cause error) {
 		call.ended()
 		end(translated(cause))
 	})
 	runner := interpreter.New(
 		interpreter.Config{RejectCode: n.cfg.SIP.RejectCode},
-		a.app.forInterpreter(), n.parser, n.client, n.outbox, n.journal,
+		a.app.forInterpreter(), n.parser, &timedAsker{n.client, n.gate, a.app.ID}, n.outbox, n.journal,
 		interpreter.WithLogger(n.log), interpreter.WithPanicHandler(func(any) { n.metrics.PanicRecovered() }),
 	)
 	runner.Run(ctx, interpreter.Limits{Drained: n.drained, Closed: n.closed}, webhook.Call{
@@ -165,6 +107,23 @@ func (a *admission) Serve(sip *sipstack.Leg) {
 		UUI: a.inv.UUI, SIPHeaders: a.inv.XHeaders, Diversion: a.inv.Diversion, StirShaken: a.inv.StirShaken,
 	}, call)
 	n.log.Debug("call served", zap.String("call_id", a.id))
+}
+
+// timedAsker tells the gate how long its application takes to answer the event of a new call.
+type timedAsker struct {
+	interpreter.Asker
+	gate        *gate
+	application string
+}
+
+// Ask implements [interpreter.Asker].
+func (a *timedAsker) Ask(ctx context.Context, to webhook.Target, ev webhook.Event) (webhook.Reply, error) {
+	began := time.Now()
+	reply, err := a.Asker.Ask(ctx, to, ev)
+	if ev.Type == "initiate" {
+		a.gate.waited(a.application, time.Since(began))
+	}
+	return reply, err
 }
 
 // newCallID makes an id of the shape that the API promises: "c-" and groups of hexadecimal digits.

@@ -53,14 +53,21 @@ type SIPConfig struct {
 	Advertise         string          `yaml:"advertise"`   // host or host:port for Via, Contact and SDP
 	Allow             []netip.Prefix  `yaml:"allow"`       // who may send requests; none: everybody
 	PSTNTrunks        []netip.Prefix  `yaml:"pstn_trunks"` // whose calls are telephone calls
-	Users             []SIPUser       `yaml:"users"`
+	Users             []SIPUser       `yaml:"users"`       // who may call, by digest authentication; none: everybody
 	Credentials       []SIPCredential `yaml:"credentials"` // for challenges of our own requests
 	TLS               SIPTLSConfig    `yaml:"tls"`
-	MaxConnections    int             `yaml:"max_connections"` // of TCP and TLS, at each listener; 0: no limit
-	MaxCalls          int             `yaml:"max_calls"`       // 0: no limit
-	MaxCallsPerSecond int             `yaml:"max_calls_per_second"`
-	RejectCode        int             `yaml:"reject_code"` // 400..699
-	Keepalive         time.Duration   `yaml:"keepalive"`   // 0: off, else 100ms..24h
+	MaxConnections    int             `yaml:"max_connections"`      // of TCP and TLS, at each listener; 0: no limit
+	MaxCalls          int             `yaml:"max_calls"`            // 0: no limit
+	MaxCallsPerSecond int             `yaml:"max_calls_per_second"` // 0: no limit
+	RejectCode        int             `yaml:"reject_code"`          // 400..699
+	Keepalive         time.Duration   `yaml:"keepalive"`            // 0: off, else 100ms..24h
+
+	Realm                string        `yaml:"realm"`                   // of digest authentication; empty: the host of advertise, else callengine
+	NonceLifetime        time.Duration `yaml:"nonce_lifetime"`          // how long a phone may sign for one challenge; 1s..24h
+	MaxRequestsPerSource int           `yaml:"max_requests_per_source"` // that belong to no call, per second and address; 0: no limit
+	SilenceAfter         int           `yaml:"silence_after"`           // failures until a strange address gets no answer for a while; 0: never
+	MaxUnanswered        int           `yaml:"max_unanswered"`          // calls that are not answered yet; 0: no limit
+	OverloadControl      bool          `yaml:"overload_control"`        // turn calls away when more work waits than can be done in time
 
 	SessionExpires time.Duration `yaml:"session_expires"` // 0: no session timers, else min_se..24h
 	MinSE          time.Duration `yaml:"min_se"`          // the shortest session interval taken; 90s..24h
@@ -68,7 +75,7 @@ type SIPConfig struct {
 	TransactionTimeout time.Duration `yaml:"transaction_timeout"` // until a request, or a 2xx to an INVITE, is given up; 100ms..32s
 }
 
-// SIPUser may place calls, once users are asked who they are.
+// SIPUser may place calls.
 type SIPUser struct {
 	Username string `yaml:"username"`
 	Password string `yaml:"password" secret:"true"`
@@ -127,6 +134,7 @@ type WebhookConfig struct {
 	AllowHosts []string       `yaml:"allow_hosts"` // globs; none: any host
 	DenyCIDRs  []netip.Prefix `yaml:"deny_cidrs"`  // never connected to
 	TLSCAFile  string         `yaml:"tls_ca_file"` // PEM; empty: the system's authorities
+	MaxLatency time.Duration  `yaml:"max_latency"` // of initiate on the average, above which an application's new calls get 503; 0: no limit
 }
 
 // APIConfig is the HTTP side.
@@ -167,6 +175,10 @@ func DefaultConfig() Config {
 			SessionExpires: 30 * time.Minute,
 			MinSE:          90 * time.Second,
 
+			NonceLifetime:   5 * time.Minute,
+			SilenceAfter:    20,
+			OverloadControl: true,
+
 			TransactionTimeout: 32 * time.Second,
 		},
 		Refer: ReferConfig{NotifyTimeout: 30 * time.Second},
@@ -177,7 +189,8 @@ func DefaultConfig() Config {
 			TTS:      TTSConfig{Engine: EngineESpeak},
 		},
 		Webhook: WebhookConfig{
-			DenyCIDRs: []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("fe80::/10")},
+			DenyCIDRs:  []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("fe80::/10")},
+			MaxLatency: 10 * time.Second,
 		},
 		API:   APIConfig{Listen: "127.0.0.1:8088", PublicURL: "http://127.0.0.1:8088"},
 		State: StateConfig{Dir: "./callengine-data", Fsync: "interval", CallRetention: 24 * time.Hour, OutboxMaxAge: 24 * time.Hour},

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/callengine/callengine/media"
@@ -60,6 +61,9 @@ func (c *checker) check() {
 	c.hostGlobs("refer.allow_targets", c.cfg.Refer.AllowTargets)
 	c.media()
 	c.hostGlobs("webhook.allow_hosts", c.cfg.Webhook.AllowHosts)
+	if c.cfg.Webhook.MaxLatency != 0 {
+		c.duration("webhook.max_latency", c.cfg.Webhook.MaxLatency, 10*time.Millisecond, time.Minute)
+	}
 	c.api()
 	c.state()
 	c.oneOf("log.level", c.cfg.Log.Level, "debug", "info", "warn", "error")
@@ -157,7 +161,13 @@ func (c *checker) sip() {
 		c.failAt("sip.tls.verify_client", "sip.tls.ca_file", "is needed with sip.tls.verify_client")
 	}
 	c.number("sip.max_connections", sip.MaxConnections, 0, 1<<20)
+	c.users()
 	c.number("sip.max_calls", sip.MaxCalls, 0, 1<<20)
+	c.number("sip.max_calls_per_second", sip.MaxCallsPerSecond, 0, 100_000)
+	c.number("sip.max_unanswered", sip.MaxUnanswered, 0, 1<<20)
+	c.number("sip.max_requests_per_source", sip.MaxRequestsPerSource, 0, 100_000)
+	c.number("sip.silence_after", sip.SilenceAfter, 0, 100_000)
+	c.duration("sip.nonce_lifetime", sip.NonceLifetime, time.Second, 24*time.Hour)
 	c.number("sip.reject_code", sip.RejectCode, 400, 699)
 	c.duration("sip.transaction_timeout", sip.TransactionTimeout, 100*time.Millisecond, 32*time.Second)
 	if sip.Keepalive != 0 {
@@ -169,6 +179,26 @@ func (c *checker) sip() {
 	}
 	if pairs := c.cfg.Media.RTPPorts.pairs(); sip.MaxCalls > pairs {
 		c.warn("sip.max_calls: %d calls are let in at a time, but media.rtp_ports has room for %d", sip.MaxCalls, pairs)
+	}
+}
+
+// users refuses what could not be signed with: RFC 7616 section 3.4.2 joins names with colons.
+func (c *checker) users() {
+	seen := map[string]bool{}
+	for i, u := range c.cfg.SIP.Users {
+		key := fmt.Sprintf("sip.users[%d]", i)
+		switch {
+		case u.Username == "" || u.Password == "":
+			c.fail(key, "needs a username and a password")
+		case strings.ContainsFunc(u.Username, unicode.IsControl) || strings.Contains(u.Username, ":"):
+			c.fail(key+".username", "must hold no colon and no control characters")
+		case seen[u.Username]:
+			c.fail(key+".username", "%s stands there twice", u.Username)
+		}
+		seen[u.Username] = true
+	}
+	if strings.ContainsFunc(c.cfg.SIP.Realm, unicode.IsControl) {
+		c.fail("sip.realm", "must hold no control characters")
 	}
 }
 
@@ -254,7 +284,7 @@ func (c *checker) state() {
 // unbuilt are the keys that may only have their default: what they ask for is not there yet, and a setting, above all one
 // for security, must not be ignored in silence.
 var unbuilt = []string{
-	"sip.users", "sip.max_calls_per_second", "state.dir", "state.nats_url", "state.fsync",
+	"state.dir", "state.nats_url", "state.fsync",
 }
 
 const notBuilt = "not supported yet"

@@ -29,6 +29,11 @@ func (c Config) sipConfig() (sipstack.Config, error) {
 	for _, l := range c.SIP.Listen {
 		cfg.Listeners = append(cfg.Listeners, sipstack.Listener{Network: l.Network, Address: l.Addr.String()})
 	}
+	cfg.Realm, cfg.NonceLifetime = c.SIP.Realm, c.SIP.NonceLifetime
+	cfg.MaxRequestsPerSource, cfg.SilenceAfter = c.SIP.MaxRequestsPerSource, c.SIP.SilenceAfter
+	for _, u := range c.SIP.Users {
+		cfg.Users = append(cfg.Users, sipstack.User{Username: u.Username, Password: u.Password})
+	}
 	for _, x := range c.SIP.Credentials {
 		cfg.Credentials = append(cfg.Credentials, sipstack.Credential{Realm: x.Realm, Username: x.Username, Password: x.Password})
 	}

@@ -19,7 +19,7 @@ const (
 // when drain_timeout is over are hung up, with the cause "error"; undelivered events get five seconds more, and what is
 // then left is logged. The end of ctx ends every wait at once.
 func (n *Node) Drain(ctx context.Context) {
-	idle := n.calls.drain()
+	idle := n.gate.drain()
 	n.log.Info("draining", zap.Duration("drain_timeout", n.cfg.DrainTimeout))
 	wait(ctx, idle, n.cfg.DrainTimeout)
 

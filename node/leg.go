@@ -23,6 +23,7 @@ type leg struct {
 	callID  string
 	sip     *sipstack.Leg
 	sound   *media.Engine
+	room    *ticket
 	targets []string // globs over the hosts that a caller may be referred to; none: any
 
 	mu       sync.Mutex
@@ -32,7 +33,10 @@ type leg struct {
 
 var _ interpreter.Leg = (*leg)(nil)
 
-func (l *leg) Answer(ctx context.Context) error { return translated(l.sip.Answer(ctx)) }
+func (l *leg) Answer(ctx context.Context) error {
+	l.room.answer()
+	return translated(l.sip.Answer(ctx))
+}
 
 func (l *leg) Ring(ctx context.Context) error { return translated(l.sip.Ring(ctx)) }
 

@@ -30,6 +30,9 @@ type metrics struct {
 	webhooks      *prometheus.HistogramVec
 	verbs         *prometheus.CounterVec
 	panics        prometheus.Counter
+	authFailures  *prometheus.CounterVec
+	dropped       *prometheus.CounterVec
+	silenced      prometheus.Counter
 	rtpIn, rtpOut prometheus.Counter
 	rtpLost       prometheus.Counter
 	rtpIgnored    prometheus.Counter
@@ -64,6 +67,9 @@ func newMetrics(build BuildInfo) *metrics {
 	m.callsStarted = counter("calls_total", "Calls that have begun.", "direction")
 	m.callsEnded = counter("calls_ended_total", "Calls that have ended, by cause.", "cause")
 	m.callsRefused = counter("calls_refused_total", "Calls turned away before they began, by reason.", "reason")
+	m.authFailures = counter("sip_auth_failures_total", "INVITEs whose credentials were refused, by reason.", "reason")
+	m.dropped = counter("sip_requests_dropped_total", "SIP requests turned away for their source's sake: over its rate limit, or silenced.", "reason")
+	m.silenced = counter("sip_sources_silenced_total", "Times that a source was silenced.").WithLabelValues()
 	m.sipMessages = counter("sip_messages_total", "SIP requests (class \"request\") and responses (\"2xx\", …).", "direction", "method", "code")
 	m.refers = counter("refers_total", "Refers that have ended, by result and evidence.", "result", "evidence")
 	m.referDuration = histogram("refer_duration_seconds", "Refer: \"response\" until the REFER's answer, \"outcome\" from there to the end.", "phase")
@@ -104,6 +110,17 @@ func (m *metrics) call(c state.Call) {
 }
 
 func (m *metrics) refused(reason string) { m.callsRefused.WithLabelValues(reason).Inc() }
+
+func (m *metrics) turnedAway(r sipstack.Refusal) {
+	switch {
+	case r.Reason == sipstack.RefusedAuthentication:
+		m.authFailures.WithLabelValues(r.Detail).Inc()
+	case r.For > 0:
+		m.silenced.Inc()
+	default:
+		m.dropped.WithLabelValues(r.Reason).Inc()
+	}
+}
 
 // methods are those that get a label of their own; what else arrives is foreign text.
 var methods = map[string]bool{

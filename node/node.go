@@ -41,6 +41,7 @@ type Node struct {
 	media   *media.Engine
 	sip     *sipstack.Stack
 	api     *api.Server
+	gate    *gate
 	calls   *calls
 
 	drained context.Context // ends, with its cause, when the time of a drain is over
@@ -81,7 +82,8 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	n.metrics = newMetrics(n.build)
 	n.store = state.NewMemory(state.MemoryConfig{Retention: cfg.State.CallRetention})
 	n.journal = &journal{Store: n.store, metrics: n.metrics, log: n.log}
-	n.calls = &calls{node: n, idle: make(chan struct{})}
+	n.gate = newGate(cfg, n.metrics)
+	n.calls = &calls{node: n}
 	n.parser = verbs.NewParser(cfg.languageConfig())
 	for _, assemble := range []func() error{n.assembleWebhooks, n.assembleMedia, n.assembleSIP} {
 		if err := assemble(); err != nil {
@@ -130,7 +132,7 @@ func (n *Node) assembleMedia() error {
 
 func (n *Node) assembleSIP() error {
 	tap := &sipTap{journal: n.journal, metrics: n.metrics, log: n.log}
-	opts := []sipstack.Option{sipstack.WithLogger(n.log), sipstack.WithObserver(tap)}
+	opts := []sipstack.Option{sipstack.WithLogger(n.log), sipstack.WithObserver(tap), sipstack.WithDoor(&door{gate: n.gate, metrics: n.metrics, log: n.log})}
 	if n.network != nil {
 		opts = append(opts, sipstack.WithNetwork(n.network))
 	}
@@ -191,15 +193,11 @@ func (n *Node) Failed() <-chan error { return n.failures }
 
 // ready reports whether the node takes calls, and why not.
 func (n *Node) ready() (bool, string) {
-	switch {
-	case !n.started.Load():
+	if !n.started.Load() {
 		return false, "starting"
-	case n.calls.isDraining():
-		return false, "draining"
-	case n.calls.full():
-		return false, "sip.max_calls reached"
 	}
-	return true, ""
+	reason := n.gate.reason(time.Now())
+	return reason == "", whyFull[reason]
 }
 
 // SIPAddrs returns the addresses that SIP listens on, in the configuration's order.
@@ -231,7 +229,7 @@ const closeWait = 2 * time.Second
 func (n *Node) Close() error {
 	var err error
 	n.closing.Do(func() {
-		idle := n.calls.drain()
+		idle := n.gate.drain()
 		n.drainIt(verbs.ErrDrained)
 		n.closeIt(errClosed)
 		wait(context.Background(), idle, closeWait)

@@ -1,0 +1,125 @@
+package node
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// gateWith makes a gate that nothing but its limits closes.
+func gateWith(change func(*Config)) *gate {
+	cfg := DefaultConfig()
+	cfg.Applications = []Application{{ID: "app"}, {ID: "other"}}
+	change(&cfg)
+	g := newGate(cfg, newMetrics(BuildInfo{}))
+	g.memory.read = func() (used, limit uint64) { return 0, 100 }
+	g.backlog.waiting = func() uint64 { return 0 }
+	return g
+}
+
+func TestCallsPerSecondAreCountedInAnySecond(t *testing.T) {
+	g, now := gateWith(func(c *Config) { c.SIP.MaxCallsPerSecond = 3 }), time.Unix(1000, 0)
+	let := func(after time.Duration) bool {
+		full := g.reason(now.Add(after))
+		_, err := g.enter("app", now.Add(after))
+		assert.Equal(t, full == "", err == nil)
+		return err == nil
+	}
+	for i, step := range []struct {
+		after time.Duration
+		let   bool
+	}{
+		{0, true}, {600 * time.Millisecond, true}, {900 * time.Millisecond, true}, {999 * time.Millisecond, false},
+		{time.Second, true}, {1500 * time.Millisecond, false}, {1600 * time.Millisecond, true}, {1700 * time.Millisecond, false},
+	} {
+		assert.Equal(t, step.let, let(step.after), i)
+	}
+	assert.Equal(t, fullRate, g.reason(now.Add(1700*time.Millisecond)))
+}
+
+func TestUnansweredCallsAreBounded(t *testing.T) {
+	g, now := gateWith(func(c *Config) { c.SIP.MaxUnanswered = 1 }), time.Unix(1000, 0)
+	first, err := g.enter("app", now)
+	require.NoError(t, err)
+	assert.Equal(t, fullUnanswered, g.reason(now))
+	first.answer()
+	second, err := g.enter("app", now)
+	require.NoError(t, err)
+	first.leave()
+	assert.Equal(t, fullUnanswered, g.reason(now))
+	second.leave() // unanswered
+	assert.Empty(t, g.reason(now))
+	assert.Zero(t, g.live)
+	assert.Zero(t, g.unanswered)
+}
+
+func TestMemoryNearItsLimitClosesTheGate(t *testing.T) {
+	g, now := gateWith(func(*Config) {}), time.Now()
+	used := uint64(80)
+	g.memory.read = func() (uint64, uint64) { return used, 100 }
+	assert.Empty(t, g.reason(now))
+	used = 81
+	assert.Empty(t, g.reason(now.Add(memoryEvery-1)), "it is looked at ten times a second")
+	assert.Equal(t, fullMemory, g.reason(now.Add(memoryEvery)))
+	assert.Equal(t, retryAfter, g.Full())
+	used = 10
+	assert.Empty(t, g.reason(now.Add(2*memoryEvery)))
+}
+
+func TestMemoryIsReadFromTheRuntime(t *testing.T) {
+	used, limit := readMemory()
+	assert.Less(t, used, limit)
+}
+
+func TestABurstIsNoOverloadAndWhatLastsIs(t *testing.T) {
+	var waiting uint64
+	g, now := &backlogGauge{most: 10, waiting: func() uint64 { return waiting }}, time.Unix(1000, 0)
+	at := func(after time.Duration, backlog uint64) bool {
+		waiting = backlog
+		return g.full(now.Add(after))
+	}
+	assert.False(t, at(0, 100), "the first of a burst")
+	assert.False(t, at(19*time.Millisecond, 100))
+	assert.True(t, at(20*time.Millisecond, 100), "it lasts")
+	assert.False(t, at(21*time.Millisecond, 10), "there is room")
+	assert.True(t, at(22*time.Millisecond, 11), "it is still the same overload")
+	assert.False(t, at(time.Second, 10))
+	assert.False(t, at(2*time.Second, 100), "a burst again")
+	assert.False(t, (*backlogGauge)(nil).full(now), "switched off")
+}
+
+func TestAnApplicationThatIsSlowGetsACallASecond(t *testing.T) {
+	g, now := gateWith(func(c *Config) { c.Webhook.MaxLatency = time.Second }), time.Now()
+	let := func(app string, after time.Duration) bool {
+		_, err := g.enter(app, now.Add(after))
+		return err == nil
+	}
+	g.waited("app", 4*time.Second)
+	assert.True(t, let("app", 0), "one that is slow once is not slow")
+	for range 5 {
+		g.waited("app", 4*time.Second)
+	}
+	assert.True(t, let("app", 0), "somebody has to try")
+	assert.False(t, let("app", 0))
+	assert.False(t, let("app", 999*time.Millisecond))
+	assert.True(t, let("app", time.Second))
+	assert.True(t, let("other", 0), "it is not the other one's fault")
+	assert.Empty(t, g.reason(now))
+	for range 10 {
+		g.waited("app", time.Millisecond)
+	}
+	assert.True(t, let("app", time.Second) && let("app", time.Second))
+	for range 10 {
+		g.waited("app", 4*time.Second)
+	}
+	assert.True(t, let("app", 3*time.Second) && !let("app", 3*time.Second))
+	assert.True(t, let("app", time.Minute) && let("app", time.Minute), "what was so long ago says nothing")
+}
+
+func TestEveryReasonCanBeTold(t *testing.T) {
+	for _, reason := range []string{fullDraining, fullCalls, fullRate, fullUnanswered, fullMemory, fullBacklog} {
+		assert.NotEmpty(t, whyFull[reason])
+	}
+}

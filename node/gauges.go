@@ -1,0 +1,150 @@
+package node
+
+import (
+	"math"
+	"runtime"
+	"runtime/debug"
+	runtimemetrics "runtime/metrics"
+	"sync"
+	"time"
+)
+
+// memoryGauge looks at how much of GOMEMLIMIT is in use.
+type memoryGauge struct {
+	read func() (used, limit uint64)
+
+	mu     sync.Mutex
+	looked time.Time
+	over   bool
+}
+
+const (
+	// memoryFull is the part of GOMEMLIMIT above which no call is let in: beyond it the garbage collector runs all the
+	// time.
+	memoryFull = 0.8
+	// memoryEvery is how old a reading may be.
+	memoryEvery = 100 * time.Millisecond
+)
+
+func newMemoryGauge() *memoryGauge { return &memoryGauge{read: readMemory} }
+
+func (g *memoryGauge) full(now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.looked.IsZero() || now.Sub(g.looked) >= memoryEvery {
+		used, limit := g.read()
+		g.over, g.looked = float64(used) > memoryFull*float64(limit), now
+	}
+	return g.over
+}
+
+// readMemory returns what is in use of the memory that GOMEMLIMIT bounds: what the garbage collector found alive when it
+// last looked, and all that is no heap. Garbage that waits for it is none of it.
+func readMemory() (used, limit uint64) {
+	limit = uint64(debug.SetMemoryLimit(-1))
+	if limit == math.MaxInt64 {
+		return 0, limit
+	}
+	samples := []runtimemetrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+	}
+	runtimemetrics.Read(samples)
+	used = samples[0].Value.Uint64() + samples[1].Value.Uint64()
+	for _, s := range samples[2:] {
+		used -= min(used, s.Value.Uint64())
+	}
+	return used, limit
+}
+
+// backlogGauge looks at how much work waits for a processor: goroutines that could run. The node's own work does that when
+// it is too much; what waits for an application or a phone never does. nil: nobody looks.
+//
+// A burst may wait for a moment. What lasts longer is overload, and then every call that comes while too much waits is
+// turned away: so those that are let in wait no longer than the queue is long, and the processors are never idle.
+type backlogGauge struct {
+	waiting func() uint64
+	most    uint64
+
+	mu   sync.Mutex
+	last time.Time // when it was looked at
+	calm time.Time // when it was not too much, as far as is known
+	shut time.Time // when a call was turned away last
+}
+
+const (
+	// backlogPerCPU is how many goroutines may wait for each processor; the wait behind them is a millisecond or so.
+	backlogPerCPU = 16
+	// backlogBurst is how long more may wait before it is overload.
+	backlogBurst = 20 * time.Millisecond
+	// backlogCalm is how long none may have been turned away until a burst is a burst again.
+	backlogCalm = time.Second
+)
+
+func newBacklogGauge() *backlogGauge {
+	return &backlogGauge{waiting: runnable, most: uint64(backlogPerCPU * runtime.GOMAXPROCS(0))}
+}
+
+// runnable returns how many goroutines wait for a processor.
+func runnable() uint64 {
+	sample := [1]runtimemetrics.Sample{{Name: "/sched/goroutines/runnable:goroutines"}}
+	runtimemetrics.Read(sample[:])
+	return sample[0].Value.Uint64()
+}
+
+func (g *backlogGauge) full(now time.Time) bool {
+	if g == nil {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	much := g.waiting() > g.most
+	if !much || now.Sub(g.last) > backlogBurst { // nobody looked in between: it is not known to have lasted
+		g.calm = now
+	}
+	g.last = now
+	if !much || now.Sub(g.calm) < backlogBurst && now.Sub(g.shut) > backlogCalm {
+		return false
+	}
+	g.shut = now
+	return true
+}
+
+// webhookGauge is how long an application took of late to answer the event of a new call.
+type webhookGauge struct {
+	most time.Duration // 0: it may take any time
+
+	average time.Duration
+	newest  time.Time // sample
+	probe   time.Time // when a call was let in to see whether it is better
+}
+
+const (
+	// webhookWeight is the weight of the newest sample in the average.
+	webhookWeight = 0.2
+	// webhookProbe is how often a call is let in while an application is too slow: without one nobody would know when it
+	// is well again.
+	webhookProbe = time.Second
+	// webhookForget is how old the newest sample may be to say anything.
+	webhookForget = 30 * time.Second
+)
+
+func (g *webhookGauge) add(d time.Duration, now time.Time) {
+	if now.Sub(g.newest) > webhookForget {
+		g.average = 0
+	}
+	g.average += time.Duration(webhookWeight * float64(d-g.average))
+	g.newest = now
+}
+
+// full reports whether a call is to be refused. Every webhookProbe it lets one in.
+func (g *webhookGauge) full(now time.Time) bool {
+	if g.most == 0 || g.average <= g.most || now.Sub(g.newest) > webhookForget {
+		return false
+	}
+	if now.Sub(g.probe) >= webhookProbe {
+		g.probe = now
+		return false
+	}
+	return true
+}
