@@ -67,17 +67,17 @@ func newDoor(cfg Config, d Door, auth *authenticator, t *tap, secret []byte, sup
 }
 
 // packet decides about a datagram that the access list has let in: false: it is not for sipgo. answer, if there is one, is
-// to be sent to whom.
+// to be sent to whom. A nil door is open to all.
 func (d *door) packet(m sniffed, isSIP bool, raw []byte, peer net.Addr) (pass bool, answer []byte, to netip.AddrPort) {
+	if d == nil || m.Code != 0 {
+		return true, nil, to
+	}
 	now, from := time.Now(), addrPort(peer)
 	if !isSIP {
 		if !isKeepalive(raw) && !d.sources.silenced(from.Addr(), now) {
 			d.failed(from.Addr(), now)
 		}
 		return true, nil, to // sipgo drops it
-	}
-	if m.Code != 0 {
-		return true, nil, to
 	}
 	if d.ignored(m, from.Addr(), now) {
 		return false, nil, to
