@@ -77,7 +77,7 @@ func New(cfg Config, opts ...Option) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports.listen = (&net.ListenConfig{}).ListenPacket
+	ports.listen = listenPacket
 	ctx, end := context.WithCancel(context.Background())
 	e := &Engine{
 		log: zap.NewNop(), ports: ports, latching: newLatching(cfg), counters: noCounters{}, end: end, sessions: map[*Session]struct{}{},
@@ -101,8 +101,11 @@ func New(cfg Config, opts ...Option) (*Engine, error) {
 
 // Open opens a session on a pair of ports for the call with this id, which its log lines name. Nothing is sent or read
 // before [Session.Configure]. It returns [ErrNoPorts] when no pair is left and [ErrClosed] after Close.
-func (e *Engine) Open(callID string) (*Session, error) {
-	opened, err := e.ports.open(context.Background())
+func (e *Engine) Open(callID string) (*Session, error) { return e.OpenAt(callID, netip.Addr{}) }
+
+// OpenAt is Open at a local address other than Config.BindIP, such as one of the other family; zero: at that.
+func (e *Engine) OpenAt(callID string, at netip.Addr) (*Session, error) {
+	opened, err := e.ports.open(context.Background(), at)
 	if err != nil {
 		return nil, err
 	}

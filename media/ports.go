@@ -54,8 +54,8 @@ func newPorts(r PortRange, bind netip.Addr, rest time.Duration) (*ports, error) 
 	return p, nil
 }
 
-// open opens a pair. It tries all that have rested: another program may hold some of them.
-func (p *ports) open(ctx context.Context) (pair, error) {
+// open opens a pair at an address, or where the configuration says. It tries all that have rested: another program may hold some of them.
+func (p *ports) open(ctx context.Context, at netip.Addr) (pair, error) {
 	p.mu.Lock()
 	tries := len(p.free)
 	p.mu.Unlock()
@@ -65,7 +65,7 @@ func (p *ports) open(ctx context.Context) (pair, error) {
 		if !ok {
 			break
 		}
-		opened, err := p.bindPair(ctx, port)
+		opened, err := p.bindPair(ctx, at, port)
 		if err == nil {
 			return opened, nil
 		}
@@ -78,22 +78,25 @@ func (p *ports) open(ctx context.Context) (pair, error) {
 	return pair{}, ErrNoPorts
 }
 
-func (p *ports) bindPair(ctx context.Context, port int) (pair, error) {
-	rtp, err := p.listen(ctx, "udp", p.address(port))
+func (p *ports) bindPair(ctx context.Context, at netip.Addr, port int) (pair, error) {
+	if !at.IsValid() {
+		at = p.bind
+	}
+	rtp, err := p.listen(ctx, "udp", address(at, port))
 	if err != nil {
 		return pair{}, err
 	}
-	rtcp, err := p.listen(ctx, "udp", p.address(port+1))
+	rtcp, err := p.listen(ctx, "udp", address(at, port+1))
 	if err != nil {
 		return pair{}, errors.Join(err, rtp.Close())
 	}
 	return pair{port: port, rtp: rtp, rtcp: rtcp}, nil
 }
 
-func (p *ports) address(port int) string {
+func address(at netip.Addr, port int) string {
 	host := "" // all addresses, of both families where the host has both
-	if p.bind.IsValid() {
-		host = p.bind.String()
+	if at.IsValid() {
+		host = at.String()
 	}
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }
@@ -122,4 +125,12 @@ func (p *ports) giveBack(port int) {
 	p.free = append(p.free, freed{port: port, at: time.Now()})
 	p.inUse--
 	p.counters.PortsInUse(p.inUse)
+}
+
+// listenPacket opens a socket of the host. One on 0.0.0.0 is of IPv4 alone: Go would take IPv6 there, too.
+func listenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().Is4() {
+		network += "4"
+	}
+	return (&net.ListenConfig{}).ListenPacket(ctx, network, address)
 }

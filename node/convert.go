@@ -47,8 +47,8 @@ func (c Config) sipConfig() (sipstack.Config, error) {
 	return cfg, nil
 }
 
-// mediaAddress is the address in SDP: media.address, else the host of sip.advertise, else the first listener's. A name is
-// looked up once, now.
+// mediaAddress is the address in SDP: media.address, else the host of sip.advertise; zero: that of the listener at which the
+// call came. A name is looked up once, now.
 func (c Config) mediaAddress() (netip.Addr, error) {
 	key, host := "media.address", c.Media.Address
 	if host == "" && c.SIP.Advertise != "" {
@@ -59,7 +59,7 @@ func (c Config) mediaAddress() (netip.Addr, error) {
 		key, host = "sip.advertise", advertised
 	}
 	if host == "" {
-		return c.SIP.Listen[0].Addr.Addr(), nil
+		return netip.Addr{}, nil
 	}
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip.Unmap(), nil
@@ -73,7 +73,8 @@ func (c Config) mediaAddress() (netip.Addr, error) {
 	return found[0].Unmap(), nil
 }
 
-// mediaConfig is the configuration as the media take it. RTP binds to the first listener's address.
+// mediaConfig is the configuration as the media take it. Where nothing else is said RTP binds to the first
+// listener's address.
 func (c Config) mediaConfig() media.Config {
 	cfg := media.Config{
 		Ports:    media.PortRange{Min: c.Media.RTPPorts.Min, Max: c.Media.RTPPorts.Max},

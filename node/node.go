@@ -152,7 +152,7 @@ func (n *Node) assembleSIP() error {
 
 // Start opens the sockets and begins to take calls. It returns when everything listens; ctx bounds the opening alone.
 func (n *Node) Start(ctx context.Context) error {
-	listen := (&net.ListenConfig{}).Listen
+	listen := listenHTTP
 	if n.network != nil {
 		listen = n.network.Listen
 	}

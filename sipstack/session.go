@@ -43,7 +43,7 @@ func (s *Stack) newSession(req *sip.Request, on *listener, callID string) (*sess
 	if _, _, err := exchange(req, probe); err != nil {
 		return nil, err
 	}
-	sound, err := s.media.Open(callID)
+	sound, err := s.media.OpenAt(callID, s.mediaBind(on))
 	if err != nil {
 		s.log.Warn("no RTP port for a call", zap.String("call_id", callID))
 		return nil, &StatusError{Method: "INVITE", Code: sip.StatusServiceUnavailable, RetryAfter: busyRetryAfter}

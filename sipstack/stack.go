@@ -261,6 +261,19 @@ func (s *Stack) mediaAddress(on *listener) netip.Addr {
 	return addrPort(on.addr).Addr()
 }
 
+// mediaBind returns the local address of a call's sound: that of the listener, or of one of the family that is in SDP; zero:
+// the media engine's own.
+func (s *Stack) mediaBind(on *listener) netip.Addr {
+	in := s.mediaAddress(on)
+	if !on.reaches(in) {
+		on = find(s.bound(), func(l *listener) bool { return l.reaches(in) })
+	}
+	if on == nil {
+		return netip.Addr{}
+	}
+	return addrPort(on.addr).Addr()
+}
+
 // Interrupt ends the wait for every pending referral, as interrupted, and no other is started: it belongs to the end of
 // a drain.
 func (s *Stack) Interrupt() {
