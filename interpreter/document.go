@@ -18,11 +18,7 @@ const maxRedirects = 100
 func (r *Runner) documents(ctx context.Context, c *call, reply webhook.Reply) ending {
 	redirects := 0
 	for {
-		doc, err := r.accept(ctx, c, reply)
-		if err != nil {
-			return ending{err: err}
-		}
-		out, idle, err := r.walk(ctx, c, doc)
+		out, idle, err := r.document(ctx, c, reply)
 		switch {
 		case err != nil:
 			return ending{err: err, after: out.After}
@@ -38,6 +34,18 @@ func (r *Runner) documents(ctx context.Context, c *call, reply webhook.Reply) en
 		}
 		reply = *out.Replace
 	}
+}
+
+// document runs one document.
+func (r *Runner) document(ctx context.Context, c *call, reply webhook.Reply) (out verbs.Outcome, idle bool, err error) {
+	err = errPanic // unless it returns
+	ctx, traced := r.tracer.Document(ctx, reply.URL)
+	defer func() { traced(fault(err)) }()
+	doc, err := r.accept(ctx, c, reply)
+	if err != nil {
+		return verbs.Outcome{}, false, err
+	}
+	return r.walk(ctx, c, doc)
 }
 
 // accept reads the document of a reply, whole, before anything of it runs.
@@ -86,11 +94,14 @@ func (r *Runner) walk(ctx context.Context, c *call, doc *verbs.Document) (out ve
 	return verbs.Outcome{End: verbs.CauseHangup}, idle, nil
 }
 
-func (r *Runner) step(ctx context.Context, c *call, v verbs.Verb) (verbs.Outcome, error) {
+func (r *Runner) step(ctx context.Context, c *call, v verbs.Verb) (out verbs.Outcome, err error) {
 	pos := v.Pos()
+	err = errPanic // unless it returns
+	ctx, traced := r.tracer.Verb(ctx, v.Name(), pos)
+	defer func() { traced(fault(err)) }()
 	entry := state.Verb{Event: state.VerbStarted, Name: v.Name(), Line: pos.Line, Column: pos.Column}
 	r.note(state.Entry{Type: state.TypeVerb, Verb: &entry})
-	out, err := v.Execute(ctx, c)
+	out, err = v.Execute(ctx, c)
 	if interrupted(err) {
 		err = because(ctx, err)
 	}

@@ -40,6 +40,7 @@ type Runner struct {
 	log        *zap.Logger
 	callID     string
 	panicked   func(any)
+	tracer     Tracer
 }
 
 // Option replaces a default of [New].
@@ -55,7 +56,7 @@ func WithPanicHandler(f func(any)) Option { return func(r *Runner) { r.panicked 
 func New(cfg Config, app Application, p Parser, a Asker, s Sender, j Journal, opts ...Option) *Runner {
 	r := &Runner{
 		asker: a, sender: s, journal: j, parser: p, app: app,
-		rejectCode: cfg.RejectCode, log: zap.NewNop(), panicked: func(any) {},
+		rejectCode: cfg.RejectCode, log: zap.NewNop(), panicked: func(any) {}, tracer: nobody{},
 	}
 	if r.rejectCode == 0 {
 		r.rejectCode = 603
@@ -89,8 +90,10 @@ func (r *Runner) Run(ctx context.Context, limits Limits, info webhook.Call, invi
 		From: info.From, To: info.To, Direction: string(info.Direction), SIPCallID: info.SIPCallID,
 		At: info.StartTime, Tag: &tag,
 	}})
+	ctx, traced := r.tracer.Call(ctx, info)
 	end := r.execute(ctx, c, invite)
 	r.finish(ctx, c, end)
+	traced(fault(end.err))
 }
 
 // ending is how the documents of a call came to their end.
@@ -142,7 +145,7 @@ func (r *Runner) finish(ctx context.Context, c *call, e ending) {
 	}})
 	r.disconnect(context.WithoutCancel(ctx), c, end)
 	if e.after != nil {
-		r.guard(func() { e.after(c.limits.Drained) })
+		r.guard(func() { e.after(valued{c.limits.Drained, context.WithoutCancel(ctx)}) })
 	}
 }
 

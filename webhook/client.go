@@ -47,6 +47,7 @@ type Client struct {
 	policy   policy
 	log      *zap.Logger
 	observer Observer
+	tracer   Tracer
 	connect  func(ctx context.Context, network, address string) (net.Conn, error) // nil: the host's network
 
 	transport *http.Transport
@@ -88,7 +89,7 @@ func NewClient(cfg Config, opts ...Option) (*Client, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = DefaultTimeout
 	}
-	c := &Client{cfg: cfg, policy: p, log: zap.NewNop(), observer: nobody{}, conns: map[*conn]struct{}{}}
+	c := &Client{cfg: cfg, policy: p, log: zap.NewNop(), observer: nobody{}, tracer: nobody{}, conns: map[*conn]struct{}{}}
 	for _, o := range opts {
 		o(c)
 	}

@@ -35,6 +35,7 @@ type delivery struct {
 	exchange Exchange // the request under way
 	location *url.URL // where it goes; without user information, as target is
 	begun    time.Time
+	traced   func(Exchange) // told of its end
 	line     line
 	asked    time.Duration // Retry-After of the last reply
 	reply    Reply
@@ -77,22 +78,25 @@ func (c *Client) deliver(ctx context.Context, to Target, ev Event, m manner) (Re
 // attempt notes that a request to the target is about to be sent.
 func (d *delivery) attempt(_ retryablehttp.Logger, req *http.Request, _ int) {
 	d.exchange.Attempt++
-	d.begin(req.Method, d.target)
+	d.begin(req, d.target)
 }
 
-func (d *delivery) begin(method string, to *url.URL) {
+// begin is told of each request; its URL is told as to.
+func (d *delivery) begin(req *http.Request, to *url.URL) {
 	d.line.lost()
 	d.begun = time.Now()
 	d.location = to
 	x := &d.exchange
-	x.Method, x.URL, x.Status, x.Body, x.Err, x.Duration = method, to.String(), 0, nil, nil, 0
+	x.Method, x.URL, x.Status, x.Body, x.Err, x.Duration = req.Method, to.String(), 0, nil, nil, 0
 	d.client.observer.Request(*x)
+	d.traced = d.client.tracer.Begin(req.Context(), *x, req.Header)
 }
 
 func (d *delivery) end(err error) {
 	x := &d.exchange
 	x.Err, x.Duration = err, time.Since(d.begun)
 	d.client.observer.Reply(*x)
+	d.traced(*x)
 	d.client.log.Debug("webhook sent", zap.String("call_id", x.Event.CallID), zap.String("event_id", x.Event.ID),
 		zap.String("event_type", x.Event.Type), zap.String("method", x.Method), zap.String("url", withoutQuery(d.location)),
 		zap.Int("attempt", x.Attempt), zap.Int("status", x.Status), zap.Duration("duration", x.Duration), zap.Error(err))
@@ -111,7 +115,7 @@ func (d *delivery) redirected(next *http.Request, via []*http.Request) error {
 		return err
 	}
 	d.end(nil)
-	d.begin(next.Method, next.URL)
+	d.begin(next, next.URL)
 	return nil
 }
 

@@ -80,6 +80,7 @@ type debt struct {
 	event  Event
 	target Target
 	since  time.Time
+	values context.Context // of the sender, for who follows the requests; it ends nothing
 
 	// Guarded by the outbox's lock.
 	attempts int
@@ -107,7 +108,7 @@ func (o *Outbox) Send(ctx context.Context, to Target, ev Event) error {
 	if err != nil {
 		return fmt.Errorf("owe %s: %w", ev.Type, err)
 	}
-	o.queue(&debt{seq: seq, event: ev, target: to, since: time.Now()})
+	o.queue(&debt{seq: seq, event: ev, target: to, since: time.Now(), values: context.WithoutCancel(ctx)})
 	return nil
 }
 

@@ -63,11 +63,15 @@ func (o *Outbox) attempt(d *debt) (failed *DeliveryError) {
 			o.mu.Unlock()
 		}
 	}()
-	_, failed = o.client.deliver(o.lifetime, d.target, d.event, manner{earlier: o.count(d)})
+	ctx := o.lifetime
+	if d.values != nil {
+		ctx = valued{o.lifetime, d.values}
+	}
+	_, failed = o.client.deliver(ctx, d.target, d.event, manner{earlier: o.count(d)})
 	if failed == nil || d.target.Fallback == nil || o.lifetime.Err() != nil {
 		return failed
 	}
-	_, second := o.client.deliver(o.lifetime, d.target.fallback(), d.event, manner{fallback: true, earlier: o.count(d)})
+	_, second := o.client.deliver(ctx, d.target.fallback(), d.event, manner{fallback: true, earlier: o.count(d)})
 	if second == nil {
 		return nil
 	}
