@@ -30,6 +30,7 @@ type Engine struct {
 	ports    *ports
 	latching latching
 	counters Counters
+	observe  func(ControlPacket) // nil: nobody
 	library  *library
 	speech   *speech
 	own      *http.Transport // of the client of its own; nil: there is none
@@ -64,6 +65,10 @@ func WithSynthesizer(s Synthesizer) Option { return func(e *Engine) { e.speech.s
 func WithCounters(c Counters) Option {
 	return func(e *Engine) { e.counters, e.ports.counters, e.speech.counters = c, c, c }
 }
+
+// WithControlObserver tells f of every RTCP packet of a session with its peer. It is called from many goroutines and must
+// not block. Default: nobody.
+func WithControlObserver(f func(ControlPacket)) Option { return func(e *Engine) { e.observe = f } }
 
 // New makes an engine. It opens no socket.
 func New(cfg Config, opts ...Option) (*Engine, error) {

@@ -102,16 +102,21 @@ func timestampOf(t time.Time) uint32 { return uint32(t.UnixNano() / (1e9 / Sampl
 // controlPacket handles one packet of the RTCP socket.
 func (s *Session) controlPacket(b []byte, from netip.AddrPort, now time.Time) {
 	packets, err := rtcp.Unmarshal(b)
-	if err != nil || !usable(from) {
+	if err != nil || !usable(from) || !s.controlled(packets, from, now) {
 		return
 	}
+	s.told(true, b, from, now)
+}
+
+// controlled takes what the peer's packets say; false: they are nobody's.
+func (s *Session) controlled(packets []rtcp.Packet, from netip.AddrPort, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.control.latched != from {
 		// Once the peer's address is known from RTP, its RTCP comes from there too.
 		known := s.media.latched.IsValid()
 		if s.control.latched.IsValid() || known && s.media.latched.Addr() != from.Addr() || !known && !s.permitted(&s.control, from, now) {
-			return
+			return false
 		}
 		s.control.latched = from
 	}
@@ -120,4 +125,5 @@ func (s *Session) controlPacket(b []byte, from netip.AddrPort, now time.Time) {
 			s.report = senderReport{last: uint32(sr.NTPTime >> 16), at: now}
 		}
 	}
+	return true
 }

@@ -136,6 +136,7 @@ func (x *sender) report(now time.Time, bye bool) {
 	}
 	b, err := x.reporter.packet(now, bye)
 	if err == nil {
+		s.told(false, b, to, now)
 		err = s.rtcp.write(b, to)
 	}
 	if err != nil {

@@ -38,12 +38,15 @@ type Session struct {
 	playout   *playout // nil: nothing is played
 	reception reception
 	report    senderReport
+
+	correlation string
 }
 
 func newSession(e *Engine, opened pair, callID string) *Session {
 	return &Session{
 		engine: e, log: e.log.WithLazy(zap.String("call_id", callID), zap.Int("rtp_port", opened.port)),
-		port: opened.port, rtp: newSocket(opened.rtp), rtcp: newSocket(opened.rtcp),
+		correlation: callID,
+		port:        opened.port, rtp: newSocket(opened.rtp), rtcp: newSocket(opened.rtcp),
 		turn: make(chan struct{}, 1), started: make(chan struct{}),
 		closing: make(chan struct{}),
 	}

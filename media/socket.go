@@ -51,6 +51,12 @@ func (s *socket) write(b []byte, to netip.AddrPort) error {
 	return err
 }
 
+// local is the address that the socket is bound to.
+func (s *socket) local() netip.AddrPort {
+	a := addrPortOf(s.LocalAddr())
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
 func addrPortOf(a net.Addr) netip.AddrPort {
 	if u, ok := a.(*net.UDPAddr); ok {
 		return u.AddrPort()

@@ -48,6 +48,7 @@ func (s *Stack) newSession(req *sip.Request, on *listener, callID string) (*sess
 		s.log.Warn("no RTP port for a call", zap.String("call_id", callID))
 		return nil, &StatusError{Method: "INVITE", Code: sip.StatusServiceUnavailable, RetryAfter: busyRetryAfter}
 	}
+	sound.Correlate(req.CallID().Value())
 	c := &session{media: sound, local: probe, agreed: func(p media.Params) { s.observer.Media(callID, p) }}
 	c.local.port = sound.Port()
 	if err := c.propose(req); err != nil {

@@ -35,6 +35,9 @@ const sipLibrary = "github.com/emiago/sipgo"
 
 var mayKnowSIPLibrary = []string{"sipstack", "cmd"}
 
+// alone are packages within a room that know none of ours, not even of their own room: protocols and formats.
+var alone = []string{"sipstack/hep", "media/mp3"}
+
 // room is the folder under the module's root that a package of ours lies in; folders within a room belong to it.
 func room(importPath string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(importPath, module), "/")
@@ -48,7 +51,7 @@ func TestRoomsKnowOnlyTheRoomsThatTheyMay(t *testing.T) {
 	list.Dir = "../.."
 	out, err := list.Output()
 	require.NoError(t, err)
-	packages := 0
+	packages, found := 0, 0
 	for d := json.NewDecoder(strings.NewReader(string(out))); ; packages++ {
 		var p struct {
 			ImportPath           string
@@ -58,6 +61,12 @@ func TestRoomsKnowOnlyTheRoomsThatTheyMay(t *testing.T) {
 			break
 		} else {
 			require.NoError(t, err)
+		}
+		if standsAlone := slices.Contains(alone, strings.TrimPrefix(p.ImportPath, module)); standsAlone {
+			found++
+			for _, i := range append(p.Imports, p.TestImports...) {
+				assert.False(t, strings.HasPrefix(i, module), "%s may not import %s", p.ImportPath, i)
+			}
 		}
 		own := room(p.ImportPath)
 		allowed, known := mayImport[own]
@@ -72,4 +81,5 @@ func TestRoomsKnowOnlyTheRoomsThatTheyMay(t *testing.T) {
 		}
 	}
 	assert.GreaterOrEqual(t, packages, len(mayImport))
+	assert.Len(t, alone, found)
 }
