@@ -83,15 +83,20 @@ func (a *admission) Serve(sip *sipstack.Leg) {
 	n := a.calls.node
 	ctx, end := context.WithCancelCause(n.drained)
 	defer end(nil)
-	call := &leg{callID: a.id, room: a.room, sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets}
+	call := &leg{callID: a.id, room: a.room, sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets, tracing: n.tracing}
 	sip.OnEnd(func(cause error) {
 		call.ended()
 		end(translated(cause))
 	})
+	opts := []interpreter.Option{
+		interpreter.WithLogger(n.log), interpreter.WithPanicHandler(func(any) { n.metrics.PanicRecovered() }),
+	}
+	if n.tracing != nil {
+		opts = append(opts, interpreter.WithTracer(n.tracing))
+	}
 	runner := interpreter.New(
 		interpreter.Config{RejectCode: n.cfg.SIP.RejectCode},
-		a.app.forInterpreter(), n.parser, &timedAsker{n.client, n.gate, a.app.ID}, n.outbox, n.journal,
-		interpreter.WithLogger(n.log), interpreter.WithPanicHandler(func(any) { n.metrics.PanicRecovered() }),
+		a.app.forInterpreter(), n.parser, &timedAsker{n.client, n.gate, a.app.ID}, n.outbox, n.journal, opts...,
 	)
 	runner.Run(ctx, interpreter.Limits{Drained: n.drained, Closed: n.closed}, webhook.Call{
 		AccountID:     n.cfg.AccountID,

@@ -25,6 +25,8 @@ type Config struct {
 	API     APIConfig     `yaml:"api"`
 	State   StateConfig   `yaml:"state"`
 	Log     LogConfig     `yaml:"log"`
+	HEP     HEPConfig     `yaml:"hep"`
+	Tracing TracingConfig `yaml:"tracing"`
 }
 
 // Application is a web application, and which calls it gets.
@@ -160,6 +162,20 @@ type LogConfig struct {
 	Format string `yaml:"format"` // console or json
 }
 
+// HEPConfig is the collector of SIP messages and RTCP reports.
+type HEPConfig struct {
+	Address   string `yaml:"address"`    // host:port; empty: nothing is exported
+	Transport string `yaml:"transport"`  // udp or tcp
+	CaptureID int    `yaml:"capture_id"` // that the collector knows the node by; 0..4294967295
+	Password  string `yaml:"password" secret:"true"`
+}
+
+// TracingConfig is the collector of traces.
+type TracingConfig struct {
+	OTLPURL     string  `yaml:"otlp_url"`     // of OTLP over HTTP, its path included; empty: nothing is traced
+	SampleRatio float64 `yaml:"sample_ratio"` // share of the calls that are traced; 0..1
+}
+
 // DefaultConfig returns what is true where nothing is set. It has no applications.
 func DefaultConfig() Config {
 	loopback := netip.MustParseAddrPort("127.0.0.1:5060")
@@ -195,6 +211,9 @@ func DefaultConfig() Config {
 		API:   APIConfig{Listen: "127.0.0.1:8088", PublicURL: "http://127.0.0.1:8088"},
 		State: StateConfig{Dir: "./callengine-data", Fsync: "interval", CallRetention: 24 * time.Hour, OutboxMaxAge: 24 * time.Hour},
 		Log:   LogConfig{Level: "info", Format: "console"},
+
+		HEP:     HEPConfig{Transport: "udp", CaptureID: 2001},
+		Tracing: TracingConfig{SampleRatio: 1},
 	}
 }
 

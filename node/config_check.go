@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
 	"net/url"
@@ -68,6 +69,8 @@ func (c *checker) check() {
 	c.state()
 	c.oneOf("log.level", c.cfg.Log.Level, "debug", "info", "warn", "error")
 	c.oneOf("log.format", c.cfg.Log.Format, "console", "json")
+	c.hep()
+	c.tracing()
 	c.built()
 }
 
@@ -279,6 +282,32 @@ func (c *checker) state() {
 	c.oneOf("state.fsync", s.Fsync, "interval", "always")
 	c.duration("state.call_retention", s.CallRetention, time.Second, 100*365*24*time.Hour)
 	c.duration("state.outbox_max_age", s.OutboxMaxAge, time.Second, 100*365*24*time.Hour)
+}
+
+func (c *checker) hep() {
+	h := &c.cfg.HEP
+	host, port, err := net.SplitHostPort(h.Address)
+	if err == nil {
+		_, err = parsePort(port, 1)
+	}
+	if h.Address != "" && (err != nil || !isHost(host)) {
+		c.fail("hep.address", "must be HOST:PORT")
+	}
+	c.oneOf("hep.transport", h.Transport, "udp", "tcp")
+	c.number("hep.capture_id", h.CaptureID, 0, math.MaxUint32)
+	if len(h.Password) > 255 {
+		c.fail("hep.password", "must have at most 255 bytes")
+	}
+}
+
+func (c *checker) tracing() {
+	t := &c.cfg.Tracing
+	if t.OTLPURL != "" && !isWebURL(t.OTLPURL) {
+		c.fail("tracing.otlp_url", notWebURL)
+	}
+	if t.SampleRatio < 0 || t.SampleRatio > 1 {
+		c.fail("tracing.sample_ratio", "must be from 0 to 1")
+	}
 }
 
 // unbuilt are the keys that may only have their default: what they ask for is not there yet, and a setting, above all one

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"reflect"
 	"strconv"
@@ -97,6 +98,8 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, key string) {
 	switch target.(type) {
 	case *int:
 		ok = ok && n.ShortTag() == "!!int"
+	case *float64:
+		ok = ok && (n.ShortTag() == "!!int" || n.ShortTag() == "!!float")
 	case *bool:
 		ok = ok && n.ShortTag() == "!!bool"
 	default:
@@ -124,6 +127,12 @@ func setText(target any, s string) error {
 		n, err := strconv.Atoi(s)
 		if err != nil {
 			return errors.New("must be a whole number")
+		}
+		*target = n
+	case *float64:
+		n, err := strconv.ParseFloat(s, 64)
+		if err != nil || math.IsNaN(n) {
+			return errors.New("must be a number")
 		}
 		*target = n
 	case *bool:
@@ -162,6 +171,8 @@ func wanted(target any) string {
 	switch target.(type) {
 	case *int:
 		return "a whole number"
+	case *float64:
+		return "a number"
 	case *bool:
 		return "true or false"
 	case *time.Duration:

@@ -107,6 +107,12 @@ var keys = map[string]struct {
 	"state.outbox_max_age":        {24 * time.Hour, "1s", "1s", time.Second},
 	"log.level":                   {"info", "debug", "debug", "debug"},
 	"log.format":                  {"console", "json", "json", "json"},
+	"hep.address":                 {"", "homer.example.com:9060", "homer.example.com:9060", "homer.example.com:9060"},
+	"hep.transport":               {"udp", "tcp", "tcp", "tcp"},
+	"hep.capture_id":              {2001, "0", "0", 0},
+	"hep.password":                {"", "x", "x", "x"},
+	"tracing.otlp_url":            {"", "http://otel.example.com:4318/v1/traces", "http://otel.example.com:4318/v1/traces", "http://otel.example.com:4318/v1/traces"},
+	"tracing.sample_ratio":        {1.0, "0.25", "0.25", 0.25},
 }
 
 // notSetAlone are the keys that the rows above leave out: those that are not built, that only a file can set, or that

@@ -56,6 +56,8 @@ func nodeOf(v reflect.Value, secret bool) *yaml.Node {
 		return text(userInfo.ReplaceAllString(value, "${1}"+maskedSecret+"@"))
 	case int:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(value)}
+	case float64:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: strconv.FormatFloat(value, 'g', -1, 64)}
 	case bool:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: strconv.FormatBool(value)}
 	case time.Duration:

@@ -47,6 +47,8 @@ media:
   tts: {engine: http, url: "https://x:HIDDEN@tts.example.com/say", command: [say, "--to=https://HIDDEN@x/"], voices: [{name: nora, locale: nb_NO, gender: female, voice: nb}]}
 api: {username: ops, password: HIDDEN, public_url: "https://a:HIDDEN@x.example.com"}
 state: {call_retention: 1h30m}
+hep: {address: "homer.example.com:9060", password: HIDDEN}
+tracing: {otlp_url: "https://u:HIDDEN@otel.example.com/v1/traces", sample_ratio: 0.125}
 `
 
 func TestConfigurationIsPrintedWithEveryKeyAndNoSecret(t *testing.T) {

@@ -32,6 +32,7 @@ func (n *Node) Drain(ctx context.Context) {
 	if left := n.outbox.Drain(grace); left > 0 {
 		n.log.Error("events were not delivered before the node ended", zap.Int("events", left))
 	}
+	n.tracing.flush(grace)
 	n.log.Info("drained")
 }
 

@@ -25,6 +25,7 @@ type leg struct {
 	sound   *media.Engine
 	room    *ticket
 	targets []string // globs over the hosts that a caller may be referred to; none: any
+	tracing *tracing
 
 	mu       sync.Mutex
 	gone     bool      // the other side has ended the call
@@ -80,8 +81,10 @@ func hostOf(uri string) string {
 }
 
 func (l *leg) Refer(ctx context.Context, target string) (verbs.Referral, error) {
+	takeBack := l.tracing.refers(ctx, l.callID)
 	r, err := l.sip.Refer(ctx, target)
 	if err != nil {
+		takeBack()
 		return nil, translated(err)
 	}
 	f := &referral{Referral: r}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/callengine/callengine/media"
 	"github.com/callengine/callengine/sipstack"
+	"github.com/callengine/callengine/sipstack/hep"
 	"github.com/callengine/callengine/state"
 	"github.com/callengine/callengine/webhook"
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,6 +39,8 @@ type metrics struct {
 	rtpIgnored    prometheus.Counter
 	ports         prometheus.Gauge
 	speechCache   *prometheus.CounterVec
+	hepPackets    *prometheus.CounterVec
+	traceSpans    *prometheus.CounterVec
 
 	mu      sync.Mutex
 	pending map[string]struct{} // referrals under way, by call and id: their states are told more than once
@@ -84,6 +87,14 @@ func newMetrics(build BuildInfo) *metrics {
 	m.rtpIgnored = counter("rtp_packets_ignored_total", "RTP packets from where the caller is not, or may not be.").WithLabelValues()
 	m.ports = gauge("rtp_ports_in_use", "RTP port pairs in use.").WithLabelValues()
 	m.speechCache = counter("speech_cache_total", "Texts to speak, by whether they were in the cache.", "result")
+	m.hepPackets = counter("hep_packets_total", "SIP messages and RTCP reports for a HEP collector, by result.", "result")
+	m.traceSpans = counter("trace_spans_total", "Spans of sampled calls for a collector of traces, by result.", "result")
+	for _, result := range []hep.Result{hep.Sent, hep.Dropped, hep.Failed} {
+		m.hepPackets.WithLabelValues(string(result))
+	}
+	for _, result := range []string{spansSent, spansFailed} {
+		m.traceSpans.WithLabelValues(result)
+	}
 	info := gauge("build_info", "Always 1; the labels tell what runs.", "version", "commit", "go_version")
 	info.WithLabelValues(build.Version, build.Commit, build.Go).Set(1)
 	for _, result := range []string{"hit", "miss"} {
@@ -187,6 +198,10 @@ func (m *metrics) verb(v state.Verb) {
 	}
 	m.verbs.WithLabelValues(v.Name, result).Inc()
 }
+
+func (m *metrics) hepPacket(r hep.Result) { m.hepPackets.WithLabelValues(string(r)).Inc() }
+
+func (m *metrics) spans(result string, n int) { m.traceSpans.WithLabelValues(result).Add(float64(n)) }
 
 var _ media.Counters = (*metrics)(nil)
 

@@ -43,6 +43,8 @@ type Node struct {
 	api     *api.Server
 	gate    *gate
 	calls   *calls
+	hep     *hepTap  // nil: nothing is exported
+	tracing *tracing // nil: nothing is traced
 
 	drained context.Context // ends, with its cause, when the time of a drain is over
 	drainIt context.CancelCauseFunc
@@ -85,7 +87,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	n.gate = newGate(cfg, n.metrics)
 	n.calls = &calls{node: n}
 	n.parser = verbs.NewParser(cfg.languageConfig())
-	for _, assemble := range []func() error{n.assembleWebhooks, n.assembleMedia, n.assembleSIP} {
+	for _, assemble := range []func() error{n.assembleExport, n.assembleWebhooks, n.assembleMedia, n.assembleSIP} {
 		if err := assemble(); err != nil {
 			return nil, err
 		}
@@ -96,12 +98,32 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	return n, nil
 }
 
+// assembleExport makes what tells other systems of calls.
+func (n *Node) assembleExport() error {
+	if n.cfg.HEP.Address != "" {
+		own, err := n.cfg.mediaAddress()
+		if err != nil {
+			return err
+		}
+		n.hep = newHEPTap(n.cfg.HEP, own, n.metrics, n.log, n.network)
+	}
+	if n.cfg.Tracing.OTLPURL != "" {
+		var err error
+		n.tracing, err = newTracing(n.cfg.Tracing, n.build, n.metrics, n.log, n.network)
+		return err
+	}
+	return nil
+}
+
 func (n *Node) assembleWebhooks() error {
 	opts := []webhook.Option{
 		webhook.WithLogger(n.log), webhook.WithObserver(&webhookTap{journal: n.journal, metrics: n.metrics}),
 	}
 	if n.network != nil {
 		opts = append(opts, webhook.WithDialContext(n.network.DialContext))
+	}
+	if n.tracing != nil {
+		opts = append(opts, webhook.WithTracer(n.tracing))
 	}
 	client, err := webhook.NewClient(webhook.Config{
 		AllowHosts: n.cfg.Webhook.AllowHosts, DenyCIDRs: n.cfg.Webhook.DenyCIDRs, CAFile: n.cfg.Webhook.TLSCAFile,
@@ -119,6 +141,9 @@ func (n *Node) assembleMedia() error {
 	opts := []media.Option{
 		media.WithLogger(n.log), media.WithHTTPClient(n.client.HTTPClient()), media.WithCounters(n.metrics),
 	}
+	if n.hep != nil {
+		opts = append(opts, media.WithControlObserver(n.hep.rtcp))
+	}
 	if n.network != nil {
 		opts = append(opts, media.WithListenPacket(n.network.ListenPacket))
 	}
@@ -131,7 +156,7 @@ func (n *Node) assembleMedia() error {
 }
 
 func (n *Node) assembleSIP() error {
-	tap := &sipTap{journal: n.journal, metrics: n.metrics, log: n.log}
+	tap := &sipTap{journal: n.journal, metrics: n.metrics, log: n.log, hep: n.hep, tracing: n.tracing}
 	opts := []sipstack.Option{sipstack.WithLogger(n.log), sipstack.WithObserver(tap), sipstack.WithDoor(&door{gate: n.gate, metrics: n.metrics, log: n.log})}
 	if n.network != nil {
 		opts = append(opts, sipstack.WithNetwork(n.network))
@@ -163,6 +188,9 @@ func (n *Node) Start(ctx context.Context) error {
 	n.apiAddr = l.Addr()
 	if err := n.sip.Start(ctx); err != nil {
 		return errors.Join(err, l.Close())
+	}
+	if n.hep != nil {
+		n.hep.exporter.Start()
 	}
 	n.serving.Go(func() {
 		if err := n.api.Serve(n.closed, l); err != nil && !errors.Is(err, http.ErrServerClosed) {
@@ -234,8 +262,12 @@ func (n *Node) Close() error {
 		n.closeIt(errClosed)
 		wait(context.Background(), idle, closeWait)
 		err = errors.Join(n.sip.Close(), n.media.Close())
+		if n.hep != nil {
+			n.hep.exporter.Close()
+		}
 		n.outbox.Close()
 		n.client.Close()
+		n.tracing.close()
 		n.serving.Wait()
 		err = errors.Join(err, n.store.Close())
 	})

@@ -17,6 +17,8 @@ type sipTap struct {
 	journal *journal
 	metrics *metrics
 	log     *zap.Logger
+	hep     *hepTap // nil: nothing is exported
+	tracing *tracing
 }
 
 var _ sipstack.Observer = (*sipTap)(nil)
@@ -28,6 +30,9 @@ func (t *sipTap) SIP(callID string, m sipstack.Message) {
 		direction = "in"
 	}
 	t.metrics.sipMessage(direction, m.Method, m.Code)
+	if t.hep != nil {
+		t.hep.sip(m)
+	}
 	if callID == "" {
 		return
 	}
@@ -48,6 +53,7 @@ func (t *sipTap) Timer(callID, name, event string, d time.Duration) {
 // Refer journals a step of a referral and counts its end.
 func (t *sipTap) Refer(callID string, s sipstack.ReferState) {
 	t.metrics.refer(callID, s)
+	t.tracing.refer(callID, s)
 	t.journal.note(state.Entry{CallID: callID, Type: state.TypeVerb, Verb: &state.Verb{
 		Event: state.VerbProgress, Name: "Refer",
 		Refer: &state.Refer{
