@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -92,9 +93,21 @@ func TestReferRejected(t *testing.T) {
 	}
 }
 
+func lostMessage(code int) string {
+	return fmt.Sprintf("the caller's side no longer knows the call (REFER rejected: %d)", code)
+}
+
 func TestReferRejectedWith408Or481LosesTheDialog(t *testing.T) {
 	t.Parallel()
 	for name, code := range map[string]int{"408": 408, "481": 481} {
+		t.Run(name+" without URL", func(t *testing.T) {
+			t.Parallel()
+			onStage(t, settings{}, func(t *testing.T, s *stage) {
+				_, refer := s.refer(referWithoutURL)
+				refer.Reply(code)
+				s.disconnected("error").Check(map[string]any{"errorMessage": lostMessage(code)})
+			})
+		})
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			onStage(t, settings{}, func(t *testing.T, s *stage) {
@@ -103,7 +116,7 @@ func TestReferRejectedWith408Or481LosesTheDialog(t *testing.T) {
 				want := result{"failure", code, 0, "rejected", false}
 				s.referComplete(want)
 				e := s.disconnected("error")
-				assert.Contains(t, e.Text("errorMessage"), "no longer knows the call")
+				assert.Equal(t, lostMessage(code), e.Text("errorMessage"))
 				time.Sleep(time.Minute)
 				s.order("/complete", "/status")
 				call.Never("BYE")

@@ -197,5 +197,5 @@ func (d *dialog) stop() {
 
 // lostByRefer ends the call whose peer answered 408 or 481 to a REFER (RFC 5057 section 5.1).
 func (d *dialog) lostByRefer(code int) {
-	d.leg.end(lostBy(string(sip.REFER), code, phrase(code)))
+	d.leg.end(lostBy(string(sip.REFER), code, ""))
 }

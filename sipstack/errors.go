@@ -3,6 +3,7 @@ package sipstack
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Why a leg is over. [Leg.OnEnd] tells these, and methods that come too late return them; compare with errors.Is.
@@ -46,5 +47,5 @@ type StatusError struct {
 }
 
 func (e *StatusError) Error() string {
-	return fmt.Sprintf("%s rejected: %d %s", e.Method, e.Code, e.Reason)
+	return strings.TrimSuffix(fmt.Sprintf("%s rejected: %d %s", e.Method, e.Code, e.Reason), " ")
 }

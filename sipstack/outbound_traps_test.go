@@ -55,8 +55,8 @@ func TestTrap15CancelCrossesTheAnswer(t *testing.T) {
 		for _, same := range []string{"Via", "From", "To", "Call-ID"} {
 			assert.Equal(t, field(invite, same), field(req, same))
 		}
-		p.accepts(invite, "c") // was faster
 		p.reply(req, 200, "")
+		p.accepts(invite, "c") // was faster
 		ack := p.next()
 		assert.Equal(t, "1 ACK", field(ack, "CSeq"))
 		assert.Equal(t, "c", tagIn(field(ack, "To")))
@@ -66,7 +66,7 @@ func TestTrap15CancelCrossesTheAnswer(t *testing.T) {
 		p.reply(bye, 200, "")
 		p.silent(time.Minute)
 		assert.Equal(t, []string{
-			"< INVITE", "> 180 INVITE", "< CANCEL", "> 200 INVITE", "> 200 CANCEL", "< ACK", "< BYE", "> 200 BYE",
+			"< INVITE", "> 180 INVITE", "< CANCEL", "> 200 CANCEL", "> 200 INVITE", "< ACK", "< BYE", "> 200 BYE",
 		}, n.rec.ladder("o-1"))
 		assert.Empty(t, n.rec.media, "nobody wants its sound")
 	})

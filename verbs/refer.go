@@ -3,6 +3,7 @@ package verbs
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/callengine/callengine/webhook"
 )
@@ -105,7 +106,8 @@ func (r *Refer) finish(ctx context.Context, call Call, result ReferResult) (Outc
 		return Outcome{End: CauseHangup}, nil
 	case result.DialogLost:
 		r.tell(ctx, call, result)
-		return Outcome{}, ended(ctx, ErrDialogLost)
+		// In the words of the call's own end, which is told when the outcome has been.
+		return Outcome{}, ended(ctx, fmt.Errorf("%w (REFER rejected: %d)", ErrDialogLost, result.ReferCode))
 	case r.CompleteURL == "":
 		return Outcome{}, ended(ctx, nil)
 	}
