@@ -25,7 +25,8 @@ func (s *Stack) bye(d *dialog, t *turn) {
 		if !l.isConfirmed() {
 			s.pause(ackGrace, l.confirmed)
 		}
-		t.respond(sip.StatusOK, "")
+		// Before the turn ends: a NOTIFY right behind the BYE must find the call over.
+		t.reply(sip.StatusOK, "")
 		l.over(ErrRemoteHangup)
 	}
 }
