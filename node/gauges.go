@@ -60,29 +60,31 @@ func readMemory() (used, limit uint64) {
 // backlogGauge looks at how much work waits for a processor: goroutines that could run. The node's own work does that when
 // it is too much; what waits for an application or a phone never does. nil: nobody looks.
 //
-// A burst may wait for a moment. What lasts longer is overload, and then every call that comes while too much waits is
-// turned away: so those that are let in wait no longer than the queue is long, and the processors are never idle.
+// A few calls more are a burst. Beyond these it is overload, and then every call that comes while too much waits is turned
+// away: so those that are let in wait no longer than the queue is long, and the processors are never idle. It is calls that
+// are counted, not time: under overload the socket is read in batches, before each of which all seems calm.
 type backlogGauge struct {
 	waiting func() uint64
-	most    uint64
+	most    uint64 // that may wait
+	burst   int    // calls
 
-	mu   sync.Mutex
-	last time.Time // when it was looked at
-	calm time.Time // when it was not too much, as far as is known
-	shut time.Time // when a call was turned away last
+	mu    sync.Mutex
+	extra int       // calls of this burst that were let in all the same
+	shut  time.Time // when a call was turned away last
 }
 
 const (
 	// backlogPerCPU is how many goroutines may wait for each processor; the wait behind them is a millisecond or so.
 	backlogPerCPU = 16
-	// backlogBurst is how long more may wait before it is overload.
-	backlogBurst = 20 * time.Millisecond
-	// backlogCalm is how long none may have been turned away until a burst is a burst again.
+	// backlogBurst is how many calls per processor may come in a burst beyond that.
+	backlogBurst = 32
+	// backlogCalm is how long no call may have been turned away until a burst is a burst again.
 	backlogCalm = time.Second
 )
 
 func newBacklogGauge() *backlogGauge {
-	return &backlogGauge{waiting: runnable, most: uint64(backlogPerCPU * runtime.GOMAXPROCS(0))}
+	cpus := runtime.GOMAXPROCS(0)
+	return &backlogGauge{waiting: runnable, most: uint64(backlogPerCPU * cpus), burst: backlogBurst * cpus}
 }
 
 // runnable returns how many goroutines wait for a processor.
@@ -98,12 +100,14 @@ func (g *backlogGauge) full(now time.Time) bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	much := g.waiting() > g.most
-	if !much || now.Sub(g.last) > backlogBurst { // nobody looked in between: it is not known to have lasted
-		g.calm = now
+	if g.waiting() <= g.most {
+		if now.Sub(g.shut) > backlogCalm {
+			g.extra = 0
+		}
+		return false
 	}
-	g.last = now
-	if !much || now.Sub(g.calm) < backlogBurst && now.Sub(g.shut) > backlogCalm {
+	if g.extra < g.burst {
+		g.extra++
 		return false
 	}
 	g.shut = now

@@ -387,3 +387,18 @@ func TestASilencedSourceIsNotListenedToOverTCP(t *testing.T) {
 	assert.Error(t, err)
 	require.NoError(t, conn.Close())
 }
+
+func TestTheCallIDOfARefusedCallOpensNoDoor(t *testing.T) {
+	inDoor(t, func(c *Config) { c.MaxRequestsPerSource = 1 }, func(t *testing.T, n *node, d *testDoor, p *phone) {
+		n.mu.Lock()
+		n.admit = func(Invitation) error { return &StatusError{Code: 404} }
+		n.mu.Unlock()
+		c := p.newCall()
+		c.sendInvite("", offerLine)
+		p.expect("SIP/2.0 404")
+		c.send(c.request("ACK", c.uri, c.cseq, c.branch, "", ""))
+		synctest.Wait() // it has been forgotten by now
+		c.sendInvite("", offerLine) // on another transaction
+		p.expect("SIP/2.0 503")
+	})
+}

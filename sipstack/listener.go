@@ -49,6 +49,9 @@ func (l *listener) close() error {
 	return l.streams.Close()
 }
 
+// readBuffer is how many bytes may wait in a UDP socket: what is not read there in time is lost, 503s included.
+const readBuffer = 4 << 20
+
 // packetListener is a UDP socket as sipgo reads it: what the access list or the door refuses never reaches the parser nor sipgo's
 // table of peers, and everything else is observed.
 type packetListener struct {

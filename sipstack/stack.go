@@ -171,6 +171,9 @@ func (s *Stack) bind(ctx context.Context, l Listener, first bool) (*listener, er
 			return nil, err
 		}
 		b.addr = conn.LocalAddr()
+		if c, ok := conn.(interface{ SetReadBuffer(int) error }); ok {
+			_ = c.SetReadBuffer(readBuffer) // the system may allow less
+		}
 		b.packets = &packetListener{PacketConn: conn, allow: s.cfg.Allow, tap: s.tap, door: s.door, pool: s.transport.Pool("udp"), reading: make(chan struct{})}
 	default:
 		conn, err := s.network.Listen(ctx, "tcp", l.Address)

@@ -81,12 +81,13 @@ func (t *tap) aside(m sniffed, in bool, network string, local, remote net.Addr) 
 	t.observer.SIP("", m.Message)
 }
 
-// knows reports whether an INVITE was let in before: this is a repetition of it, or a request that follows it.
+// knows reports whether a request without a To tag belongs to an INVITE that was let in and is not over: it is a repetition of
+// it, most of the time.
 func (t *tap) knows(sipCallID string, cseq uint32) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	th := t.threads[sipCallID]
-	return th != nil && (th.cseq == cseq || th.callID != "" && !th.over)
+	return th != nil && (!th.decided && th.cseq == cseq || th.callID != "" && !th.over)
 }
 
 // bound reports whether a SIP Call-ID belongs to a call.
