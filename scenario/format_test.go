@@ -101,6 +101,11 @@ func TestEveryPartOfTheFormatPassesAndFails(t *testing.T) {
 			"expect: {called: {desk: {times: 1, headers: {Max-Forwards: 70}}, spare: 0}}", "expect: {called: {desk: 1, spare: 1}}",
 			"s.yaml:4: spare was called never, and must be once",
 		},
+		"a destination that must not be called": {
+			refers + "phone: [transfer]\ndestinations: {desk: , spare: }\n",
+			"expect: {called: {spare: 0}}", "expect: {called: {desk: 0}}",
+			"s.yaml:4: desk was called once, and must be never",
+		},
 		"how a destination is called": {
 			refers + "phone: [transfer]\ndestinations: {desk: {answer: 486}}\n",
 			"expect: {called: {desk: }}", "expect: {called: {desk: {headers: {Replaces: {present: true}}}}}",
