@@ -2,6 +2,7 @@ package sipstack
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
@@ -141,4 +142,40 @@ func TestTCPKeepsConnectionsAlive(t *testing.T) {
 			assert.NotZero(t, on)
 		}))
 	}
+}
+
+func TestSoundIsWhereTheCallCameIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, newHub(), Config{Listeners: []Listener{{"udp", "127.0.0.1:5060"}, {"udp", "[::1]:5060"}}}).answering()
+		for _, l := range n.bound() {
+			assert.Equal(t, addrPort(l.addr).Addr(), n.mediaBind(l))
+		}
+		p := n.udpPhone()
+		p.call()
+		<-n.leg().confirmed
+		assert.Equal(t, p.wire.local().Addr(), n.rec.media[0].Source, "for the latching")
+		n.stop()
+		p.close()
+		time.Sleep(70 * time.Second)
+	})
+}
+
+func TestConnectionThatThePeerOpenedIsUsedFirst(t *testing.T) {
+	a := newAuthority(t)
+	home, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer home.Close()
+	n := startNode(t, nil, a.node()).answering()
+	defer n.stop()
+	p := n.tlsPhone(&tls.Config{RootCAs: a.pool()})
+	defer p.close()
+	p.contact = fmt.Sprintf("sips:alice@%s", home.Addr())
+	p.call()
+	l := n.leg()
+	<-l.confirmed
+	done := make(chan error, 1)
+	go func() { done <- l.Bye(context.Background()) }()
+	p.reply(p.expect("BYE"), 200, "")
+	require.NoError(t, <-done)
+	assert.Zero(t, n.TLS().FailedHandshakes, "nobody has tried the Contact, where no TLS is")
 }

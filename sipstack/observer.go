@@ -10,7 +10,7 @@ import (
 type Message struct {
 	Time          time.Time
 	In            bool
-	Transport     string // "udp" or "tcp"
+	Transport     string // "udp", "tcp" or "tls"
 	Local, Remote string // host:port
 	Method        string // of the request; of a response, its CSeq's
 	Code          int    // of a response; 0: a request
