@@ -29,6 +29,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	sip.UDPMTUSize = 65507 + 200                        // as the program has it: what is echoed may be long
 	sip.SetDefaultLogger(slog.New(slog.DiscardHandler)) // what the library writes past the node's logger
 	goleak.VerifyTestMain(m)
 }

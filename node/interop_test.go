@@ -40,7 +40,7 @@ type live struct {
 
 // onLoopback starts a node on free ports. At the end of the test every call must be over, its application must have been told
 // so once, and nothing of the node may be left.
-func onLoopback(t *testing.T, change func(*node.Config)) *live {
+func onLoopback(t *testing.T, change func(*node.Config), opts ...node.Option) *live {
 	t.Helper()
 	before := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, before) })
@@ -59,7 +59,7 @@ func onLoopback(t *testing.T, change func(*node.Config)) *live {
 	if change != nil {
 		change(&cfg)
 	}
-	n, err := node.New(cfg)
+	n, err := node.New(cfg, opts...)
 	require.NoError(t, err)
 	l.node = n
 	t.Cleanup(func() {

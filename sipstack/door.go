@@ -66,6 +66,20 @@ func newDoor(cfg Config, d Door, auth *authenticator, t *tap, secret []byte, sup
 	}
 }
 
+// tolerates reports whether the sender of a datagram that breaks the grammar gets an answer to it, and counts it as a failure.
+// A nil door tolerates everybody.
+func (d *door) tolerates(m sniffed, isSIP bool, peer net.Addr) bool {
+	if d == nil {
+		return true
+	}
+	now, from := time.Now(), addrPort(peer).Addr()
+	if isSIP && (d.ignored(m, from, now) || d.over(from, now)) || !isSIP && d.sources.silenced(from, now) {
+		return false
+	}
+	d.failed(from, now)
+	return true
+}
+
 // packet decides about a datagram that the access list has let in: false: it is not for sipgo. answer, if there is one, is
 // to be sent to whom. A nil door is open to all.
 func (d *door) packet(m sniffed, isSIP bool, raw []byte, peer net.Addr) (pass bool, answer []byte, to netip.AddrPort) {

@@ -2,20 +2,20 @@ package sipstack
 
 import (
 	"bytes"
-	"strconv"
 	"strings"
 )
 
 // framer cuts a stream into SIP messages (RFC 3261 section 18.3). The zero value is ready.
 type framer struct {
 	buf  []byte
-	lost bool // the boundaries are lost; sipgo ends such a connection
+	lost bool // the boundaries are lost, and with them the connection
 }
 
 // maxFrame is the longest message that is taken, as in sipgo's parser.
 const maxFrame = 65535
 
-// write adds what was read and calls message with each message that is complete. The bytes are valid during the call.
+// write adds what was read and calls message with each message that is complete, and with the head of one whose end
+// nobody can tell. The bytes are valid during the call.
 func (f *framer) write(b []byte, message func(raw []byte)) {
 	if f.lost {
 		return
@@ -29,7 +29,13 @@ func (f *framer) write(b []byte, message func(raw []byte)) {
 			f.lost = len(rest) > maxFrame
 			break
 		}
-		size := end + 4 + contentLength(rest[:end])
+		length, ok := contentLength(rest[:end])
+		if !ok {
+			message(rest[:end+4])
+			f.lost = true
+			break
+		}
+		size := end + 4 + length
 		if size > maxFrame {
 			f.lost = true
 			break
@@ -50,18 +56,19 @@ func (f *framer) write(b []byte, message func(raw []byte)) {
 // partial reports whether a message has begun to come.
 func (f *framer) partial() bool { return len(f.buf) > 0 || f.lost }
 
-// contentLength returns the Content-Length of a message's head, 0 when there is none.
-func contentLength(head []byte) int {
+// contentLength returns the Content-Length of a message's head; false: it has none, or none that can be relied on, and
+// nobody knows where the message ends.
+func contentLength(head []byte) (length int, ok bool) {
 	for line := range strings.SplitSeq(string(head), "\r\n") {
 		name, value, _ := strings.Cut(line, ":")
 		switch strings.ToLower(strings.TrimSpace(name)) {
 		case "content-length", "l":
-			n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 31)
-			if err != nil {
-				return 0
+			n, valid := digits(strings.TrimSpace(value))
+			if !valid || ok && int(n) != length {
+				return 0, false
 			}
-			return int(n)
+			length, ok = int(min(n, maxFrame+1)), true
 		}
 	}
-	return 0
+	return length, ok
 }

@@ -100,7 +100,7 @@ func TestManyStreamsOfGarbage(t *testing.T) {
 func TestPeerThatDoesNotReadEndsItsConnectionAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := net.Pipe()
-		c := &observedConn{Conn: a, raw: a, listener: newStreamListener("tcp", nil, nil, newTap(nobody{}), nil)}
+		c := &observedConn{Conn: a, raw: a, listener: newStreamListener("tcp", nil, nil, newTap(nobody{}), nil, nil)}
 		start := time.Now()
 		_, err := c.Write([]byte("SIP/2.0 200 OK\r\n\r\n"))
 		require.Error(t, err)

@@ -8,6 +8,10 @@ import (
 func (s *Stack) options(req *sip.Request, tx *sip.ServerTx) {
 	capabilities := []sip.Header{sip.NewHeader("Accept", accept), sip.NewHeader("Allow-Events", allowEvents)}
 	if tagOf(req.To().Params) == "" {
+		if refused := s.unsupported(req); refused != nil {
+			s.respond(tx, refused)
+			return
+		}
 		s.respond(tx, s.response(req, sip.StatusOK, "", capabilities...))
 		return
 	}

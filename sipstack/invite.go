@@ -133,7 +133,7 @@ func (s *Stack) admit(i *invite) (*Leg, Admission) {
 		_ = i.respond(refused)
 		return nil, nil
 	}
-	if refused := s.unsupported(i.req); refused != nil {
+	if refused := s.incapable(i.req); refused != nil {
 		_ = i.respond(refused)
 		return nil, nil
 	}

@@ -52,12 +52,13 @@ func (l *listener) close() error {
 // readBuffer is how many bytes may wait in a UDP socket: what is not read there in time is lost, 503s included.
 const readBuffer = 4 << 20
 
-// packetListener is a UDP socket as sipgo reads it: what the access list or the door refuses never reaches the parser nor sipgo's
+// packetListener is a UDP socket as sipgo reads it: what the access list, the door or the gate refuses never reaches the parser nor sipgo's
 // table of peers, and everything else is observed.
 type packetListener struct {
 	net.PacketConn
 	allow   acl
 	door    *door
+	gate    *gate
 	tap     *tap
 	pool    *sip.ConnectionPool // sipgo's table
 	reading chan struct{}       // closed when sipgo reads, and has the socket in its table
@@ -84,6 +85,13 @@ func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 			continue
 		}
 		m, isSIP := sniff(b[:n])
+		message, refusal := l.looked(b, n, peer)
+		if refusal != nil {
+			if l.door.tolerates(m, isSIP, peer) {
+				l.turnAway(m, peer, refusal, addrPort(answerTo(refusal, peer)))
+			}
+			continue
+		}
 		pass, answer, to := l.door.packet(m, isSIP, b[:n], peer)
 		if !pass {
 			l.turnAway(m, peer, answer, to)
@@ -95,8 +103,19 @@ func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 		if isSIP {
 			l.tap.sniffed(m, true, "udp", l.LocalAddr(), peer)
 		}
-		return n, peer, nil
+		if message == nil || len(message) > len(b) {
+			continue
+		}
+		return copy(b, message), peer, nil
 	}
+}
+
+// looked has the gate look at a datagram of n octets.
+func (l *packetListener) looked(b []byte, n int, peer net.Addr) (message, refusal []byte) {
+	if n == len(b) { // the rest of it is gone
+		return nil, l.gate.tooLarge(b, peer)
+	}
+	return l.gate.pass(b[:n], peer, false)
 }
 
 // begun says that sipgo reads, or will not.

@@ -19,10 +19,10 @@ func TestTrapLastPeerOfAClosedSocketHasAStandIn(t *testing.T) {
 	peer, err := h.ListenPacket(context.Background(), "udp", "127.0.0.1:0")
 	require.NoError(t, err)
 	pool := sip.NewTransportLayer(net.DefaultResolver, sip.NewParser(), nil).Pool("udp")
-	l := &packetListener{PacketConn: conn, tap: newTap(nobody{}), pool: pool, reading: make(chan struct{})}
-	_, err = peer.WriteTo([]byte("hello"), conn.LocalAddr())
+	l := &packetListener{PacketConn: conn, tap: newTap(nobody{}), gate: testGate(), pool: pool, reading: make(chan struct{})}
+	_, err = peer.WriteTo([]byte(ask()), conn.LocalAddr())
 	require.NoError(t, err)
-	b := make([]byte, 100)
+	b := make([]byte, 1000)
 	_, from, err := l.ReadFrom(b)
 	require.NoError(t, err)
 	require.NoError(t, (&listener{packets: l}).close())

@@ -84,7 +84,7 @@ func frames(chunks ...string) (all []string, f *framer) {
 
 func TestFramer(t *testing.T) {
 	const (
-		plain = "OPTIONS sip:x SIP/2.0\r\nCSeq: 1 OPTIONS\r\n\r\n"
+		plain = "OPTIONS sip:x SIP/2.0\r\nContent-Length: 0\r\n\r\n"
 		body  = "NOTIFY sip:x SIP/2.0\r\nContent-Length: 5\r\n\r\nhello"
 		short = "NOTIFY sip:x SIP/2.0\r\nL : 4\r\n\r\n\r\n\r\n"
 	)

@@ -35,6 +35,7 @@ type Stack struct {
 	asked        Door
 	door         *door
 	auth         *authenticator // nil: everybody may call
+	gate         *gate
 	transport    *sip.TransportLayer
 	transactions *sip.TransactionLayer
 
@@ -86,6 +87,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 	}
 	_, _ = rand.Read(s.secret[:]) // never fails
 	s.tap = newTap(s.observer)
+	s.gate = newGate(s.secret[:], s.tap, s.log)
 	s.locator = newLocator(s.resolver)
 	s.certificates = newCertificates(cfg.TLS, s.log)
 	s.auth = newAuthenticator(s.cfg.Realm, s.cfg.Users, s.cfg.NonceLifetime)
@@ -174,14 +176,14 @@ func (s *Stack) bind(ctx context.Context, l Listener, first bool) (*listener, er
 		if c, ok := conn.(interface{ SetReadBuffer(int) error }); ok {
 			_ = c.SetReadBuffer(readBuffer) // the system may allow less
 		}
-		b.packets = &packetListener{PacketConn: conn, allow: s.cfg.Allow, tap: s.tap, door: s.door, pool: s.transport.Pool("udp"), reading: make(chan struct{})}
+		b.packets = &packetListener{PacketConn: conn, allow: s.cfg.Allow, tap: s.tap, door: s.door, gate: s.gate, pool: s.transport.Pool("udp"), reading: make(chan struct{})}
 	default:
 		conn, err := s.network.Listen(ctx, "tcp", l.Address)
 		if err != nil {
 			return nil, err
 		}
 		b.addr = conn.Addr()
-		b.streams = newStreamListener(l.Network, conn, s.cfg.Allow, s.tap, s.transport.Pool(l.Network))
+		b.streams = newStreamListener(l.Network, conn, s.cfg.Allow, s.tap, s.gate, s.transport.Pool(l.Network))
 		b.streams.certs, b.streams.most = s.certificates, s.cfg.MaxConnections
 		b.streams.door = s.door
 	}

@@ -25,6 +25,7 @@ type streamListener struct {
 	allow   acl
 	door    *door // nil: open to all
 	tap     *tap
+	gate    *gate
 	pool    *sip.ConnectionPool // sipgo's table
 	certs   *certificates       // of tls
 	most    int                 // connections at a time; 0: no limit
@@ -48,9 +49,9 @@ type stream struct {
 	taken chan struct{}
 }
 
-func newStreamListener(network string, l net.Listener, allow acl, t *tap, pool *sip.ConnectionPool) *streamListener {
+func newStreamListener(network string, l net.Listener, allow acl, t *tap, g *gate, pool *sip.ConnectionPool) *streamListener {
 	return &streamListener{
-		Listener: l, network: network, allow: allow, tap: t, pool: pool, dead: map[*sip.TCPConnection]*time.Timer{},
+		Listener: l, network: network, allow: allow, tap: t, gate: g, pool: pool, dead: map[*sip.TCPConnection]*time.Timer{},
 		incoming: make(chan stream), closed: make(chan struct{}), unshaken: map[net.Conn]struct{}{},
 		conns: map[netip.AddrPort]*observedConn{}, all: map[*observedConn]struct{}{},
 	}
@@ -321,6 +322,7 @@ type observedConn struct {
 	proven   atomic.Bool // a whole message came, or we have dialled it
 
 	frames framer    // of the one goroutine that reads
+	ready  []byte    // messages for it
 	since  time.Time // when the message that has begun to come began; zero: none has
 }
 
@@ -345,31 +347,53 @@ func (c *observedConn) until() time.Time {
 // writeTimeout ends a connection whose peer has stopped reading: a transaction waits for its writing.
 const writeTimeout = 10 * time.Second
 
-// Read implements [net.Conn].
+// Read implements [net.Conn]. It returns whole messages, as the gate lets them through, and keep-alives.
 func (c *observedConn) Read(b []byte) (int, error) {
-	_ = c.raw.SetReadDeadline(c.until()) // it fails on a closed connection alone, and then reading does, too
-	n, err := c.Conn.Read(b)
-	if !c.dialled && err == nil && c.listener.door.ends(c.peer.Addr()) {
-		n, err = 0, io.EOF
-		_ = c.raw.Close()
-	}
-	if n > 0 {
+	for len(c.ready) == 0 {
+		if c.frames.lost {
+			return 0, c.ended(io.EOF)
+		}
+		_ = c.raw.SetReadDeadline(c.until()) // it fails on a closed connection alone, and then reading does, too
+		n, err := c.Conn.Read(b)
+		if err == nil && !c.dialled && c.listener.door.ends(c.peer.Addr()) {
+			_ = c.raw.Close()
+			err = io.EOF
+		}
+		if err != nil {
+			return 0, c.ended(err)
+		}
 		c.heard.Store(time.Now().UnixNano())
-	}
-	c.frames.write(b[:n], func(raw []byte) {
-		c.proven.Store(true)
-		c.since = time.Time{}
-		c.listener.tap.message(true, c.listener.network, c.LocalAddr(), c.RemoteAddr(), raw)
-	})
-	if err != nil {
-		if c.listener.gone(c) {
-			c.listener.bury(c)
+		if len(c.frames.buf) == 0 && isCRLF(b[:n]) {
+			return n, nil
 		}
-		if !errors.Is(err, net.ErrClosed) {
-			err = io.EOF // a reset ends a connection like any other end
-		}
+		c.frames.write(b[:n], c.arrived)
 	}
-	return n, err
+	n := copy(b, c.ready)
+	c.ready = c.ready[n:]
+	return n, nil
+}
+
+// arrived takes a message off the stream.
+func (c *observedConn) arrived(raw []byte) {
+	c.proven.Store(true)
+	c.since = time.Time{}
+	c.listener.tap.message(true, c.listener.network, c.LocalAddr(), c.RemoteAddr(), raw)
+	message, answer := c.listener.gate.pass(raw, c.RemoteAddr(), true)
+	if answer != nil {
+		_, _ = c.Write(answer) // the peer's loss
+	}
+	c.ready = append(c.ready, message...)
+}
+
+// ended notes that nothing more comes, for which err is the reason, and returns how sipgo is to be told.
+func (c *observedConn) ended(err error) error {
+	if c.listener.gone(c) {
+		c.listener.bury(c)
+	}
+	if errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return io.EOF // a reset ends a connection like any other end
 }
 
 // Write implements [net.Conn]. sipgo writes a message by one call.

@@ -237,7 +237,7 @@ func TestHandshakeThatTakesTooLongIsEnded(t *testing.T) {
 	a := newAuthority(t)
 	cfg := a.node()
 	synctest.Test(t, func(t *testing.T) {
-		l := newStreamListener("tls", nil, nil, newTap(nobody{}), nil)
+		l := newStreamListener("tls", nil, nil, newTap(nobody{}), nil, nil)
 		l.certs = newCertificates(cfg.TLS, zap.NewNop())
 		require.NoError(t, l.certs.open())
 		here, there := net.Pipe()
@@ -267,7 +267,7 @@ func TestConnectionsThatSayNothingAreEnded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				here, there := net.Pipe()
-				l := newStreamListener("tcp", nil, nil, newTap(nobody{}), sip.NewTransportLayer(nil, sip.NewParser(), nil).Pool("tcp"))
+				l := newStreamListener("tcp", nil, nil, newTap(nobody{}), newGate(nil, newTap(nobody{}), zap.NewNop()), sip.NewTransportLayer(nil, sip.NewParser(), nil).Pool("tcp"))
 				c := l.observed(here, here)
 				start := time.Now()
 				ended := make(chan time.Duration, 1)
@@ -306,7 +306,7 @@ func TestConnectionsThatSayNothingAreEnded(t *testing.T) {
 
 func TestMaxConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newStreamListener("tcp", nil, nil, newTap(nobody{}), nil)
+		l := newStreamListener("tcp", nil, nil, newTap(nobody{}), nil, nil)
 		l.most = 2
 		var open []*observedConn
 		for range 2 {

@@ -1,0 +1,141 @@
+package sipstack
+
+import (
+	"bytes"
+	"strings"
+)
+
+// rawMessage is a message cut into its parts, before the parser sees it.
+type rawMessage struct {
+	start  string
+	fields []rawField
+	body   []byte
+	ended  bool // the empty line behind the head is there
+	broken bool // a line does not end in CRLF, or has a CR inside
+}
+
+// rawField is a header field. One that was folded is one line here.
+type rawField struct {
+	label string // as it was written
+	name  string // long form, lower case; "": the line is no header field
+	value string
+}
+
+// readRaw cuts a message. Lines that end in LF alone are found, too: who wrote them wants to know what is wrong.
+func readRaw(raw []byte) *rawMessage {
+	m := &rawMessage{}
+	first := true
+	for len(raw) > 0 {
+		line, rest, found := bytes.Cut(raw, []byte("\n"))
+		m.broken = m.broken || !found || !bytes.HasSuffix(line, []byte("\r"))
+		line = bytes.TrimSuffix(line, []byte("\r"))
+		m.broken = m.broken || bytes.IndexByte(line, '\r') >= 0
+		raw = rest
+		switch {
+		case len(line) == 0:
+			m.ended, m.body = true, rest
+			return m
+		case first:
+			m.start, first = string(line), false
+		case (line[0] == ' ' || line[0] == '\t') && len(m.fields) > 0:
+			last := &m.fields[len(m.fields)-1]
+			last.value = strings.TrimSpace(last.value + " " + trimBlank(string(line)))
+		default:
+			m.fields = append(m.fields, readField(string(line)))
+		}
+	}
+	return m
+}
+
+func readField(line string) rawField {
+	label, value, ok := strings.Cut(line, ":")
+	label = strings.TrimRight(label, " \t")
+	if !ok || !isToken(label) {
+		return rawField{}
+	}
+	name := strings.ToLower(label)
+	if long, ok := compactNames[name]; ok {
+		name = long
+	}
+	return rawField{label: label, name: name, value: trimBlank(value)}
+}
+
+// compactNames are the long forms of the short ones (RFC 3261 section 7.3.3, and those that came later).
+var compactNames = map[string]string{
+	"b": "referred-by", "c": "content-type", "e": "content-encoding", "f": "from", "i": "call-id", "k": "supported",
+	"l": "content-length", "m": "contact", "o": "event", "r": "refer-to", "s": "subject", "t": "to", "u": "allow-events",
+	"v": "via", "x": "session-expires",
+}
+
+func trimBlank(s string) string { return strings.Trim(s, " \t") }
+
+// value returns the first field of a name.
+func (m *rawMessage) value(name string) (string, bool) {
+	for _, f := range m.fields {
+		if f.name == name {
+			return f.value, true
+		}
+	}
+	return "", false
+}
+
+// isToken reports whether s is a token (RFC 3261 section 25.1).
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-.!%*_+`'~", c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// splitTop cuts at each separator that stands neither in quotes nor in angle brackets; false: one of these is not closed.
+func splitTop(s string, separator byte) (parts []string, ok bool) {
+	quoted, bracket, from := false, false, 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"' && !bracket:
+			quoted = !quoted
+		case quoted:
+		case c == '<' && !bracket:
+			bracket = true
+		case c == '>' && bracket:
+			bracket = false
+		case c == separator && !bracket:
+			parts = append(parts, s[from:i])
+			from = i + 1
+		}
+	}
+	return append(parts, s[from:]), !quoted && !bracket
+}
+
+// hasControls reports whether a value has control characters where none may be: anywhere but in quotes, and the tab.
+func hasControls(s string) bool {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case (c < ' ' && c != '\t' || c == 0x7f) && !quoted:
+			return true
+		}
+	}
+	return false
+}
+
+// bytes writes the message.
+func (m *rawMessage) bytes() []byte {
+	var b bytes.Buffer
+	b.WriteString(m.start + "\r\n")
+	for _, f := range m.fields {
+		b.WriteString(f.label + ": " + f.value + "\r\n")
+	}
+	b.WriteString("\r\n")
+	b.Write(m.body)
+	return b.Bytes()
+}
