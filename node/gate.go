@@ -145,13 +145,6 @@ func (g *gate) waited(application string, d time.Duration) {
 	}
 }
 
-// isDraining reports whether the node has stopped letting calls in.
-func (g *gate) isDraining() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.draining
-}
-
 // drain stops letting calls in. The channel is closed when the last one has ended.
 func (g *gate) drain() <-chan struct{} {
 	g.mu.Lock()

@@ -397,7 +397,7 @@ func TestTheCallIDOfARefusedCallOpensNoDoor(t *testing.T) {
 		c.sendInvite("", offerLine)
 		p.expect("SIP/2.0 404")
 		c.send(c.request("ACK", c.uri, c.cseq, c.branch, "", ""))
-		synctest.Wait() // it has been forgotten by now
+		synctest.Wait()             // it has been forgotten by now
 		c.sendInvite("", offerLine) // on another transaction
 		p.expect("SIP/2.0 503")
 	})

@@ -105,19 +105,19 @@ func (s *Stack) newOutgoing(call Outbound) (*outgoing, error) {
 	}
 	var err error
 	if o.to, err = sipURI(call.To); err != nil {
-		return nil, fmt.Errorf("To: %w", err)
+		return nil, fmt.Errorf("the call's To: %w", err)
 	}
 	o.to = requestURI(o.to)
 	o.from = s.contact(bound[0], "")
 	if call.From != "" {
 		if o.from, err = sipURI(call.From); err != nil {
-			return nil, fmt.Errorf("From: %w", err)
+			return nil, fmt.Errorf("the call's From: %w", err)
 		}
 	}
 	for _, r := range call.Routes {
 		uri, err := sipURI(r)
 		if err != nil {
-			return nil, fmt.Errorf("Routes: %w", err)
+			return nil, fmt.Errorf("the call's Routes: %w", err)
 		}
 		o.routes = append(o.routes, uri)
 	}
