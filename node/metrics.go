@@ -73,7 +73,7 @@ func newMetrics(build BuildInfo) *metrics {
 	m.authFailures = counter("sip_auth_failures_total", "INVITEs whose credentials were refused, by reason.", "reason")
 	m.dropped = counter("sip_requests_dropped_total", "SIP requests turned away for their source's sake: over its rate limit, or silenced.", "reason")
 	m.silenced = counter("sip_sources_silenced_total", "Times that a source was silenced.").WithLabelValues()
-	m.sipMessages = counter("sip_messages_total", "SIP requests (class \"request\") and responses (\"2xx\", …).", "direction", "method", "code")
+	m.sipMessages = counter("sip_messages_total", "SIP requests (code \"request\") and responses, by their status.", "direction", "method", "code")
 	m.refers = counter("refers_total", "Refers that have ended, by result and evidence.", "result", "evidence")
 	m.referDuration = histogram("refer_duration_seconds", "Refer: \"response\" until the REFER's answer, \"outcome\" from there to the end.", "phase")
 	m.refersPending = gauge("refers_pending", "Refers whose outcome is not known yet.").WithLabelValues()

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	codeBlock = regexp.MustCompile("(?ms)^```.*?^```$")
+	link      = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading   = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	noAnchor  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+)
+
+// prose returns a page without its blocks of code.
+func prose(t *testing.T, page string) string {
+	t.Helper()
+	content, err := os.ReadFile(page)
+	require.NoError(t, err)
+	return codeBlock.ReplaceAllString(string(content), "")
+}
+
+// anchorsOf returns what links to the headings of a page end with.
+func anchorsOf(t *testing.T, page string) (anchors []string) {
+	t.Helper()
+	for _, found := range heading.FindAllStringSubmatch(prose(t, page), -1) {
+		anchors = append(anchors, strings.ReplaceAll(noAnchor.ReplaceAllString(strings.ToLower(found[1]), ""), " ", "-"))
+	}
+	return anchors
+}
+
+func TestEveryLinkOfThePagesLeadsSomewhere(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	links := 0
+	for _, page := range append(pages, "../../README.md") {
+		for _, found := range link.FindAllStringSubmatch(prose(t, page), -1) {
+			if strings.Contains(found[1], "://") {
+				continue
+			}
+			links++
+			file, anchor, _ := strings.Cut(found[1], "#")
+			target := page
+			if file != "" {
+				target = filepath.Join(filepath.Dir(page), file)
+			}
+			if assert.FileExists(t, target, "%s links to %s", page, found[1]) && anchor != "" {
+				assert.Contains(t, anchorsOf(t, target), anchor, "%s links to %s", page, found[1])
+			}
+		}
+	}
+	assert.Greater(t, links, 20)
+}
+
+func TestTheReadmeLeadsToEveryPage(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, pages)
+	_, index, found := strings.Cut(prose(t, "../../README.md"), "## Documentation\n")
+	require.True(t, found)
+	index, _, _ = strings.Cut(index, "\n## ")
+	for _, page := range pages {
+		assert.Contains(t, index, "(docs/"+filepath.Base(page)+")")
+	}
+}
