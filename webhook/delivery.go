@@ -39,6 +39,9 @@ type delivery struct {
 	line     line
 	asked    time.Duration // Retry-After of the last reply
 	reply    Reply
+
+	clock *time.Timer // ends an attempt
+	late  atomic.Bool // it has ended one
 }
 
 func (c *Client) deliver(ctx context.Context, to Target, ev Event, m manner) (Reply, *DeliveryError) {
@@ -47,7 +50,16 @@ func (c *Client) deliver(ctx context.Context, to Target, ev Event, m manner) (Re
 	if d.timeout <= 0 {
 		d.timeout = c.cfg.Timeout
 	}
-	req, target, err := c.newRequest(httptrace.WithClientTrace(ctx, d.line.trace()), to, ev)
+	// The time-out holds for each attempt: from connecting to the last byte, redirects included (webhooks.md 1.3).
+	// http.Client.Timeout would do the same with a goroutine for each request.
+	timed, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	d.clock = time.AfterFunc(d.timeout, func() {
+		d.late.Store(true)
+		end(context.DeadlineExceeded)
+	})
+	defer d.clock.Stop()
+	req, target, err := c.newRequest(httptrace.WithClientTrace(timed, d.line.trace()), to, ev)
 	if err != nil {
 		failed := &DeliveryError{EventType: ev.Type, Fallback: m.fallback, Err: err}
 		if target != nil {
@@ -58,10 +70,9 @@ func (c *Client) deliver(ctx context.Context, to Target, ev Event, m manner) (Re
 	d.target = target
 	req.SetResponseHandler(d.read)
 	client := retryablehttp.Client{
-		// The time-out holds for each attempt: from connecting to the last byte, redirects included (webhooks.md 1.3).
-		HTTPClient:     &http.Client{Transport: gate{c}, CheckRedirect: d.redirected, Timeout: d.timeout},
+		HTTPClient:     &http.Client{Transport: gate{c}, CheckRedirect: d.redirected},
 		RequestLogHook: d.attempt,
-		CheckRetry:     d.failed,
+		CheckRetry:     func(_ context.Context, _ *http.Response, err error) (bool, error) { return d.failed(ctx, err) },
 		Backoff:        func(time.Duration, time.Duration, int, *http.Response) time.Duration { return 0 },
 		ErrorHandler:   retryablehttp.PassthroughErrorHandler,
 	}
@@ -77,6 +88,7 @@ func (c *Client) deliver(ctx context.Context, to Target, ev Event, m manner) (Re
 
 // attempt notes that a request to the target is about to be sent.
 func (d *delivery) attempt(_ retryablehttp.Logger, req *http.Request, _ int) {
+	d.clock.Reset(d.timeout)
 	d.exchange.Attempt++
 	d.begin(req, d.target)
 }
@@ -150,7 +162,7 @@ func (d *delivery) read(res *http.Response) error {
 
 // failed is told how each attempt ended and decides whether there is another: after a connection failure alone, and
 // retryablehttp counts.
-func (d *delivery) failed(ctx context.Context, _ *http.Response, err error) (bool, error) {
+func (d *delivery) failed(ctx context.Context, err error) (bool, error) {
 	switch {
 	case err == nil:
 		return false, nil
@@ -158,7 +170,7 @@ func (d *delivery) failed(ctx context.Context, _ *http.Response, err error) (boo
 		d.end(nil)
 		return false, nil
 	}
-	again := ctx.Err() == nil && !timedOut(err) && !errors.Is(err, ErrRefused) && d.line.failed()
+	again := ctx.Err() == nil && !d.timedOut(err) && !errors.Is(err, ErrRefused) && d.line.failed()
 	if again && d.line.reused() {
 		// The server has ended a connection that it kept alive; others that wait are likely to have gone the same way.
 		d.client.transport.CloseIdleConnections()
@@ -167,11 +179,16 @@ func (d *delivery) failed(ctx context.Context, _ *http.Response, err error) (boo
 	return again, nil
 }
 
+// timedOut reports whether an attempt failed because its time was over.
+func (d *delivery) timedOut(err error) bool {
+	return d.late.Load() || errors.Is(err, context.DeadlineExceeded)
+}
+
 func (d *delivery) reason(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case timedOut(err):
+	case d.timedOut(err):
 		return &safeError{ErrTimeout.Error() + " (" + d.timeout.String() + ")", ErrTimeout}
 	}
 	return safe(err)

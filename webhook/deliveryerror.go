@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -112,9 +111,6 @@ func safe(err error) error {
 	}
 	return &safeError{string(text), err}
 }
-
-// timedOut reports whether an error of net/http means that the time of an attempt was over.
-func timedOut(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
 
 // withoutQuery prints a URL for errors and logs: a query often holds a key of the application.
 func withoutQuery(u *url.URL) string {
