@@ -23,29 +23,33 @@ type rawField struct {
 
 // readRaw cuts a message. Lines that end in LF alone are found, too: who wrote them wants to know what is wrong.
 func readRaw(raw []byte) *rawMessage {
-	m := &rawMessage{}
+	m := &rawMessage{fields: make([]rawField, 0, usualFields)}
+	text := string(raw) // all that is read of the head are parts of this one copy
 	first := true
-	for len(raw) > 0 {
-		line, rest, found := bytes.Cut(raw, []byte("\n"))
-		m.broken = m.broken || !found || !bytes.HasSuffix(line, []byte("\r"))
-		line = bytes.TrimSuffix(line, []byte("\r"))
-		m.broken = m.broken || bytes.IndexByte(line, '\r') >= 0
-		raw = rest
+	for len(text) > 0 {
+		line, rest, found := strings.Cut(text, "\n")
+		m.broken = m.broken || !found || !strings.HasSuffix(line, "\r")
+		line = strings.TrimSuffix(line, "\r")
+		m.broken = m.broken || strings.IndexByte(line, '\r') >= 0
+		text = rest
 		switch {
 		case len(line) == 0:
-			m.ended, m.body = true, rest
+			m.ended, m.body = true, raw[len(raw)-len(rest):]
 			return m
 		case first:
-			m.start, first = string(line), false
+			m.start, first = line, false
 		case (line[0] == ' ' || line[0] == '\t') && len(m.fields) > 0:
 			last := &m.fields[len(m.fields)-1]
-			last.value = strings.TrimSpace(last.value + " " + trimBlank(string(line)))
+			last.value = strings.TrimSpace(last.value + " " + trimBlank(line))
 		default:
-			m.fields = append(m.fields, readField(string(line)))
+			m.fields = append(m.fields, readField(line))
 		}
 	}
 	return m
 }
+
+// usualFields is how many header fields most messages have at most.
+const usualFields = 16
 
 func readField(line string) rawField {
 	label, value, ok := strings.Cut(line, ":")
@@ -53,11 +57,22 @@ func readField(line string) rawField {
 	if !ok || !isToken(label) {
 		return rawField{}
 	}
-	name := strings.ToLower(label)
+	name, ok := usualNames[label]
+	if !ok {
+		name = strings.ToLower(label)
+	}
 	if long, ok := compactNames[name]; ok {
 		name = long
 	}
 	return rawField{label: label, name: name, value: trimBlank(value)}
+}
+
+// usualNames are the names that most messages have, as they are usually written: to make them lower case costs nothing then.
+var usualNames = map[string]string{
+	"Allow": "allow", "Call-ID": "call-id", "Contact": "contact", "Content-Length": "content-length", "Content-Type": "content-type",
+	"CSeq": "cseq", "Event": "event", "From": "from", "Max-Forwards": "max-forwards", "Record-Route": "record-route",
+	"Route": "route", "Server": "server", "Subscription-State": "subscription-state", "Supported": "supported", "To": "to",
+	"User-Agent": "user-agent", "Via": "via",
 }
 
 // compactNames are the long forms of the short ones (RFC 3261 section 7.3.3, and those that came later).

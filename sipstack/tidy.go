@@ -204,7 +204,7 @@ func tidyAddresses(name, value string) (string, bool) {
 // tidy writes what the parser would read wrongly in another way, and reports whether it changed something. false in ok:
 // a field is malformed.
 func (m *rawMessage) tidy() (changed, ok bool) {
-	fields := m.fields[:0:0]
+	fields := make([]rawField, 0, len(m.fields)+1)
 	for _, f := range m.fields {
 		switch {
 		case f.name == "via":

@@ -1,6 +1,7 @@
 package sipstack
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -95,30 +96,33 @@ func uriFault(uri string) fault {
 
 // fieldsFault tells what is wrong with the header fields. method is that of the Request-Line, "" in a response.
 func (m *rawMessage) fieldsFault(method string, stream bool) fault {
-	seen := map[string]bool{}
-	for _, f := range m.fields {
+	for i, f := range m.fields {
 		switch {
 		case f.name == "":
 			return malformed("Malformed Header Field")
-		case single[f.name] && seen[f.name]:
+		case single[f.name] && m.has(f.name, i):
 			return malformed("Repeated Header Field")
 		case hasControls(f.value):
 			return malformed("Control Character In Header Field")
 		}
-		seen[f.name] = true
 		if fault := m.numberFault(f, method); fault.code != 0 {
 			return fault
 		}
 	}
 	for _, name := range mandatory {
-		if !seen[name] {
+		if !m.has(name, len(m.fields)) {
 			return malformed("Missing Mandatory Header Field")
 		}
 	}
-	if stream && !seen["content-length"] {
+	if stream && !m.has("content-length", len(m.fields)) {
 		return malformed("Missing Content-Length")
 	}
 	return fault{}
+}
+
+// has reports whether one of the first n header fields has this name.
+func (m *rawMessage) has(name string, n int) bool {
+	return slices.ContainsFunc(m.fields[:n], func(f rawField) bool { return f.name == name })
 }
 
 // numberFault tells what is wrong with a header field that has a number.

@@ -29,9 +29,15 @@ var (
 
 // maskText masks the secrets of URIs, wherever in a text they are.
 func maskText(s string) string {
-	if strings.Contains(s, "@") { // most texts have no secret, and regular expressions are slow to see it
-		s = urlUser.ReplaceAllString(s, "${1}"+maskedText+"@")
-		s = sipPassword.ReplaceAllString(s, "${1}"+maskedText+"@")
+	// Most texts have no secret, and regular expressions are slow to see it.
+	if at := strings.LastIndexByte(s, '@'); at >= 0 {
+		before := s[:at]
+		if strings.Contains(before, "//") {
+			s = urlUser.ReplaceAllString(s, "${1}"+maskedText+"@")
+		}
+		if strings.Count(before, ":") > 1 { // the scheme's, and the password's
+			s = sipPassword.ReplaceAllString(s, "${1}"+maskedText+"@")
+		}
 	}
 	if strings.Contains(s, "=") && strings.Contains(strings.ToLower(s), "authorization=") {
 		s = uriAuthorization.ReplaceAllString(s, "${1}"+maskedText)
