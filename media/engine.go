@@ -33,6 +33,7 @@ type Engine struct {
 	observe  func(ControlPacket) // nil: nobody
 	library  *library
 	speech   *speech
+	frames   sync.Pool       // of *frame
 	own      *http.Transport // of the client of its own; nil: there is none
 	end      context.CancelFunc
 
@@ -86,6 +87,7 @@ func New(cfg Config, opts ...Option) (*Engine, error) {
 	ctx, end := context.WithCancel(context.Background())
 	e := &Engine{
 		log: zap.NewNop(), ports: ports, latching: newLatching(cfg), counters: noCounters{}, end: end, sessions: map[*Session]struct{}{},
+		frames:  sync.Pool{New: func() any { return new(frame) }},
 		library: newLibrary(ctx), speech: newSpeech(ctx, cfg.Speech.Voices),
 	}
 	for _, o := range opts {

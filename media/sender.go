@@ -14,11 +14,15 @@ type sender struct {
 	pace   pacer
 	header rtp.Header // of the next packet
 	quiet  bool       // the packet before was not sent: the next one starts a talkspurt
-	pcm    [maxFrame]int16
-	packet [12 + maxFrame]byte
 
 	reporter reporter
 	failing  bool // the last write failed; said once per row of failures
+}
+
+// frame is the room that one packet is made in. It is needed for a moment only, and so belongs to no session.
+type frame struct {
+	pcm    [maxFrame]int16
+	packet [12 + maxFrame]byte
 }
 
 func newSender(s *Session) *sender {
@@ -74,15 +78,16 @@ func (x *sender) frame(samples int) {
 	s.mu.Lock()
 	p, to, playing := s.params, s.media.destination(), s.playout
 	s.mu.Unlock()
-	pcm := x.pcm[:samples]
+	room := s.engine.frames.Get().(*frame)
+	defer s.engine.frames.Put(room)
+	pcm := room.pcm[:samples]
 	n := 0
 	if playing != nil {
 		n = playing.take(pcm)
 	}
 	clear(pcm[n:])
 	if p.Send && usable(to) {
-		x.send(p, pcm)
-		if err := s.rtp.write(x.packet[:12+samples], to); err != nil {
+		if err := s.rtp.write(x.fill(room.packet[:12+samples], p, pcm), to); err != nil {
 			x.failed(err)
 		} else {
 			x.failing = false
@@ -98,15 +103,16 @@ func (x *sender) frame(samples int) {
 	x.header.Timestamp += uint32(samples)
 }
 
-// send puts pcm into the packet and steps the sequence number.
-func (x *sender) send(p Params, pcm []int16) {
+// fill puts pcm into a packet and steps the sequence number.
+func (x *sender) fill(packet []byte, p Params, pcm []int16) []byte {
 	x.header.PayloadType = p.PayloadType
 	// RFC 3551 section 4.1: the marker tells where a jitter buffer may adjust, which is after a pause.
 	x.header.Marker = x.quiet
 	x.quiet = false
-	_, _ = x.header.MarshalTo(x.packet[:12]) // it fails only for lack of room
-	p.Codec.encode(x.packet[12:], pcm)
+	_, _ = x.header.MarshalTo(packet[:12]) // it fails only for lack of room
+	p.Codec.encode(packet[12:], pcm)
 	x.header.SequenceNumber++
+	return packet
 }
 
 func (x *sender) failed(err error) {

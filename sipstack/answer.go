@@ -155,7 +155,5 @@ func (l *Leg) confirm(ack *sip.Request) {
 		return
 	}
 	close(l.confirmed)
-	if l.stack.cfg.Keepalive > 0 {
-		l.stack.spawn(l.keepalive)
-	}
+	l.keepAlive()
 }

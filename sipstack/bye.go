@@ -45,7 +45,13 @@ func (l *Leg) Bye(ctx context.Context) error {
 	if l.Err() == nil && !l.isAnswered() {
 		return errNotAnswered
 	}
-	if l.Err() == nil {
+	switch {
+	case l.Err() != nil:
+	case l.isConfirmed():
+		if err := l.hangUpWithin(ctx, ErrLocalHangup); err != nil {
+			return err
+		}
+	default:
 		done := make(chan struct{})
 		if !l.stack.spawn(func() {
 			defer close(done)
@@ -78,6 +84,34 @@ func (l *Leg) Bye(ctx context.Context) error {
 
 // hangUp sends a BYE, unless the peer has no such dialog any more, and ends the leg when it is on its way.
 func (l *Leg) hangUp(cause error) {
+	if out := l.sendBye(); out != nil {
+		<-out
+		l.end(cause)
+	}
+}
+
+// hangUpWithin is [Leg.hangUp], but goes on in the background when ctx ends.
+func (l *Leg) hangUpWithin(ctx context.Context, cause error) error {
+	out := l.sendBye()
+	if out == nil {
+		return nil
+	}
+	select {
+	case <-out:
+		l.end(cause)
+		return nil
+	case <-ctx.Done():
+		l.stack.spawn(func() {
+			<-out
+			l.end(cause)
+		})
+		return context.Cause(ctx)
+	}
+}
+
+// sendBye starts to send a BYE. The channel is closed when it is on its way, or need not be; nil: it is too late, or Close
+// ends the leg.
+func (l *Leg) sendBye() <-chan struct{} {
 	l.mu.Lock()
 	late := l.hanging || l.err != nil
 	if !late {
@@ -85,7 +119,7 @@ func (l *Leg) hangUp(cause error) {
 	}
 	l.mu.Unlock()
 	if late {
-		return
+		return nil
 	}
 	out := make(chan struct{})
 	sent := sync.OnceFunc(func() { close(out) })
@@ -101,8 +135,7 @@ func (l *Leg) hangUp(cause error) {
 			l.log.Debug("BYE without an answer", zap.Error(err))
 		}
 	}) {
-		return // Close ends the leg
+		return nil
 	}
-	<-out
-	l.end(cause)
+	return out
 }

@@ -118,9 +118,7 @@ func (o *outgoing) answered(invite sentInvite, res *sip.Response) {
 		l.hangUp(ErrLocalHangup)
 		return
 	}
-	if o.stack.cfg.Keepalive > 0 {
-		o.stack.spawn(l.keepalive)
-	}
+	l.keepAlive()
 }
 
 // further takes a 2xx that is not the first: of another fork, which gets its ACK and a BYE, or one that came again, and

@@ -22,9 +22,10 @@ func inviteOf(req *sip.Request) inviteID {
 // invite is an initial INVITE and its server transaction. The goroutine that handles it is the only one that answers it.
 type invite struct {
 	stack *Stack
-	req   *sip.Request
-	tx    *sip.ServerTx
+	req   *sip.Request  // nil once it has been handled: a long call is not to keep it
+	tx    *sip.ServerTx // as req
 	id    inviteID
+	via   string // the topmost Via's branch
 
 	canceled chan struct{} // closed when the caller gave up
 	once     sync.Once
@@ -61,7 +62,7 @@ func (i *invite) terminated() {
 
 // invite handles an initial INVITE, and stays until it has its final response and, where that is a 2xx, its ACK.
 func (s *Stack) invite(req *sip.Request, tx *sip.ServerTx) {
-	i := &invite{stack: s, req: req, tx: tx, id: inviteOf(req), canceled: make(chan struct{})}
+	i := &invite{stack: s, req: req, tx: tx, id: inviteOf(req), via: branchOf(req), canceled: make(chan struct{})}
 	if !s.claim(i) {
 		// RFC 3261 section 8.2.2.2: the same request, come by another way.
 		s.respond(tx, s.response(req, sip.StatusLoopDetected, ""))
@@ -96,6 +97,7 @@ func (s *Stack) invite(req *sip.Request, tx *sip.ServerTx) {
 		return
 	}
 	leg.run(i)
+	i.req, i.tx = nil, nil
 }
 
 // busy returns the Retry-After of an INVITE for which there is no room, 0 for others. A datagram has been asked about before
@@ -198,16 +200,10 @@ func (s *Stack) strayCancel(req *sip.Request, tx *sip.ServerTx) {
 	s.mu.Lock()
 	i := s.invites[inviteOf(req)]
 	s.mu.Unlock()
-	if i == nil || !sameBranch(i.req, req) {
+	if i == nil || i.via != branchOf(req) {
 		s.noDialog(req, tx)
 		return
 	}
 	s.respond(tx, s.response(req, sip.StatusOK, ""))
 	i.cancel()
-}
-
-func sameBranch(a, b *sip.Request) bool {
-	x, _ := a.Via().Params.Get("branch")
-	y, _ := b.Via().Params.Get("branch")
-	return x == y
 }

@@ -37,6 +37,9 @@ type Leg struct {
 	err      error
 	endTime  time.Time
 	onEnd    func(error)
+	probing  *time.Timer // the next probe; nil: there is none
+
+	missed int // probes without an answer in a row; the probe's own
 }
 
 // order is what the INVITE's goroutine is asked to do.
@@ -115,6 +118,9 @@ func (l *Leg) end(err error) bool {
 	}
 	l.err, l.endTime = err, time.Now()
 	told := l.onEnd
+	if l.probing != nil {
+		l.probing.Stop()
+	}
 	close(l.ended)
 	l.mu.Unlock()
 	if told != nil && !errors.Is(err, ErrLocalHangup) {
