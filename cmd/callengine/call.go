@@ -1,8 +1,6 @@
 package main
 
 import (
-	"io"
-
 	"github.com/callengine/callengine/state"
 	"github.com/spf13/cobra"
 )
@@ -14,17 +12,9 @@ func (p *program) callCommand() *cobra.Command {
 		Short: "Show one call of a running node as a ladder",
 		Args:  arguments(1, 1, "the ID of a call"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := p.client(f)
+			journal, err := p.journal(cmd.Context(), f, args[0])
 			if err != nil {
 				return err
-			}
-			var journal []state.Entry
-			_, err = c.get(cmd.Context(), c.calls(args[0], "journal"), func(r io.Reader) (err error) {
-				journal, err = state.ReadJournal(r)
-				return err
-			})
-			if err != nil {
-				return failed(err)
 			}
 			return failed(state.Ladder{Color: p.colored(p.out)}.Write(p.out, journal))
 		},

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/callengine/callengine/state"
 	"github.com/spf13/cobra"
 )
 
@@ -57,6 +58,19 @@ func (c *client) calls(path ...string) *url.URL {
 		path[i] = url.PathEscape(path[i])
 	}
 	return c.base.JoinPath(append([]string{"calls"}, path...)...)
+}
+
+// journal returns the journal of a call.
+func (p *program) journal(ctx context.Context, f apiFlags, callID string) (journal []state.Entry, err error) {
+	c, err := p.client(f)
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.get(ctx, c.calls(callID, "journal"), func(r io.Reader) (err error) {
+		journal, err = state.ReadJournal(r)
+		return err
+	})
+	return journal, failed(err)
 }
 
 // get asks for u and has the answer read. next is the rest of a list; nil: there is none.

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"io"
-
 	"github.com/callengine/callengine/scenario"
-	"github.com/callengine/callengine/state"
 	"github.com/spf13/cobra"
 )
 
@@ -17,17 +14,9 @@ func (p *program) exportCommand() *cobra.Command {
 what came of it. Passwords are masked in it, and what a call's journal does not hold, such as the sound, is missing.`,
 		Args: arguments(1, 1, "the ID of a call"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := p.client(f)
+			journal, err := p.journal(cmd.Context(), f, args[0])
 			if err != nil {
 				return err
-			}
-			var journal []state.Entry
-			_, err = c.get(cmd.Context(), c.calls(args[0], "journal"), func(r io.Reader) (err error) {
-				journal, err = state.ReadJournal(r)
-				return err
-			})
-			if err != nil {
-				return failed(err)
 			}
 			text, err := scenario.Export(journal)
 			if err == nil {
