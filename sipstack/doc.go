@@ -18,14 +18,30 @@
 // It uses sipgo up to its transactions (parser, transports, RFC 3261 section 17); the dialog is its own. How a message
 // goes through it:
 //
-//   - A packet or a frame of a stream passes the access list and the [Observer] (listener.go, streamlistener.go, tap.go),
-//     then sipgo's parser, then arrive.go, still in the order of the wire.
+//   - A packet or a frame of a stream passes the access list, the [Observer], the [Door] and the gate, which answers what
+//     breaks the grammar; then sipgo's parser, then arrive.go, still in the order of the wire.
 //   - sipgo starts a goroutine for it, and the order is lost. A request that is no repetition reaches handle.go; one in a
-//     dialog waits there for its turn (inbox.go). A response goes to who sent the request (request.go).
-//   - A request of ours goes to the targets of its URI, one after the other (locate.go, course.go: RFC 3263).
-//   - What changes a session or keeps it alive is in reinvite.go and update.go where the peer asks, in refresh.go where we
-//     do, and in glare.go where both do; reliable.go and prack.go have what comes before the answer.
+//     dialog waits there for its turn (inbox.go). A response goes to who sent the request.
+//   - A request of ours goes to the targets of its URI, one after the other.
 //   - Nothing but the goroutine of an INVITE, or of a re-INVITE, stays with its request: until the ACK is in.
+//
+// What is where:
+//
+//   - The stack: stack.go, config.go, errors.go, observer.go; hostnetwork.go and librarylog.go for what it is given.
+//   - Sockets: listener.go, streamlistener.go, streamconn.go, framer.go, dead.go; certificates.go and
+//     sips.go for TLS; tap.go and sniff.go for the observer.
+//   - Who may come in: acl.go, door.go, sources.go, recently.go, stateless.go; authenticate.go and nonce.go for callers.
+//   - The grammar: gate.go, raw.go, tidy.go, wellformed.go; values of header fields in uri.go, optiontag.go, eventheader.go,
+//     rack.go, sessionexpires.go, sipfrag.go, sdpformat.go.
+//   - Requests that come: arrive.go, handle.go, inbox.go, capable.go, infooptions.go, respond.go.
+//   - A call that comes in: invite.go, invitation.go, answer.go, ack.go; reliable.go and prack.go before the answer.
+//   - A call of ours: outbound.go, place.go, fork.go, dialogout.go.
+//   - Every call: leg.go, dialog.go, bye.go, keepalive.go; session.go and sdp.go for its sound.
+//   - Changes of a session, and what keeps it alive: reinvite.go and update.go where the peer asks, refresh.go where we do,
+//     glare.go where both do, sessiontimer.go.
+//   - Requests of ours: request.go, completed.go, digest.go, oversize.go; where they go in flow.go, locate.go, course.go,
+//     outages.go.
+//   - REFER: referral.go, referrals.go, subscription.go.
 //
 // A dialog outlives its call for as long as a referral is pending (RFC 5057), and is remembered 64*T1 longer, so that
 // what comes late is told as the call's.
