@@ -168,13 +168,13 @@ func (d *dialog) usageOver() {
 func (d *dialog) retire() {
 	pending := d.referrals.pending()
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.using || pending || d.gone {
-		return
+	retired := !d.using && !pending && !d.gone
+	if retired {
+		d.gone = true
+		d.expiring = time.AfterFunc(linger(), func() { d.stack.forget(d) })
 	}
-	d.gone = true
-	d.expiring = time.AfterFunc(linger(), func() { d.stack.forget(d) })
-	if !d.spare.Load() {
+	d.mu.Unlock()
+	if retired && !d.spare.Load() {
 		d.stack.tap.ended(d.id.callID, d.callID)
 	}
 }

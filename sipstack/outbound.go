@@ -211,12 +211,15 @@ func (o *outgoing) linger() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.stack.living.Err() == nil {
-		o.forget = time.AfterFunc(linger(), func() {
-			o.stack.displaced(o)
-			for _, f := range o.early() {
-				f.leg.over(ErrCanceled)
-			}
-		})
+		o.forget = time.AfterFunc(linger(), func() { o.stack.spawn(o.lingered) })
+	}
+}
+
+// lingered forgets the INVITE.
+func (o *outgoing) lingered() {
+	o.stack.displaced(o)
+	for _, f := range o.early() {
+		f.leg.over(ErrCanceled)
 	}
 }
 

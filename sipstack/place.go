@@ -199,18 +199,7 @@ func (o *outgoing) cancel(sent sentInvite, giveUp *time.Timer) {
 
 // request builds an INVITE that opens dialogs (RFC 3261 section 8.1.1), with our offer.
 func (o *outgoing) request(method sip.RequestMethod, cseq uint32, uri sip.Uri, routes []sip.Uri, to flow) *sip.Request {
-	req := sip.NewRequest(method, *uri.Clone())
-	via := &sip.ViaHeader{
-		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: to.on.transport(), Host: to.on.host, Port: to.on.port,
-	}
-	via.Params.Add("branch", sip.GenerateBranchN(16))
-	via.Params.Add("rport", "")
-	req.AppendHeader(via)
-	hops := sip.MaxForwardsHeader(70)
-	req.AppendHeader(&hops)
-	for _, r := range routes {
-		req.AppendHeader(&sip.RouteHeader{Address: *r.Clone()})
-	}
+	req := newRequest(method, *uri.Clone(), routes, to)
 	from := &sip.FromHeader{Address: *o.from.Clone()}
 	from.Params.Add("tag", o.id.tag)
 	callID := sip.CallIDHeader(o.id.callID)

@@ -196,8 +196,8 @@ func (s *Stack) failure(err error) error {
 	return fmt.Errorf("%w: %w", errTransport, err)
 }
 
-// request builds a request in the dialog (RFC 3261 section 12.2.1.1).
-func (d *dialog) request(method sip.RequestMethod, cseq uint32, uri sip.Uri, routes []sip.Uri, to flow) *sip.Request {
+// newRequest begins a request on its way to a target: with a Via of its own, and through the routes.
+func newRequest(method sip.RequestMethod, uri sip.Uri, routes []sip.Uri, to flow) *sip.Request {
 	req := sip.NewRequest(method, uri)
 	via := &sip.ViaHeader{
 		ProtocolName: "SIP", ProtocolVersion: "2.0", Transport: to.on.transport(), Host: to.on.host, Port: to.on.port,
@@ -210,6 +210,12 @@ func (d *dialog) request(method sip.RequestMethod, cseq uint32, uri sip.Uri, rou
 	for _, r := range routes {
 		req.AppendHeader(&sip.RouteHeader{Address: *r.Clone()})
 	}
+	return req
+}
+
+// request builds a request in the dialog (RFC 3261 section 12.2.1.1).
+func (d *dialog) request(method sip.RequestMethod, cseq uint32, uri sip.Uri, routes []sip.Uri, to flow) *sip.Request {
+	req := newRequest(method, uri, routes, to)
 	callID := sip.CallIDHeader(d.id.callID)
 	req.AppendHeader(sip.HeaderClone(&d.local))
 	req.AppendHeader(sip.HeaderClone(&d.remote))
