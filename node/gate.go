@@ -74,7 +74,7 @@ func newGate(cfg Config, m *metrics) *gate {
 
 // Full implements [sipstack.Door].
 func (g *gate) Full() int {
-	reason := g.reason(time.Now())
+	reason := g.why(time.Now(), g.backlog.full)
 	if reason == "" {
 		return 0
 	}
@@ -82,8 +82,10 @@ func (g *gate) Full() int {
 	return retryAfter
 }
 
-// reason says why no call would be let in now; "": one would.
-func (g *gate) reason(now time.Time) string {
+// reason says why no call would be let in now; "": one would. It may be asked as often as anybody likes.
+func (g *gate) reason(now time.Time) string { return g.why(now, g.backlog.spent) }
+
+func (g *gate) why(now time.Time, backlog func(time.Time) bool) string {
 	g.mu.Lock()
 	reason := g.counted(now)
 	g.mu.Unlock()
@@ -92,7 +94,7 @@ func (g *gate) reason(now time.Time) string {
 		return reason
 	case g.memory.full(now):
 		return fullMemory
-	case g.backlog.full(now):
+	case backlog(now):
 		return fullBacklog
 	}
 	return ""

@@ -73,6 +73,19 @@ func TestMemoryIsReadFromTheRuntime(t *testing.T) {
 	assert.Less(t, used, limit)
 }
 
+func TestAskingForReadinessTakesNoRoomFromABurst(t *testing.T) {
+	g := gateWith(func(*Config) {})
+	g.backlog.waiting, g.backlog.burst = func() uint64 { return g.backlog.most + 1 }, 2
+	now := time.Now()
+	for range 10 {
+		assert.Empty(t, g.reason(now))
+	}
+	assert.Zero(t, g.Full())
+	assert.Zero(t, g.Full())
+	assert.Equal(t, fullBacklog, g.reason(now), "as soon as calls have")
+	assert.Equal(t, retryAfter, g.Full())
+}
+
 func TestABurstIsNoOverloadAndWhatLastsIs(t *testing.T) {
 	var waiting uint64
 	g, now := &backlogGauge{most: 10, burst: 3, waiting: func() uint64 { return waiting }}, time.Unix(1000, 0)

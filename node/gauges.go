@@ -94,6 +94,7 @@ func runnable() uint64 {
 	return sample[0].Value.Uint64()
 }
 
+// full reports whether a call that has come is to be turned away.
 func (g *backlogGauge) full(now time.Time) bool {
 	if g == nil {
 		return false
@@ -112,6 +113,16 @@ func (g *backlogGauge) full(now time.Time) bool {
 	}
 	g.shut = now
 	return true
+}
+
+// spent reports whether a call would be turned away if it came now. Asking takes nothing from a burst.
+func (g *backlogGauge) spent(time.Time) bool {
+	if g == nil {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.waiting() > g.most && g.extra >= g.burst
 }
 
 // webhookGauge is how long an application took of late to answer the event of a new call.

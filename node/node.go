@@ -89,6 +89,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	n.parser = verbs.NewParser(cfg.languageConfig())
 	for _, assemble := range []func() error{n.assembleExport, n.assembleWebhooks, n.assembleMedia, n.assembleSIP} {
 		if err := assemble(); err != nil {
+			n.tracing.close() // the one that has begun something
 			return nil, err
 		}
 	}

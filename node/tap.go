@@ -155,7 +155,7 @@ func (j *journal) read(e state.Entry) {
 		j.logCall(e.CallID, *e.Call)
 	case e.Type == state.TypeVerb && e.Verb != nil:
 		j.metrics.verb(*e.Verb)
-		j.log.Debug("verb "+e.Verb.Event, zap.String("call_id", e.CallID), zap.String("verb", e.Verb.Name))
+		j.log.Debug("verb", zap.String("call_id", e.CallID), zap.String("event", e.Verb.Event), zap.String("verb", e.Verb.Name))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"go.uber.org/goleak"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -304,4 +306,14 @@ func TestTraceparentsWithoutTraces(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestNothingIsLeftOfANodeThatIsRefused(t *testing.T) {
+	others := goleak.IgnoreCurrent()
+	cfg := node.DefaultConfig()
+	cfg.Tracing.OTLPURL = "http://127.0.0.1:9/v1/traces"
+	cfg.SIP.Listen[0].Addr = netip.MustParseAddrPort("0.0.0.0:5060") // what it advertises is missing
+	_, err := node.New(cfg)
+	require.ErrorContains(t, err, "sip.advertise")
+	goleak.VerifyNone(t, others)
 }
