@@ -37,7 +37,7 @@ func same(given, wanted string) int {
 	return subtle.ConstantTimeCompare(g[:], w[:])
 }
 
-// ofAccount answers 403 for any other account than the node's (interface.md).
+// ofAccount answers 403 for any other account than the node's (docs/journal.md).
 func (s *Server) ofAccount(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.PathValue("accountId") != s.cfg.AccountID {

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// listCalls answers GET …/calls (rest-api.md 2.2): records, oldest first, a page at a time.
+// listCalls answers GET …/calls (docs/journal.md): records, oldest first, a page at a time.
 func (s *Server) listCalls(w http.ResponseWriter, r *http.Request) {
 	params, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -45,7 +45,7 @@ func (s *Server) callsURL() string {
 	return s.cfg.PublicURL + "/api/v2/accounts/" + url.PathEscape(s.cfg.AccountID) + "/calls"
 }
 
-// getCall answers GET …/calls/{callId} (rest-api.md 2.3).
+// getCall answers GET …/calls/{callId} (docs/journal.md).
 func (s *Server) getCall(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("callId")
 	record, err := s.store.Record(r.Context(), id)

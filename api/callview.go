@@ -6,8 +6,7 @@ import (
 	"github.com/callengine/callengine/state"
 )
 
-// callView is the call state object (rest-api.md 2.3). A value that is not there is null. Beyond that page it tells of
-// the call's tag, its SIP Call-ID and its Refers (refer.md, "The record").
+// callView is a call's record as the API answers with it (docs/journal.md). A value that is not there is null.
 type callView struct {
 	ApplicationID   string      `json:"applicationId"`
 	AccountID       string      `json:"accountId"`

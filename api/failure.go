@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// failure is an answer that is not a success, in the form that all errors of the API have (rest-api.md 1.4).
+// failure is an answer that is not a success, in the form that all errors of the API have (docs/journal.md).
 type failure struct {
 	status      int
 	Type        string  `json:"type"`

@@ -80,7 +80,7 @@ func bodyOf(t *testing.T, r *http.Response) string {
 	return string(b)
 }
 
-// requireError holds the form of every error's answer (rest-api.md 1.4).
+// requireError holds the form of every error's answer (docs/journal.md).
 func requireError(t *testing.T, r *http.Response, status int, kind string) (description string) {
 	t.Helper()
 	body := bodyOf(t, r)

@@ -8,7 +8,7 @@ import (
 	"github.com/callengine/callengine/state"
 )
 
-// maxPageSize is the largest page of call records (rest-api.md 2.2).
+// maxPageSize is the largest page of call records (docs/journal.md).
 const maxPageSize = 10000
 
 // readQuery reads the parameters of a list of calls. Unknown ones and empty ones are ignored.

@@ -42,7 +42,7 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.write(w)
 }
 
-// routes is every path there is. Those of rest-api.md that are not here yet are unknown paths.
+// routes is every path there is (docs/journal.md, docs/operating.md).
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(pathHealth, methods{http.MethodGet: s.health})

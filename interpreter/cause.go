@@ -13,7 +13,7 @@ import (
 var errPanic = errors.New("internal error")
 
 // causeOf decides what a call's end is called, from the error that ended it: the one place where it is decided
-// (verbs.md 21.12). The message is what disconnect carries as errorMessage; an ordinary end has none.
+// (docs/webhooks.md). The message is what disconnect carries as errorMessage; an ordinary end has none.
 func causeOf(err error) (cause verbs.Cause, message string) {
 	var (
 		delivery *webhook.DeliveryError

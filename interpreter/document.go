@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// maxRedirects is how many documents in a row may do nothing but lead to another (verbs.md 7).
+// maxRedirects is how many documents in a row may do nothing but lead to another (docs/bxml.md).
 const maxRedirects = 100
 
 // documents runs a document, and whatever replaces it, until the call is to end.
@@ -76,7 +76,7 @@ func (r *Runner) accept(ctx context.Context, c *call, reply webhook.Reply) (*ver
 }
 
 // walk executes the verbs in order until one leads elsewhere. A document that runs out ends the call: the implicit
-// Hangup (verbs.md 21.3). idle reports that nothing but Redirect and Tag ran.
+// Hangup (docs/bxml.md). idle reports that nothing but Redirect and Tag ran.
 func (r *Runner) walk(ctx context.Context, c *call, doc *verbs.Document) (out verbs.Outcome, idle bool, err error) {
 	idle = true
 	for _, v := range doc.Verbs {

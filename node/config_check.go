@@ -82,7 +82,7 @@ func (c *checker) accountID() {
 	}
 }
 
-// maxTag is the longest tag of a call, in characters (verbs.md 1.1).
+// maxTag is the longest tag of a call, in characters (docs/bxml.md).
 const maxTag = 256
 
 func (c *checker) application(key string, a *Application) {

@@ -86,7 +86,7 @@ func (r *Record) applyRefer(now Refer) {
 	r.Refers[i] = now
 }
 
-// live reports whether the call is up, or has a Refer whose outcome is still to come (refer.md: it outlives the call).
+// live reports whether the call is up, or has a Refer whose outcome is still to come (docs/refer.md: it outlives the call).
 func (r *Record) live() bool {
 	if r.State == "" {
 		return false

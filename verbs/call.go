@@ -15,7 +15,7 @@ type Call interface {
 	SetTag(tag string)
 	// Answer answers the call, if it is not answered yet, and returns when the dialog is confirmed.
 	Answer(ctx context.Context) error
-	// URL resolves a URL of the document against the URL that returned the document (RFC 3986; verbs.md 21.7).
+	// URL resolves a URL of the document against the URL that returned the document (RFC 3986; docs/bxml.md).
 	URL(ref string) (string, error)
 	// Ask delivers a synchronous event and returns the application's reply. The target's URLs may be relative.
 	Ask(ctx context.Context, to webhook.Target, ev webhook.Event) (webhook.Reply, error)

@@ -120,7 +120,7 @@ func (a *attribute) accept(value string) error {
 }
 
 // holds reports whether a value is a number in the attribute's range: digits, and in a number perhaps a point among
-// them, but no sign and no exponent (verbs.md 21.11).
+// them, but no sign and no exponent (docs/bxml.md).
 func (a *attribute) holds(value string) bool {
 	whole, fraction, pointed := strings.Cut(value, ".")
 	if !isDigits(whole) || pointed && (a.kind == kindInteger || !isDigits(fraction)) {

@@ -2,7 +2,7 @@ package verbs
 
 // credentials looks at the URLs that credentials go to, with attributes or as user information: where they would go
 // unencrypted, the verbs about recordings, streams and transcriptions are not valid, and the others get a warning
-// (verbs.md 21.8).
+// (docs/bxml.md).
 func (c *checker) credentials(n *node) {
 	required := false
 	exposed := map[string]bool{}

@@ -92,7 +92,7 @@ func booleanAttr(name, initial string) attribute {
 	return attribute{name: name, kind: kindBoolean}.or(initial)
 }
 
-// methodAttr is an HTTP method, in any letter case (verbs.md 21.11).
+// methodAttr is an HTTP method, in any letter case (docs/bxml.md).
 func methodAttr(name string) attribute {
 	a := enumAttr(name, "GET", "POST").or("POST")
 	a.anyCase = true
@@ -103,7 +103,7 @@ func enumAttr(name string, values ...string) attribute {
 	return attribute{name: name, kind: kindEnum, values: values}
 }
 
-// tagAttr is the new tag of the call (verbs.md 21.10).
+// tagAttr is the new tag of the call (docs/bxml.md).
 func tagAttr() attribute { return stringAttr("tag").upTo(maxTag) }
 
 // userAttr and passwordAttr are the two halves of the credentials that go to some of the element's URLs.
@@ -150,7 +150,7 @@ func (a attribute) as(f format) attribute {
 	return a
 }
 
-// overHTTPS makes credentials forbid any other URL (verbs.md 21.8).
+// overHTTPS makes credentials forbid any other URL (docs/bxml.md).
 func (a attribute) overHTTPS() attribute {
 	a.requiresHTTPS = true
 	return a

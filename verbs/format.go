@@ -15,7 +15,7 @@ type format struct {
 	check func(value string) error
 }
 
-// maxTag is the length in characters up to which a tag may be (verbs.md 21.10).
+// maxTag is the length in characters up to which a tag may be (docs/bxml.md).
 const maxTag = 256
 
 var (

@@ -62,7 +62,7 @@ func (n *node) duration(name string) time.Duration {
 }
 
 // auth returns the credentials of two attributes, nil when neither is given. A password without a user name has an
-// empty one (verbs.md 21.8).
+// empty one (docs/bxml.md).
 func (n *node) auth(username, password string) *webhook.BasicAuth {
 	if n.str(username) == "" && n.str(password) == "" {
 		return nil

@@ -17,7 +17,7 @@ type Outcome struct {
 	After func(ctx context.Context)
 }
 
-// Cause is why a call ended, the property "cause" of the disconnect event (verbs.md 21.12).
+// Cause is why a call ended, the property "cause" of the disconnect event (docs/webhooks.md).
 type Cause string
 
 const (

@@ -37,7 +37,7 @@ func NewParser(cfg Config) *Parser {
 
 // Document is a BXML document that has been read.
 type Document struct {
-	Verbs    []Verb // in document order; none: an empty document, which hangs up (verbs.md 21.3, 21.4)
+	Verbs    []Verb // in document order; none: an empty document, which hangs up
 	Warnings []Warning
 }
 
@@ -46,11 +46,11 @@ type Place int
 
 const (
 	OnCall           Place = iota // on a call
-	OnTransferAnswer              // on the called party of a Transfer, before the two are joined (verbs.md 2)
-	OnConference                  // on a conference (verbs.md 4)
+	OnTransferAnswer              // on the called party of a Transfer, before the two are joined
+	OnConference                  // on a conference
 )
 
-// Parse reads a document that runs on a call and checks it whole (verbs.md 21). base is the URL that returned the
+// Parse reads a document that runs on a call and checks it whole (docs/bxml.md). base is the URL that returned the
 // document; empty: not known, and relative URLs are taken as they are.
 //
 // A document that is not valid BXML gives [SyntaxErrors]; the document returned along with them has no verbs, only the
@@ -99,7 +99,7 @@ func (c *checker) document(body []byte) []Verb {
 	return c.root(root)
 }
 
-// rootNames are the names that the root may have; both mean the same (verbs.md 21.2).
+// rootNames are the names that the root may have; both mean the same (docs/bxml.md).
 var rootNames = []string{"Response", "Bxml"}
 
 func (c *checker) root(root *element) []Verb {

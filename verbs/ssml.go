@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// ssmlTag is an SSML tag that text may hold (verbs.md 12).
+// ssmlTag is an SSML tag that text may hold (docs/bxml.md).
 type ssmlTag struct {
 	name       string
 	attributes []ssmlAttribute

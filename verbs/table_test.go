@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// specTag is a tag as testdata/verbs.json describes it (verbs.md 21.13).
+// specTag is a tag as testdata/verbs.json describes it (docs/bxml.md).
 type specTag struct {
 	Attributes           map[string]specAttribute
 	Text                 *string

@@ -37,7 +37,7 @@ func (h heading) lacks(what string) error {
 	return &ActionError{Verb: h.name, Reason: "this call cannot " + what}
 }
 
-// setTag gives the call its new tag when a verb starts; nil leaves the one it has (verbs.md 21.10).
+// setTag gives the call its new tag when a verb starts; nil leaves the one it has (docs/bxml.md).
 func setTag(call Call, tag *string) {
 	if tag != nil {
 		call.SetTag(*tag)

@@ -11,7 +11,7 @@ const (
 	VoiceEnhanced = "enhanced"
 )
 
-// Voice is a voice that documents may name (verbs.md 12).
+// Voice is a voice that documents may name (docs/bxml.md).
 type Voice struct {
 	Name   string
 	Locale string // "en_US"; documents may write it with "-" and in any letter case

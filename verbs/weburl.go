@@ -10,11 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxURL is the length in characters up to which a URL may be (verbs.md 21.7).
+// maxURL is the length in characters up to which a URL may be (docs/bxml.md).
 const maxURL = 2048
 
 // checkURL takes what a webhook or an audio file may have: http, https, or relative to the URL that returned the
-// document (verbs.md 21.7).
+// document (docs/bxml.md).
 func checkURL(value string) error {
 	_, err := parseURL(value, "http", "https")
 	return err

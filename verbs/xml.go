@@ -30,7 +30,7 @@ type xmlContent struct {
 	pos   Position // of the text's first character that is not white space
 }
 
-// text returns the text that stands directly in the element, trimmed (verbs.md 21.11).
+// text returns the text that stands directly in the element, trimmed (docs/bxml.md).
 func (e *element) text() string {
 	var all strings.Builder
 	for _, c := range e.content {

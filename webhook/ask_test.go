@@ -129,7 +129,7 @@ func TestSuccessIsAStatusFrom200To299(t *testing.T) {
 	}
 }
 
-// The time-out runs from the start of connecting to the last byte of the reply (webhooks.md 1.3).
+// The time-out runs from the start of connecting to the last byte of the reply (docs/webhooks.md).
 func TestTimeoutCoversTheWholeAttempt(t *testing.T) {
 	never := func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 	for name, tc := range map[string]struct {

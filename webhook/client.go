@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// DefaultTimeout is the time an attempt may take when neither its target nor the client says otherwise (webhooks.md 1.3).
+// DefaultTimeout is the time an attempt may take when neither its target nor the client says otherwise (docs/webhooks.md).
 const DefaultTimeout = 15 * time.Second
 
 const (

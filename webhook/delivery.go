@@ -50,7 +50,7 @@ func (c *Client) deliver(ctx context.Context, to Target, ev Event, m manner) (Re
 	if d.timeout <= 0 {
 		d.timeout = c.cfg.Timeout
 	}
-	// The time-out holds for each attempt: from connecting to the last byte, redirects included (webhooks.md 1.3).
+	// The time-out holds for each attempt: from connecting to the last byte, redirects included (docs/webhooks.md).
 	// http.Client.Timeout would do the same with a goroutine for each request.
 	timed, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -114,7 +114,7 @@ func (d *delivery) end(err error) {
 		zap.Int("attempt", x.Attempt), zap.Int("status", x.Status), zap.Duration("duration", x.Duration), zap.Error(err))
 }
 
-// redirected decides about a redirect (webhooks.md 1.4): 307 and 308 keep method and body; after the others a POST would
+// redirected decides about a redirect (docs/webhooks.md): 307 and 308 keep method and body; after the others a POST would
 // lose the event, so that they are the reply, and a failure.
 func (d *delivery) redirected(next *http.Request, via []*http.Request) error {
 	status := next.Response.StatusCode
@@ -244,7 +244,7 @@ func (l *line) lost() { l.state.Store(lineNone) }
 
 func (l *line) reused() bool { return l.state.Load() == lineReused }
 
-// failed reports whether an error is a connection failure (webhooks.md 1.4): no connection, a TLS failure, or a reused
+// failed reports whether an error is a connection failure (docs/webhooks.md): no connection, a TLS failure, or a reused
 // connection that ended before the first byte of the reply.
 func (l *line) failed() bool {
 	state := l.state.Load()

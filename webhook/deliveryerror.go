@@ -59,7 +59,7 @@ func (e *DeliveryError) reason() string {
 // Unwrap returns Err.
 func (e *DeliveryError) Unwrap() error { return e.Err }
 
-// temporary reports whether the event may be delivered later (webhooks.md 1.4): what did not reach the application, and
+// temporary reports whether the event may be delivered later (docs/webhooks.md): what did not reach the application, and
 // the statuses by which it asks for another time. A refusal is the configuration's: somebody has to change it.
 func (e *DeliveryError) temporary() bool {
 	switch e.Status {

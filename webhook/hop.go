@@ -6,7 +6,7 @@ import (
 	"net/url"
 )
 
-// maxHops is how many redirects are followed (webhooks.md 1.4).
+// maxHops is how many redirects are followed (docs/webhooks.md).
 const maxHops = 3
 
 var errTooManyHops = errors.New("more than 3 redirects")

@@ -131,7 +131,7 @@ func TestHostileApplications(t *testing.T) {
 	}
 }
 
-// What is longer than a document may be is read up to one byte more (verbs.md 21.1).
+// What is longer than a document may be is read up to one byte more (docs/bxml.md).
 func TestReplyIsLimited(t *testing.T) {
 	bomb := func() []byte {
 		var b bytes.Buffer

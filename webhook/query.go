@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// withProperties returns a URL's query with the properties of an event added (webhooks.md 1.2): nested objects by dotted
+// withProperties returns a URL's query with the properties of an event added (docs/webhooks.md): nested objects by dotted
 // names, arrays as repeated parameters, in the order of the body. What the query held stays as it is; a property without
 // a value (null, an empty array or object) is left out.
 func withProperties(query string, body []byte) (string, error) {

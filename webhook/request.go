@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 )
 
-// eventID is the header that carries an event's id: the same whenever and wherever the event is sent (webhooks.md 1.4).
+// eventID is the header that carries an event's id: the same whenever and wherever the event is sent (docs/webhooks.md).
 const eventID = "Callengine-Event-Id"
 
 // newRequest makes the request of an event to a target, and returns the target's URL without user information. Its errors

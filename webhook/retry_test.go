@@ -28,7 +28,7 @@ func failFirst(k int) func(int) error {
 
 const okReply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
-// One immediate retry, after a connection failure alone, and only when there is no fallback (webhooks.md 1.4).
+// One immediate retry, after a connection failure alone, and only when there is no fallback (docs/webhooks.md).
 func TestRetryOnlyAfterAConnectionFailure(t *testing.T) {
 	const url = "http://app.example/"
 	refusing := func(k int) func(t *testing.T, n *network) {

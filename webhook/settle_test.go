@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// What is retried and what is final: webhooks.md 1.4.
+// What is retried and what is final: docs/webhooks.md.
 func TestStatusesThatAreRetried(t *testing.T) {
 	for status, retried := range map[int]bool{
 		408: true, 425: true, 429: true, 500: true, 502: true, 503: true, 504: true, 599: true,

@@ -27,7 +27,7 @@ type Reply struct {
 	Body   []byte // at most MaxReply+1 bytes: one more than allowed tells that there was more
 }
 
-// MaxReply is the size in bytes up to which the body of a reply is a BXML document (verbs.md 21.1).
+// MaxReply is the size in bytes up to which the body of a reply is a BXML document (docs/bxml.md).
 const MaxReply = 65536
 
 // Ledger is what delivery needs of the store. Both calls return when the fact is safe.

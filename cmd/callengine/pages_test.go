@@ -69,3 +69,23 @@ func TestTheReadmeLeadsToEveryPage(t *testing.T) {
 		assert.Contains(t, index, "(docs/"+filepath.Base(page)+")")
 	}
 }
+
+// pageInComment matches a page that a comment sends its reader to.
+var pageInComment = regexp.MustCompile(`//.*?\b((?:[\w-]+/)*[\w-]+\.md)\b`)
+
+func TestCommentsNamePagesThatAreThere(t *testing.T) {
+	named := 0
+	require.NoError(t, filepath.WalkDir("../..", func(file string, _ os.DirEntry, err error) error {
+		if err != nil || filepath.Ext(file) != ".go" {
+			return err
+		}
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, found := range pageInComment.FindAllStringSubmatch(string(content), -1) {
+			named++
+			assert.FileExists(t, filepath.Join("../..", found[1]), "%s names %s", file, found[1])
+		}
+		return nil
+	}))
+	assert.Greater(t, named, 20)
+}
