@@ -204,37 +204,50 @@ func tidyAddresses(name, value string) (string, bool) {
 // tidy writes what the parser would read wrongly in another way, and reports whether it changed something. false in ok:
 // a field is malformed.
 func (m *rawMessage) tidy() (changed, ok bool) {
-	fields := make([]rawField, 0, len(m.fields)+1)
-	for _, f := range m.fields {
+	several := false
+	for i := range m.fields {
+		f := &m.fields[i]
+		tidied, valid := f.value, true
 		switch {
 		case f.name == "via":
-			values, valid := tidyVia(f.value)
-			if !valid {
-				return false, false
-			}
-			changed = changed || len(values) > 1 || values[0] != f.value
-			for _, v := range values {
-				fields = append(fields, rawField{f.label, f.name, v})
-			}
-			continue
+			var values []string
+			values, valid = tidyVia(f.value)
+			several = several || len(values) > 1
+			tidied = strings.Join(values, ",")
 		case f.name == "cseq":
 			number, method, _ := strings.Cut(strings.ReplaceAll(f.value, "\t", " "), " ")
-			if v := number + " " + trimBlank(method); v != f.value {
-				f.value, changed = v, true
-			}
+			tidied = number + " " + trimBlank(method)
 		case isAddressField(f.name):
-			v, valid := tidyAddresses(f.name, f.value)
-			if !valid {
-				return false, false
-			}
-			if v != f.value {
-				f.value, changed = v, true
-			}
+			tidied, valid = tidyAddresses(f.name, f.value)
 		}
-		fields = append(fields, f)
+		if !valid {
+			return false, false
+		}
+		if tidied != f.value {
+			f.value, changed = tidied, true
+		}
+	}
+	if several {
+		m.splitVias()
+		changed = true
+	}
+	return changed, true
+}
+
+// splitVias gives each value of a Via field, which is tidy, a field of its own.
+func (m *rawMessage) splitVias() {
+	var fields []rawField
+	for _, f := range m.fields {
+		if f.name != "via" {
+			fields = append(fields, f)
+			continue
+		}
+		values, _ := splitTop(f.value, ',')
+		for _, v := range values {
+			fields = append(fields, rawField{f.label, f.name, v})
+		}
 	}
 	m.fields = fields
-	return changed, true
 }
 
 func isAddressField(name string) bool {
