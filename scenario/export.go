@@ -141,7 +141,7 @@ func (x *export) exportCall(transport string) {
 	switch {
 	case len(x.invite.Body) == 0:
 		x.call.add("offer", "none")
-	case !ok:
+	case !ok, session.Media.Addr().IsUnspecified():
 		x.call.add("sdp", escapedText(string(x.invite.Body)))
 	default:
 		var codecs []string
