@@ -67,7 +67,7 @@ func (a *appSpec) check(d *decoder, n *yaml.Node) {
 		rules[r.key] = true
 	}
 	if a.URL != "" {
-		if err := checkApplicationURL(everyAddress().in(a.URL)); err != nil {
+		if _, err := applicationURL(everyAddress().in(a.URL)); err != nil {
 			d.fail(valueOf(n, "url"), "%v", err)
 		}
 	}
@@ -76,13 +76,13 @@ func (a *appSpec) check(d *decoder, n *yaml.Node) {
 	}
 }
 
-// checkApplicationURL takes what webhooks can be sent to.
-func checkApplicationURL(address string) error {
+// applicationURL reads what webhooks can be sent to.
+func applicationURL(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("must be an absolute http:// or https:// URL, not %s", quoted(address))
+		return nil, fmt.Errorf("must be an absolute http:// or https:// URL, not %s", quoted(address))
 	}
-	return nil
+	return u, nil
 }
 
 // document1 returns the one document that bxml or file gives; nil: neither is there.
