@@ -217,6 +217,21 @@ func TestScannersGetNoAnswer(t *testing.T) {
 	})
 }
 
+func TestTheACKOfTheLastAnswerBeforeSilenceIsTaken(t *testing.T) { // else the answer is repeated for half a minute
+	inDoor(t, func(c *Config) { c.SilenceAfter = 1 }, func(t *testing.T, n *node, d *testDoor, p *phone) {
+		n.mu.Lock()
+		n.admit = func(Invitation) error { return &StatusError{Code: 404} }
+		n.mu.Unlock()
+		c := p.newCall()
+		c.sendInvite("", offerLine)
+		c.to = field(p.expect("SIP/2.0 404"), "To")
+		require.Equal(t, []string{RefusedSilence}, d.refusals())
+		c.send(c.request("ACK", c.uri, c.cseq, c.branch, "", ""))
+		p.silent(time.Minute - time.Second)
+		assert.Equal(t, []string{RefusedSilence}, d.refusals(), "the ACK is not turned away")
+	})
+}
+
 func TestWhatCountsAsAFailure(t *testing.T) {
 	invite := func(extra string) func(p *phone) {
 		return func(p *phone) { p.newCall().sendInvite(extra, offerLine) }
