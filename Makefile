@@ -60,10 +60,16 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 # With two cores the server under load has one, and the load the other.
 PINNED := $(shell command -v taskset >/dev/null && [ "$$(nproc)" -ge 2 ] && echo taskset -c 1 env CALLENGINE_BENCH_PINNED=1)
 
-bench: deps ## the benchmarks; those of whole nodes under load come last and take some minutes
-	go test -run '^$$' -bench . -benchmem $$(go list ./... | grep -v /node/bench$$)
+# table prints the figures of benchmarks as a table.
+table = awk 'BEGIN { print "| benchmark | figure | unit |\n|---|---:|---|" } \
+	/^Benchmark/ { for (i = 3; i < NF; i += 2) print "| " $$1 " | " $$i " | " $$(i+1) " |" }' bin/bench.txt
+
+bench: deps ## the benchmarks, and their figures as a table; some minutes
+	@mkdir -p bin
+	set -o pipefail; go test -run '^$$' -bench . -benchmem $$(go list ./... | grep -v /node/bench$$) | tee bin/bench.txt
 	go test -c -o bin/bench.test ./node/bench
-	cd node/bench && $(PINNED) ../../bin/bench.test -test.bench . -test.benchtime 1x -test.timeout 20m
+	set -o pipefail; cd node/bench && $(PINNED) ../../bin/bench.test -test.bench . -test.benchtime 1x -test.timeout 20m | tee -a ../../bin/bench.txt
+	@$(table)
 
 deps: ## install what the suite needs
 	$(call install,$(SPEECH) $(PHONES) $(PROXIES))
