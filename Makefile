@@ -5,6 +5,7 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 COMMIT      ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS     := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 FUZZTIME    ?= 1m
+SOAKTIME    ?= 10m
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # What is needed beside Go, make and gcc: program:Debian package.
@@ -30,7 +31,7 @@ define install
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test lint fuzz bench deps speech clean
+.PHONY: help build demo test lint fuzz soak bench deps speech clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +57,9 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
 		done; \
 	done
+
+soak: ## calls of all kinds over real sockets for SOAKTIME (10m), and nothing may be left of them
+	go test -race -timeout 0 -v -run TestNothingIsLeftOfCallsOverRealSockets ./node -soak $(SOAKTIME)
 
 # With two cores the server under load has one, and the load the other.
 PINNED := $(shell command -v taskset >/dev/null && [ "$$(nproc)" -ge 2 ] && echo taskset -c 1 env CALLENGINE_BENCH_PINNED=1)
