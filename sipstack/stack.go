@@ -340,9 +340,17 @@ func (s *Stack) spawn(f func()) bool {
 	}
 	go func() {
 		defer s.tasks.Done()
+		defer s.survive("")
 		f()
 	}()
 	return true
+}
+
+// survive is deferred at the root of a goroutine: a panic ends that alone, and not the process.
+func (s *Stack) survive(callID string) {
+	if v := recover(); v != nil {
+		s.observer.Panic(callID, v)
+	}
 }
 
 func (s *Stack) allDialogs() []*dialog {
