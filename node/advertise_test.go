@@ -56,3 +56,32 @@ func TestACallToAnAdvertisedAddress(t *testing.T) {
 		})
 	}
 }
+
+// TestAnAdvertisedAddressHoldsForItsFamily has a node that is reached by IPv4 through a NAT, and by IPv6 without one.
+func TestAnAdvertisedAddressHoldsForItsFamily(t *testing.T) {
+	for name, tc := range map[string]struct{ advertise, phone, node, contact, connection string }{
+		"IPv6 caller, IPv4 address": {"203.0.113.9:15060", "[::1]:5070", "[::1]:5060", "<sip:desk@[::1]:5060>", "c=IN IP6 ::1\r\n"},
+		"IPv4 caller, IPv4 address": {"203.0.113.9:15060", "10.0.1.7:5070", "10.0.0.1:5060", "<sip:desk@203.0.113.9:15060>", "c=IN IP4 203.0.113.9\r\n"},
+		"IPv4 caller, IPv6 address": {"[2001:db8::9]", "10.0.1.7:5070", "10.0.0.1:5060", "<sip:desk@10.0.0.1:5060>", "c=IN IP4 10.0.0.1\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			change := func(cfg *node.Config) {
+				cfg.SIP.Advertise = tc.advertise
+				cfg.SIP.Listen = []node.Listener{
+					{Network: "udp", Addr: netip.MustParseAddrPort("10.0.0.1:5060")}, {Network: "udp", Addr: netip.MustParseAddrPort("[::1]:5060")},
+				}
+			}
+			inBubble(t, change, func(t *testing.T, b *bubble) {
+				p := b.script.Phone(scenario.PhoneConfig{Transport: "udp", Address: tc.phone})
+				b.app.On("initiate", scenario.BXML(response(`<SpeakSentence>Hello</SpeakSentence>`)))
+				c := p.Invite(scenario.Invite{To: "sip:desk@" + tc.node})
+				ok := c.Answered()
+				assert.Equal(t, tc.contact, ok.Get("Contact"))
+				assert.Contains(t, string(ok.Body), tc.connection)
+				assert.NotEmpty(t, c.Listen(func(s scenario.Sound) bool { return len(s.Frames) > 20 }).Frames)
+				c.Expect("BYE")
+				b.disconnect("hangup", "")
+			})
+		})
+	}
+}
