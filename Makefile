@@ -12,6 +12,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 SPEECH  := espeak-ng:espeak-ng
 PHONES  := baresip:baresip-core sipp:sip-tester
 PROXIES := kamailio:kamailio
+EXPERTS := tshark:tshark
 
 # install PROGRAM:PACKAGE...: installs those packages whose program is missing, or says which, and fails. A daemon among them
 # is not started: the tests start their own. Programs may be in an sbin that PATH does not name.
@@ -31,10 +32,10 @@ define install
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test lint fuzz soak bench deps speech clean
+.PHONY: help build demo test lint fuzz soak dissect bench deps speech clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/callengine
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/callengine ./cmd/callengine
@@ -60,6 +61,17 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 
 soak: ## calls of all kinds over real sockets for SOAKTIME (10m), and nothing may be left of them
 	go test -race -timeout 0 -v -run TestNothingIsLeftOfCallsOverRealSockets ./node -soak $(SOAKTIME)
+
+# What Wireshark finds wrong with what nodes send. Nothing is recorded in the tests over real sockets, so most of them are left out.
+WRONG   := (sip || sdp || rtp || rtcp) && (_ws.malformed || _ws.expert.severity >= warning)
+DISSECT := tshark -r bin/sent.pcap -d udp.port==16384-32767,rtp
+
+dissect: ## have Wireshark look through what nodes send in the tests
+	$(call install,$(EXPERTS))
+	@mkdir -p bin
+	go test -count=1 -skip 'OverReal|Baresip|SIPp|Kamailio|Torture|Broken|TenThousand|Hostile' ./node -sent $(CURDIR)/bin/sent.pcap
+	@$(DISSECT) -q -z 'io,stat,0,sip,sdp,rtp,rtcp,sip&&tcp,sip&&ipv6'
+	@wrong="$$($(DISSECT) -Y '$(WRONG)')" || exit 1; [ -z "$$wrong" ] || { echo "$$wrong"; echo "see bin/sent.pcap" >&2; exit 1; }
 
 # With two cores the server under load has one, and the load the other.
 PINNED := $(shell command -v taskset >/dev/null && [ "$$(nproc)" -ge 2 ] && echo taskset -c 1 env CALLENGINE_BENCH_PINNED=1)

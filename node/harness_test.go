@@ -31,7 +31,7 @@ import (
 func TestMain(m *testing.M) {
 	sip.UDPMTUSize = 65507 + 200                        // as the program has it: what is echoed may be long
 	sip.SetDefaultLogger(slog.New(slog.DiscardHandler)) // what the library writes past the node's logger
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(recordingTests{m})
 }
 
 // bubble is a node with all that is around it, in memory and in a testing/synctest bubble: time stands still while
@@ -93,7 +93,7 @@ func application(id, base string) node.Application {
 func (b *bubble) start(cfg node.Config) {
 	core, logs := observer.New(zapcore.DebugLevel)
 	b.logs = logs
-	opts := []node.Option{node.WithNetwork(b.net), node.WithLogger(zap.New(core))}
+	opts := []node.Option{node.WithNetwork(recorded(b.net)), node.WithLogger(zap.New(core))}
 	if cfg.Media.TTS.Engine == node.EngineESpeak {
 		opts = append(opts, node.WithSynthesizer(b.speech))
 	}
