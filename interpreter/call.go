@@ -20,6 +20,7 @@ type call struct {
 	// offHook: a 200 was or is being sent, so the call ends with BYE and not with a final response.
 	offHook bool
 	limits  Limits
+	life    context.Context // the call's own, which its documents' end with
 }
 
 var (
@@ -43,7 +44,8 @@ func (c *call) Answer(ctx context.Context) error {
 	}
 	c.offHook = true
 	at := time.Now()
-	if err := c.leg.Answer(ctx); err != nil {
+	// A document that is replaced meanwhile does not leave the call half answered.
+	if err := c.leg.Answer(valued{c.life, ctx}); err != nil {
 		return err
 	}
 	c.info.AnswerTime = at
@@ -67,7 +69,10 @@ func (c *call) Ring(ctx context.Context) error {
 const byeWait = time.Second
 
 // Hangup ends the call from our side.
-func (c *call) Hangup(ctx context.Context) error { return c.hangup(ctx, c.rejectCode) }
+func (c *call) Hangup(ctx context.Context) error {
+	c.changes.close()
+	return c.hangup(ctx, c.rejectCode)
+}
 
 func (c *call) hangup(ctx context.Context, rejectWith int) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), byeWait)
@@ -81,7 +86,29 @@ func (c *call) hangup(ctx context.Context, rejectWith int) error {
 func (c *call) CanRefer(target string) error { return c.leg.CanRefer(target) }
 
 func (c *call) Refer(ctx context.Context, target string) (verbs.Referral, error) {
-	return c.leg.Refer(ctx, target)
+	if err := c.changes.refer(ctx); err != nil {
+		return nil, err
+	}
+	referral, err := c.leg.Refer(ctx, target)
+	if err != nil {
+		c.changes.referred()
+		return nil, err
+	}
+	return &watched{referral, c.changes}, nil
+}
+
+// watched is a referral whose outcome, once it is looked at, lets the call be modified again.
+type watched struct {
+	verbs.Referral
+	changes *changes
+}
+
+func (w *watched) Result() verbs.ReferResult {
+	result := w.Referral.Result()
+	if !result.Success && !result.DialogLost && !result.CallGone {
+		w.changes.referred()
+	}
+	return result
 }
 
 func (c *call) Speak(ctx context.Context, s verbs.Speech) error {
