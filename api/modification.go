@@ -12,7 +12,7 @@ import (
 	"github.com/callengine/callengine/interpreter"
 )
 
-// Limits in characters (rest-api.md 1.5).
+// Limits in characters (docs/api.md).
 const (
 	maxURL        = 2048
 	maxCredential = 1024
@@ -25,7 +25,7 @@ type modification struct {
 	redirect  interpreter.Redirection
 }
 
-// readModification reads a body (rest-api.md 2.4). Unknown fields are ignored, and so are, when the call is to end, the
+// readModification reads a body (docs/api.md). Unknown fields are ignored, and so are, when the call is to end, the
 // fallback URL and all credentials.
 func readModification(body []byte) (modification, *failure) {
 	f, bad := readFields(body)
@@ -83,7 +83,7 @@ func (f *fields) reject(format string, args ...any) {
 	}
 }
 
-// has reports whether a field is there; one that is null is not (rest-api.md 1.2).
+// has reports whether a field is there; one that is null is not (docs/api.md).
 func (f *fields) has(name string) bool {
 	value, given := f.given[name]
 	return given && !bytes.Equal(value, []byte("null"))

@@ -29,11 +29,11 @@ func (rigid) Complete(string) error                          { return interprete
 
 // Largest bodies of requests, in bytes.
 const (
-	maxDocument = 64 << 10  // rest-api.md 2.5
+	maxDocument = 64 << 10  // docs/api.md
 	maxJSON     = 256 << 10 // every field as long as it may be, each character as an escape
 )
 
-// postCall answers POST …/calls/{callId} (rest-api.md 2.4): redirect the call, or end it.
+// postCall answers POST …/calls/{callId} (docs/api.md): redirect the call, or end it.
 func (s *Server) postCall(w http.ResponseWriter, r *http.Request) {
 	body, bad := readBody(w, r, "application/json", maxJSON)
 	if bad != nil {
@@ -59,7 +59,7 @@ func (s *Server) postCall(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// putDocument answers PUT …/calls/{callId}/bxml (rest-api.md 2.5).
+// putDocument answers PUT …/calls/{callId}/bxml (docs/api.md).
 func (s *Server) putDocument(w http.ResponseWriter, r *http.Request) {
 	body, bad := readBody(w, r, "application/xml", maxDocument)
 	if bad != nil {
@@ -77,7 +77,7 @@ func (s *Server) putDocument(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// notModified tells calls that are known, and cannot be modified, from those that are not known (rest-api.md 1.4).
+// notModified tells calls that are known, and cannot be modified, from those that are not known (docs/api.md).
 func (s *Server) notModified(w http.ResponseWriter, r *http.Request, err error) {
 	id := r.PathValue("callId")
 	var document *interpreter.DocumentError

@@ -110,7 +110,7 @@ func TestACallIsEnded(t *testing.T) {
 	}
 }
 
-func TestAWrongModificationIsRefused(t *testing.T) { // rest-api.md 1.4, 1.5, 2.4
+func TestAWrongModificationIsRefused(t *testing.T) { // docs/api.md
 	t.Parallel()
 	longer := func(n int) string { return strings.Repeat("x", n+1) }
 	for body, want := range map[string]string{
@@ -164,7 +164,7 @@ func TestADocumentIsReplaced(t *testing.T) {
 	}
 }
 
-func TestAWrongDocumentIsRefused(t *testing.T) { // rest-api.md 2.5
+func TestAWrongDocumentIsRefused(t *testing.T) { // docs/api.md
 	t.Parallel()
 	m := &fakeModifier{}
 	assert.Equal(t, "Invalid body: must have at most 65536 bytes",
@@ -178,7 +178,7 @@ func TestAWrongDocumentIsRefused(t *testing.T) { // rest-api.md 2.5
 		requireError(t, put(t, m, "<Reffer/>"), http.StatusBadRequest, "validation"))
 }
 
-func TestOtherContentTypesAreRefused(t *testing.T) { // rest-api.md 1.2
+func TestOtherContentTypesAreRefused(t *testing.T) { // docs/api.md
 	t.Parallel()
 	m := &fakeModifier{}
 	s := New(open, withCalls(t, "c-1"), WithModifier(m))
@@ -191,7 +191,7 @@ func TestOtherContentTypesAreRefused(t *testing.T) { // rest-api.md 1.2
 	assert.Equal(t, 204, request(s, "PUT", base+"/calls/c-1/bxml", with("Application/XML;charset=UTF-8", `<Bxml/>`)).StatusCode)
 }
 
-func TestACallThatCannotBeModifiedAndOneThatIsNotKnown(t *testing.T) { // rest-api.md 1.4
+func TestACallThatCannotBeModifiedAndOneThatIsNotKnown(t *testing.T) { // docs/api.md
 	t.Parallel()
 	for name, opts := range map[string][]Option{"refused": {WithModifier(&fakeModifier{err: interpreter.ErrNotModifiable})}, "no modifier": nil} {
 		s := New(open, withCalls(t, "c-1"), opts...)

@@ -68,7 +68,7 @@ func (s *Server) routes() http.Handler {
 	return mux
 }
 
-// later are the operations of rest-api.md that this version does not have.
+// later are the operations of the public API that this version does not have.
 var later = map[string][]string{
 	"/conferences":                                               {http.MethodGet},
 	"/conferences/{conferenceId}":                                {http.MethodGet, http.MethodPost},
@@ -88,7 +88,7 @@ var later = map[string][]string{
 	"/statistics": {http.MethodGet},
 }
 
-// missing answers an operation of rest-api.md that this version does not have.
+// missing answers an operation of the public API that this version does not have.
 func missing(w http.ResponseWriter, r *http.Request) {
 	f := &failure{
 		status: http.StatusNotImplemented, Type: typeError,

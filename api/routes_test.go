@@ -45,7 +45,7 @@ func TestOtherMethodsAreNotAllowed(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotHereYetSaysSo(t *testing.T) { // rest-api.md 10
+func TestWhatIsNotHereYetSaysSo(t *testing.T) { // docs/api.md
 	t.Parallel()
 	s := New(open, withCalls(t, "c-1"))
 	for _, operation := range []string{

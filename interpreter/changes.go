@@ -10,7 +10,7 @@ import (
 	"github.com/callengine/callengine/webhook"
 )
 
-// ErrNotModifiable says that a call cannot be changed in the state that it is in (rest-api.md 1.4).
+// ErrNotModifiable says that a call cannot be changed in the state that it is in (docs/api.md).
 var ErrNotModifiable = errors.New("the call cannot be modified in its current state")
 
 // change is a modification that was accepted, as the call's goroutine takes it.

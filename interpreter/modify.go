@@ -8,7 +8,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// Redirection says where the next document of a call comes from (rest-api.md 2.4). Its URLs are absolute; an empty
+// Redirection says where the next document of a call comes from (docs/api.md). Its URLs are absolute; an empty
 // method is POST, and no credentials are sent without a name or a password.
 type Redirection struct {
 	URL, Method, Username, Password                                 string

@@ -57,7 +57,7 @@ func notModifiable(e interface{ Text(string) string }) string {
 	return `{"type":"validation","description":"Call [` + e.Text("callId") + `] cannot be modified in its current state","id":null}` + "\n"
 }
 
-func TestAPIRedirectsACall(t *testing.T) { // rest-api.md 2.4, webhooks.md 4
+func TestAPIRedirectsACall(t *testing.T) { // docs/api.md, "Redirect a call"
 	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("redirect", scenario.BXML(response(says)))
 		b.app.On("/spare", scenario.BXML(response(says)))
@@ -107,7 +107,7 @@ func TestAPIRedirectFallsBack(t *testing.T) {
 	}
 }
 
-func TestAPIReplacesADocumentAndTheSoundStopsAtOnce(t *testing.T) { // rest-api.md 2.5
+func TestAPIReplacesADocumentAndTheSoundStopsAtOnce(t *testing.T) { // docs/api.md
 	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.speech.length = time.Minute
 		c := b.call(response(says + `<SpeakSentence>Never</SpeakSentence>`))
@@ -133,7 +133,7 @@ func TestAPIReplacesADocumentAndTheSoundStopsAtOnce(t *testing.T) { // rest-api.
 	})
 }
 
-func TestAPIRefusesAnInvalidDocumentAndTheCallGoesOn(t *testing.T) { // rest-api.md 2.5
+func TestAPIRefusesAnInvalidDocumentAndTheCallGoesOn(t *testing.T) { // docs/api.md
 	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		c := b.call(response(`<Pause duration="5"/>`))
 		e := b.app.Expect("initiate")
@@ -148,7 +148,7 @@ func TestAPIRefusesAnInvalidDocumentAndTheCallGoesOn(t *testing.T) { // rest-api
 	})
 }
 
-func TestAPIEndsACallInEveryState(t *testing.T) { // rest-api.md 1.4
+func TestAPIEndsACallInEveryState(t *testing.T) { // docs/api.md
 	for name, tc := range map[string]struct {
 		initiate scenario.Reply
 		answered bool
@@ -186,7 +186,7 @@ func TestAPIEndsACallInEveryState(t *testing.T) { // rest-api.md 1.4
 	}
 }
 
-func TestAPIDoesNotModifyACallWithoutADocumentNorOneThatIsOver(t *testing.T) { // rest-api.md 1.4
+func TestAPIDoesNotModifyACallWithoutADocumentNorOneThatIsOver(t *testing.T) { // docs/api.md
 	inBubble(t, func(cfg *node.Config) { cfg.State.CallRetention = time.Hour }, func(t *testing.T, b *bubble) {
 		b.app.On("initiate", scenario.Reply{Delay: time.Second, Body: response(`<Ring answerCall="false" duration="10"/>`)})
 		c := b.phone.Invite(scenario.Invite{To: b.uri("desk")})
@@ -247,7 +247,7 @@ func TestAPITheLastOfTwoModificationsWins(t *testing.T) {
 	})
 }
 
-func TestAPILeavesAPendingReferAlone(t *testing.T) { // refer.md, "While it is pending"
+func TestAPILeavesAPendingReferAlone(t *testing.T) { // docs/api.md, "When a call can be modified"
 	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("referComplete", scenario.BXML(response(says)))
 		c := b.call(response(`<Refer referCompleteUrl="/done"><SipUri>sip:desk@pbx.example.com</SipUri></Refer>`))
@@ -266,7 +266,7 @@ func TestAPILeavesAPendingReferAlone(t *testing.T) { // refer.md, "While it is p
 	})
 }
 
-func TestAPIEndsACallWhoseReferIsPending(t *testing.T) { // refer.md, "While it is pending"
+func TestAPIEndsACallWhoseReferIsPending(t *testing.T) { // docs/api.md, "When a call can be modified"
 	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("referComplete", scenario.Reply{Delay: 5 * time.Second, Body: response(says)})
 		c := b.call(response(`<Refer referCompleteUrl="/done"><SipUri>sip:desk@pbx.example.com</SipUri></Refer>` + says))
