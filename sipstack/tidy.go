@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // What the parser behind us reads wrongly although it is allowed is written in another way: blanks around separators,
@@ -32,7 +33,10 @@ func tidyHop(s string) (string, bool) {
 		return s, false
 	}
 	name, version = trimBlank(name), trimBlank(version)
-	transport, by := rest[:end], strings.Join(strings.Fields(rest[end:]), "")
+	transport, by := rest[:end], trimBlank(rest[end:])
+	if strings.ContainsFunc(by, unicode.IsSpace) {
+		by = strings.Join(strings.Fields(by), "")
+	}
 	return name + "/" + version + "/" + transport + " " + by,
 		isToken(name) && isToken(version) && isToken(transport) && isHostPort(by)
 }
@@ -73,6 +77,11 @@ var knownParams = map[string]bool{"branch": true, "received": true, "rport": tru
 // tidyParams writes parameters without blanks. An empty one is malformed, but for a last one.
 func tidyParams(params []string) (string, bool) {
 	var b strings.Builder
+	length := 0
+	for _, p := range params {
+		length += len(";") + len(p)
+	}
+	b.Grow(length)
 	for i, p := range params {
 		name, value, hasValue := strings.Cut(p, "=")
 		name, value = trimBlank(name), trimBlank(value)
@@ -85,9 +94,11 @@ func tidyParams(params []string) (string, bool) {
 		if lower := strings.ToLower(name); knownParams[lower] {
 			name = lower
 		}
-		b.WriteString(";" + name)
+		b.WriteByte(';')
+		b.WriteString(name)
 		if hasValue {
-			b.WriteString("=" + value)
+			b.WriteByte('=')
+			b.WriteString(value)
 		}
 	}
 	return b.String(), true

@@ -12,6 +12,9 @@ import (
 // stepTime is how long each rate is held.
 const stepTime = 6 * time.Second
 
+// tries is how often a load is tried that may have been disturbed.
+const tries = 3
+
 // cpuRate is a rate, in calls per second, that every machine sustains: the CPU time per call is that of this load.
 const cpuRate = 300
 
@@ -41,20 +44,27 @@ func BenchmarkReferLoad(b *testing.B) {
 	}
 }
 
-// perCall is the CPU time of one call at a rate.
-func (p *process) perCall(b testing.TB, rate int) time.Duration {
+// perCall is the CPU time of one call at a rate: the least of what several tries found, as whatever else runs on the machine
+// can only add to it. Tries with failed calls do not count; it is 0 when all had some.
+func (p *process) perCall(b testing.TB, rate int) (least time.Duration) {
 	b.Helper()
-	before := p.cpu()
-	l := sipp(b, "refer-succeeds", p.sip, rate, rate*int(stepTime/time.Second))
-	require.True(b, l.clean(), "%+v", l)
-	return (p.cpu() - before) / time.Duration(l.done)
+	for range tries {
+		before := p.cpu()
+		l := sipp(b, "refer-succeeds", p.sip, rate, rate*int(stepTime/time.Second))
+		each := (p.cpu() - before) / time.Duration(max(1, l.done))
+		b.Logf("%d calls/s: %d failed, %v CPU per call", rate, l.failed, each.Round(time.Microsecond))
+		if l.clean() && (least == 0 || each < least) {
+			least = each
+		}
+	}
+	return least
 }
 
 // sustained is the highest rate at which no more than one call in a thousand fails, and the rate is kept; and the CPU time
-// of one call at that rate. A rate that is missed is tried once more: somebody else may have used the machine.
+// of one call at that rate. A rate that is missed is tried again, tries times in all: somebody else may have used the machine.
 func (p *process) sustained(b testing.TB) (best float64, cost time.Duration) {
 	b.Helper()
-	missed := false
+	missed := 0
 	for rate := cpuRate; ; {
 		before := p.cpu()
 		l := sipp(b, "refer-succeeds", p.sip, rate, rate*int(stepTime/time.Second))
@@ -63,13 +73,13 @@ func (p *process) sustained(b testing.TB) (best float64, cost time.Duration) {
 			each.Round(time.Microsecond))
 		switch {
 		case l.clean() && l.rate() >= 0.9*float64(rate):
-			best, cost, missed = l.rate(), each, false
+			best, cost, missed = l.rate(), each, 0
 			rate += max(100, rate/5/100*100)
-		case missed:
-			return best, cost
 		default:
-			missed = true
-			time.Sleep(2 * time.Second) // what is left of it ends
+			if missed++; missed == tries {
+				return best, cost
+			}
+			time.Sleep(3 * time.Second) // what is left of it ends
 		}
 	}
 }
