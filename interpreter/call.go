@@ -21,6 +21,7 @@ type call struct {
 	offHook bool
 	limits  Limits
 	life    context.Context // the call's own, which its documents' end with
+	over    error           // why the call is over, as its leg said before life did
 }
 
 var (
@@ -46,6 +47,9 @@ func (c *call) Answer(ctx context.Context) error {
 	at := time.Now()
 	// A document that is replaced meanwhile does not leave the call half answered.
 	if err := c.leg.Answer(valued{c.life, ctx}); err != nil {
+		if remote(err) {
+			c.over = err
+		}
 		return err
 	}
 	c.info.AnswerTime = at
@@ -69,10 +73,7 @@ func (c *call) Ring(ctx context.Context) error {
 const byeWait = time.Second
 
 // Hangup ends the call from our side.
-func (c *call) Hangup(ctx context.Context) error {
-	c.changes.close()
-	return c.hangup(ctx, c.rejectCode)
-}
+func (c *call) Hangup(ctx context.Context) error { return c.hangup(ctx, c.rejectCode) }
 
 func (c *call) hangup(ctx context.Context, rejectWith int) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), byeWait)
@@ -97,7 +98,7 @@ func (c *call) Refer(ctx context.Context, target string) (verbs.Referral, error)
 	return &watched{referral, c.changes}, nil
 }
 
-// watched is a referral whose outcome, once it is looked at, lets the call be modified again.
+// watched is a referral whose failure, once it is looked at, lets the call be modified again, if it is up.
 type watched struct {
 	verbs.Referral
 	changes *changes
@@ -105,7 +106,7 @@ type watched struct {
 
 func (w *watched) Result() verbs.ReferResult {
 	result := w.Referral.Result()
-	if !result.Success && !result.DialogLost && !result.CallGone {
+	if !result.Success && !result.DialogLost {
 		w.changes.referred()
 	}
 	return result

@@ -74,7 +74,7 @@ func (q *changes) offer(make func(base string) (change, error)) error {
 
 // open reports whether a document may be replaced. It is called with the lock held.
 func (q *changes) open() bool {
-	return q.state == changesOpen && !q.completed && q.life.Err() == nil
+	return q.state == changesOpen && q.life.Err() == nil
 }
 
 // complete accepts the end of the call.

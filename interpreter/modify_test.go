@@ -383,3 +383,56 @@ func TestAnInterruptedVerbLeadsToANewDocument(t *testing.T) {
 		assert.Equal(t, []string{"document", "Pause new document"}, told, "first the modification, then what it led to")
 	})
 }
+
+func TestACallWhoseDialogIsLostCannotBeModified(t *testing.T) {
+	modified(t, map[string][]any{
+		"initiate": {response(referral)}, "referComplete": {func(context.Context) (string, error) { time.Sleep(time.Second); return "", nil }},
+	}, func(t *testing.T, b *bench) {
+		b.leg.referral.end(verbs.ReferResult{ReferCode: 481, DialogLost: true})
+		synctest.Wait()
+		require.Equal(t, []string{"initiate", "referComplete"}, b.events())
+		assert.ErrorIs(t, b.runner.Replace([]byte(response())), ErrNotModifiable)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, "error", b.disconnect()["cause"])
+	})
+}
+
+func TestACallThatEndsUponAModificationEndsWithItsOwnCause(t *testing.T) {
+	for name, tc := range map[string]struct {
+		reply     string
+		speaking  func(b *bench, ctx context.Context) error
+		answering error
+	}{
+		"the dialog is lost meanwhile": {reply: `<SpeakSentence>x</SpeakSentence>`, speaking: func(b *bench, ctx context.Context) error {
+			<-ctx.Done()
+			b.end(verbs.ErrDialogLost)
+			return context.Cause(ctx)
+		}},
+		"no ACK comes": {reply: `<Pause/>`, answering: verbs.ErrNoAck},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, map[string][]any{"initiate": {response(tc.reply)}})
+				b.assemble()
+				if tc.answering != nil {
+					b.leg.answering = func(context.Context) error {
+						time.Sleep(time.Second)
+						b.leg.answering = nil // what would come after it may not come
+						return tc.answering
+					}
+				}
+				if tc.speaking != nil {
+					b.leg.speaking = func(ctx context.Context, _ verbs.Speech) error { return tc.speaking(b, ctx) }
+				}
+				done := make(chan struct{})
+				go func() { defer close(done); b.run() }()
+				synctest.Wait()
+				require.NoError(t, b.runner.Replace([]byte(response(`<SpeakSentence>given</SpeakSentence>`))))
+				<-done
+				assert.Equal(t, "error", b.disconnect()["cause"])
+				assert.NotContains(t, b.leg.did, "speak given")
+			})
+		})
+	}
+}

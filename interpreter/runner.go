@@ -121,7 +121,7 @@ func (r *Runner) execute(ctx context.Context, c *call, invite webhook.Invite) (e
 	}
 	for {
 		e = r.stretch(ctx, c, next)
-		if e = e.of(ctx); e.final(ctx) {
+		if e = e.of(ctx, c.over); e.final(ctx) {
 			return e
 		}
 		taken := r.changes.take()
@@ -148,9 +148,13 @@ func (r *Runner) stretch(ctx context.Context, c *call, first func(context.Contex
 }
 
 // of tells the end of the call itself where that came upon a document that was being replaced.
-func (e ending) of(ctx context.Context) ending {
-	if ctx.Err() != nil && errors.Is(e.err, verbs.ErrReplaced) {
+func (e ending) of(ctx context.Context, over error) ending {
+	switch {
+	case !errors.Is(e.err, verbs.ErrReplaced):
+	case ctx.Err() != nil:
 		e.err = context.Cause(ctx)
+	case over != nil:
+		e.err = over
 	}
 	return e
 }
