@@ -23,6 +23,7 @@ const (
 	typeAuthentication = "authentication-error"
 	typeAuthorization  = "authorization-error"
 	typeInternal       = "internal-error"
+	typeError          = "error"
 )
 
 func (f *failure) Error() string { return fmt.Sprintf("%d %s: %s", f.status, f.Type, f.Description) }
@@ -33,6 +34,10 @@ func invalid(format string, args ...any) *failure {
 
 func notFound(format string, args ...any) *failure {
 	return &failure{status: http.StatusNotFound, Type: typeValidation, Description: fmt.Sprintf(format, args...)}
+}
+
+func conflict(format string, args ...any) *failure {
+	return &failure{status: http.StatusConflict, Type: typeValidation, Description: fmt.Sprintf(format, args...)}
 }
 
 func (f *failure) write(w http.ResponseWriter) {

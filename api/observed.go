@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,11 +20,38 @@ func (s *Server) observed(next http.Handler) http.Handler {
 			if v := recover(); v != nil {
 				s.recovered(a, v)
 			}
-			s.log.Debug("HTTP request", zap.String("method", r.Method), zap.String("path", r.URL.Path),
-				zap.Int("status", a.status), zap.Duration("duration", time.Since(begin)))
+			s.count(methodLabel(r.Method), pathLabel(r.Pattern), a.status)
+			fields := []zap.Field{
+				zap.String("method", r.Method), zap.String("path", r.URL.Path),
+				zap.Int("status", a.status), zap.Duration("duration", time.Since(begin)),
+			}
+			if id := r.PathValue("callId"); id != "" {
+				fields = append(fields, zap.String("call_id", id))
+			}
+			s.log.Debug("HTTP request", fields...)
 		}()
 		next.ServeHTTP(a, r)
 	})
+}
+
+// other stands for what is foreign text.
+const other = "other"
+
+func methodLabel(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete:
+		return method
+	}
+	return other
+}
+
+// pathLabel is the pattern under which a request was found; the account's own prefix tells nothing.
+func pathLabel(pattern string) string {
+	pattern = strings.TrimPrefix(pattern, pathAccount)
+	if pattern == "" || strings.HasSuffix(pattern, "/") {
+		return other
+	}
+	return pattern
 }
 
 // recovered ends a request in which the node failed: with 500, or, when its answer is under way already, by cutting the

@@ -42,7 +42,7 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.write(w)
 }
 
-// routes is every path there is (docs/journal.md, docs/operating.md).
+// routes is every path there is (docs/api.md, docs/operating.md).
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(pathHealth, methods{http.MethodGet: s.health})
@@ -51,13 +51,50 @@ func (s *Server) routes() http.Handler {
 		mux.Handle(pathMetrics, methods{http.MethodGet: s.metrics.ServeHTTP})
 	}
 	account := func(path string, h http.Handler) { mux.Handle(pathAccount+path, s.ofAccount(h)) }
-	account("/calls", methods{http.MethodGet: s.listCalls})
-	account("/calls/{callId}", methods{http.MethodGet: s.getCall})
+	account("/calls", methods{http.MethodGet: s.listCalls, http.MethodPost: missing})
+	account("/calls/{callId}", methods{http.MethodGet: s.getCall, http.MethodPost: s.postCall})
+	account("/calls/{callId}/bxml", methods{http.MethodPut: s.putDocument})
 	account("/calls/{callId}/journal", methods{http.MethodGet: s.getJournal})
+	for path, allowed := range later {
+		there := methods{}
+		for _, method := range allowed {
+			there[method] = missing
+		}
+		account(path, there)
+	}
 	account("", http.HandlerFunc(unknownPath))
 	account("/", http.HandlerFunc(unknownPath))
 	mux.HandleFunc("/", unknownPath)
 	return mux
+}
+
+// later are the operations of the public API that this version does not have.
+var later = map[string][]string{
+	"/conferences":                                               {http.MethodGet},
+	"/conferences/{conferenceId}":                                {http.MethodGet, http.MethodPost},
+	"/conferences/{conferenceId}/bxml":                           {http.MethodPut},
+	"/conferences/{conferenceId}/members/{memberId}":             {http.MethodGet, http.MethodPut},
+	"/conferences/{conferenceId}/recordings":                     {http.MethodGet},
+	"/conferences/{conferenceId}/recordings/{recordingId}":       {http.MethodGet},
+	"/conferences/{conferenceId}/recordings/{recordingId}/media": {http.MethodGet},
+	"/recordings":                                            {http.MethodGet},
+	"/calls/{callId}/recording":                              {http.MethodPut},
+	"/calls/{callId}/recordings":                             {http.MethodGet},
+	"/calls/{callId}/recordings/{recordingId}":               {http.MethodGet, http.MethodDelete},
+	"/calls/{callId}/recordings/{recordingId}/media":         {http.MethodGet, http.MethodDelete},
+	"/calls/{callId}/recordings/{recordingId}/transcription": {http.MethodGet, http.MethodPost, http.MethodDelete},
+	"/calls/{callId}/transcriptions":                         {http.MethodGet},
+	"/calls/{callId}/transcriptions/{transcriptionId}":       {http.MethodGet, http.MethodDelete},
+	"/statistics": {http.MethodGet},
+}
+
+// missing answers an operation of the public API that this version does not have.
+func missing(w http.ResponseWriter, r *http.Request) {
+	f := &failure{
+		status: http.StatusNotImplemented, Type: typeError,
+		Description: fmt.Sprintf("%s of this path is not supported by this version", r.Method),
+	}
+	f.write(w)
 }
 
 func unknownPath(w http.ResponseWriter, r *http.Request) {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/callengine/callengine/state"
@@ -16,7 +17,7 @@ func TestUnknownPathsAreNotFound(t *testing.T) {
 	s := New(open, withCalls(t, "c-1"))
 	for _, path := range []string{
 		"/", "/nowhere", "/metrics", "/healthz/more", "/api/v2", "/api/v2/accounts", base, base + "/", base + "/calls/", base + "/calls/c-1/",
-		base + "/calls/c-1/journal/1", base + "/calls/c-1/bxml", base + "/calls/c-1/recordings", base + "/conferences", base + "/recordings", base + "/statistics",
+		base + "/calls/c-1/journal/1", base + "/calls/c-1/bxml/1", base + "/conference", base + "/recordings/r-1", "/api/v1/oauth2/token",
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
@@ -28,12 +29,38 @@ func TestUnknownPathsAreNotFound(t *testing.T) {
 func TestOtherMethodsAreNotAllowed(t *testing.T) {
 	t.Parallel()
 	s := New(open, withCalls(t, "c-1"), WithMetrics(metricsHandler()))
-	for _, path := range []string{"/healthz", "/readyz", "/metrics", base + "/calls", base + "/calls/c-1", base + "/calls/c-1/journal"} {
-		for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"} {
+	for path, allowed := range map[string]string{
+		"/healthz": "GET, HEAD", "/readyz": "GET, HEAD", "/metrics": "GET, HEAD", base + "/calls/c-1/journal": "GET, HEAD",
+		base + "/calls": "GET, HEAD, POST", base + "/calls/c-1": "GET, HEAD, POST", base + "/calls/c-1/bxml": "PUT",
+		base + "/statistics": "GET, HEAD", base + "/conferences/conf-1": "GET, HEAD, POST",
+	} {
+		for _, method := range []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"} {
+			if strings.Contains(allowed, method) {
+				continue
+			}
 			r := request(s, method, path)
-			assert.Equal(t, "GET, HEAD", r.Header.Get("Allow"), "%s %s", method, path)
+			assert.Equal(t, allowed, r.Header.Get("Allow"), "%s %s", method, path)
 			requireError(t, r, http.StatusMethodNotAllowed, "validation")
 		}
+	}
+}
+
+func TestWhatIsNotHereYetSaysSo(t *testing.T) { // docs/api.md
+	t.Parallel()
+	s := New(open, withCalls(t, "c-1"))
+	for _, operation := range []string{
+		"POST /calls",
+		"GET /conferences", "GET /conferences/conf-1", "POST /conferences/conf-1", "PUT /conferences/conf-1/bxml",
+		"GET /conferences/conf-1/members/c-1", "PUT /conferences/conf-1/members/c-1",
+		"GET /conferences/conf-1/recordings", "GET /conferences/conf-1/recordings/r-1", "GET /conferences/conf-1/recordings/r-1/media",
+		"GET /recordings", "PUT /calls/c-1/recording", "GET /calls/c-1/recordings",
+		"GET /calls/c-1/recordings/r-1", "DELETE /calls/c-1/recordings/r-1",
+		"GET /calls/c-1/recordings/r-1/media", "DELETE /calls/c-1/recordings/r-1/media",
+		"GET /calls/c-1/recordings/r-1/transcription", "POST /calls/c-1/recordings/r-1/transcription", "DELETE /calls/c-1/recordings/r-1/transcription",
+		"GET /statistics", "GET /calls/c-1/transcriptions", "GET /calls/c-1/transcriptions/t-1", "DELETE /calls/c-1/transcriptions/t-1",
+	} {
+		method, path, _ := strings.Cut(operation, " ")
+		requireError(t, request(s, method, base+path), http.StatusNotImplemented, "error")
 	}
 }
 

@@ -37,6 +37,8 @@ type Server struct {
 	metrics http.Handler
 	mask    func(string) string
 	log     *zap.Logger
+	modify  Modifier
+	count   func(method, path string, code int)
 	handler http.Handler
 }
 
@@ -52,6 +54,15 @@ func WithMetrics(h http.Handler) Option { return func(s *Server) { s.metrics = h
 // WithMask sets what takes the secrets out of a BXML document. Default: journals come without the text of documents.
 func WithMask(f func(document string) string) Option { return func(s *Server) { s.mask = f } }
 
+// WithModifier sets what changes calls. Default: nothing can be changed, 409.
+func WithModifier(m Modifier) Option { return func(s *Server) { s.modify = m } }
+
+// WithRequests is told of every answer: the method ("other": none that the API knows), the pattern of its path
+// ("other": there is no such path), and the status. It must not block. Default: nobody.
+func WithRequests(f func(method, path string, code int)) Option {
+	return func(s *Server) { s.count = f }
+}
+
 // WithLogger sets the logger. Default: none.
 func WithLogger(l *zap.Logger) Option { return func(s *Server) { s.log = l } }
 
@@ -60,7 +71,8 @@ func New(cfg Config, store Store, opts ...Option) *Server {
 	cfg.PublicURL = strings.TrimRight(cfg.PublicURL, "/")
 	s := &Server{
 		cfg: cfg, store: store, log: zap.NewNop(),
-		ready: func() (bool, string) { return true, "" },
+		ready:  func() (bool, string) { return true, "" },
+		modify: rigid{}, count: func(string, string, int) {},
 	}
 	for _, o := range opts {
 		o(s)

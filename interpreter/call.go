@@ -20,6 +20,8 @@ type call struct {
 	// offHook: a 200 was or is being sent, so the call ends with BYE and not with a final response.
 	offHook bool
 	limits  Limits
+	life    context.Context // the call's own, which its documents' end with
+	over    error           // why the call is over, as its leg said before life did
 }
 
 var (
@@ -43,7 +45,11 @@ func (c *call) Answer(ctx context.Context) error {
 	}
 	c.offHook = true
 	at := time.Now()
-	if err := c.leg.Answer(ctx); err != nil {
+	// A document that is replaced meanwhile does not leave the call half answered.
+	if err := c.leg.Answer(valued{c.life, ctx}); err != nil {
+		if remote(err) {
+			c.over = err
+		}
 		return err
 	}
 	c.info.AnswerTime = at
@@ -81,7 +87,29 @@ func (c *call) hangup(ctx context.Context, rejectWith int) error {
 func (c *call) CanRefer(target string) error { return c.leg.CanRefer(target) }
 
 func (c *call) Refer(ctx context.Context, target string) (verbs.Referral, error) {
-	return c.leg.Refer(ctx, target)
+	if err := c.changes.refer(ctx); err != nil {
+		return nil, err
+	}
+	referral, err := c.leg.Refer(ctx, target)
+	if err != nil {
+		c.changes.referred()
+		return nil, err
+	}
+	return &watched{referral, c.changes}, nil
+}
+
+// watched is a referral whose failure, once it is looked at, lets the call be modified again, if it is up.
+type watched struct {
+	verbs.Referral
+	changes *changes
+}
+
+func (w *watched) Result() verbs.ReferResult {
+	result := w.Referral.Result()
+	if !result.Success && !result.DialogLost {
+		w.changes.referred()
+	}
+	return result
 }
 
 func (c *call) Speak(ctx context.Context, s verbs.Speech) error {

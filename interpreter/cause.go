@@ -21,7 +21,7 @@ func causeOf(err error) (cause verbs.Cause, message string) {
 		action   *verbs.ActionError
 	)
 	switch {
-	case err == nil, errors.Is(err, verbs.ErrRemoteHangup):
+	case err == nil, errors.Is(err, verbs.ErrRemoteHangup), errors.Is(err, verbs.ErrCompleted), errors.Is(err, verbs.ErrReplaced):
 		return verbs.CauseHangup, ""
 	case errors.Is(err, verbs.ErrCanceled):
 		return verbs.CauseCancel, ""

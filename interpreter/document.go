@@ -69,6 +69,7 @@ func (r *Runner) accept(ctx context.Context, c *call, reply webhook.Reply) (*ver
 		entry.Warnings = append(entry.Warnings, w.String())
 	}
 	r.note(state.Entry{Type: state.TypeDocument, Document: entry})
+	r.changes.fetched(reply.URL)
 	if len(entry.Warnings) > 0 {
 		r.log.Warn("BXML with parts that are ignored", zap.Strings("warnings", entry.Warnings))
 	}
@@ -107,7 +108,10 @@ func (r *Runner) step(ctx context.Context, c *call, v verbs.Verb) (out verbs.Out
 	}
 	ended := entry
 	ended.Event = state.VerbEnded
+	r.noteChanges() // before what they have led to
 	switch {
+	case errors.Is(err, verbs.ErrReplaced):
+		ended.Next = "new document"
 	case err != nil:
 		ended.Error = err.Error()
 		ended.Next = "end"

@@ -15,14 +15,15 @@ import (
 
 // fakeLeg records what is done to it.
 type fakeLeg struct {
-	mu       sync.Mutex
-	did      []string
-	status   int // of the rejection
-	answer   error
-	ended    time.Time
-	speaking func(ctx context.Context, s verbs.Speech) error
-	referral *fakeReferral
-	noRefer  error
+	mu        sync.Mutex
+	did       []string
+	status    int // of the rejection
+	answer    error
+	ended     time.Time
+	answering func(ctx context.Context) error // nil: answer
+	speaking  func(ctx context.Context, s verbs.Speech) error
+	referral  *fakeReferral
+	noRefer   error
 }
 
 func (l *fakeLeg) note(what string) {
@@ -31,7 +32,13 @@ func (l *fakeLeg) note(what string) {
 	l.did = append(l.did, what)
 }
 
-func (l *fakeLeg) Answer(context.Context) error { l.note("answer"); return l.answer }
+func (l *fakeLeg) Answer(ctx context.Context) error {
+	l.note("answer")
+	if l.answering != nil {
+		return l.answering(ctx)
+	}
+	return l.answer
+}
 func (l *fakeLeg) Reject(_ context.Context, status int) error {
 	l.note("reject")
 	l.status = status
@@ -161,8 +168,8 @@ func newBench(t testing.TB, replies map[string][]any) *bench {
 	return b
 }
 
-// run runs the call to its end.
-func (b *bench) run() {
+// assemble makes the runner; without it run does.
+func (b *bench) assemble() {
 	app := Application{
 		Initiate: webhook.Target{URL: "https://app.example/calls/initiate"},
 		Status:   webhook.Target{URL: "https://app.example/status"},
@@ -171,6 +178,13 @@ func (b *bench) run() {
 	}
 	b.runner = New(Config{}, app, verbs.NewParser(verbs.Config{}), b.app, b.app, b.store,
 		WithPanicHandler(func(any) { b.panics++ }))
+}
+
+// run runs the call to its end.
+func (b *bench) run() {
+	if b.runner == nil {
+		b.assemble()
+	}
 	b.runner.Run(b.ctx, b.limits, webhook.Call{
 		AccountID: "5555555", ApplicationID: "a-1", From: "sip:alice@example.com", To: "sip:desk@node.example",
 		Direction: webhook.Inbound, CallID: "c-1", CallURL: "http://node.example/c-1", StartTime: time.Now(),

@@ -2,6 +2,7 @@ package interpreter
 
 import (
 	"context"
+	"errors"
 	"runtime/debug"
 	"time"
 
@@ -41,6 +42,7 @@ type Runner struct {
 	callID     string
 	panicked   func(any)
 	tracer     Tracer
+	changes    *changes
 }
 
 // Option replaces a default of [New].
@@ -57,6 +59,7 @@ func New(cfg Config, app Application, p Parser, a Asker, s Sender, j Journal, op
 	r := &Runner{
 		asker: a, sender: s, journal: j, parser: p, app: app,
 		rejectCode: cfg.RejectCode, log: zap.NewNop(), panicked: func(any) {}, tracer: nobody{},
+		changes: &changes{},
 	}
 	if r.rejectCode == 0 {
 		r.rejectCode = 603
@@ -80,7 +83,10 @@ type Limits struct {
 func (r *Runner) Run(ctx context.Context, limits Limits, info webhook.Call, invite webhook.Invite, leg Leg) {
 	r.callID = info.CallID
 	r.log = r.log.WithLazy(zap.String("call_id", info.CallID))
-	c := &call{Runner: r, leg: leg, info: info, limits: limits}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	r.changes.begin(ctx, end)
+	c := &call{Runner: r, leg: leg, info: info, limits: limits, life: ctx}
 	if c.info.Tag == "" {
 		c.info.Tag = r.app.Tag
 	}
@@ -91,9 +97,9 @@ func (r *Runner) Run(ctx context.Context, limits Limits, info webhook.Call, invi
 		At: info.StartTime, Tag: &tag,
 	}})
 	ctx, traced := r.tracer.Call(ctx, info)
-	end := r.execute(ctx, c, invite)
-	r.finish(ctx, c, end)
-	traced(fault(end.err))
+	how := r.execute(ctx, c, invite)
+	r.finish(ctx, c, how)
+	traced(fault(how.err))
 }
 
 // ending is how the documents of a call came to their end.
@@ -110,23 +116,66 @@ func (r *Runner) execute(ctx context.Context, c *call, invite webhook.Invite) (e
 			e = ending{err: recovered(v)}
 		}
 	}()
-	reply, err := c.Ask(ctx, r.app.Initiate, webhook.NewInitiate(c.Info(), invite))
+	next := func(ctx context.Context) (webhook.Reply, error) {
+		return c.Ask(ctx, r.app.Initiate, webhook.NewInitiate(c.Info(), invite))
+	}
+	for {
+		e = r.stretch(ctx, c, next)
+		if e = e.of(ctx, c.over); e.final(ctx) {
+			return e
+		}
+		taken := r.changes.take()
+		if len(taken) == 0 {
+			return e
+		}
+		next = r.follow(c, taken)
+	}
+}
+
+// stretch runs what the first document leads to, until the call is to end or another document takes its place.
+func (r *Runner) stretch(ctx context.Context, c *call, first func(context.Context) (webhook.Reply, error)) ending {
+	ctx, interrupt := context.WithCancelCause(ctx)
+	defer interrupt(nil)
+	r.changes.document(interrupt)
+	if ctx.Err() != nil {
+		return ending{err: context.Cause(ctx)}
+	}
+	reply, err := first(ctx)
 	if err != nil {
 		return ending{err: because(ctx, err)}
 	}
 	return r.documents(ctx, c, reply)
 }
 
+// of tells the end of the call itself where that came upon a document that was being replaced.
+func (e ending) of(ctx context.Context, over error) ending {
+	switch {
+	case !errors.Is(e.err, verbs.ErrReplaced):
+	case ctx.Err() != nil:
+		e.err = context.Cause(ctx)
+	case over != nil:
+		e.err = over
+	}
+	return e
+}
+
+// final reports whether the call is over, so that no other document can take the place of the one that ended.
+func (e ending) final(ctx context.Context) bool {
+	return ctx.Err() != nil || e.after != nil || remote(e.err)
+}
+
 // finish ends the call on the wire if it is up, then tells of it: journal first, then the application, then whatever
 // outlives the call.
 func (r *Runner) finish(ctx context.Context, c *call, e ending) {
+	r.changes.close()
+	r.noteChanges()
 	cause, message := causeOf(e.err)
 	if e.err == nil && e.cause != "" {
 		cause = e.cause
 	}
 	if !remote(e.err) {
 		code := r.rejectCode
-		if e.err != nil {
+		if e.err != nil && !errors.Is(e.err, verbs.ErrCompleted) {
 			code = failedCode
 		}
 		if err := c.hangup(ctx, code); err != nil {

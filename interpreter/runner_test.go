@@ -284,6 +284,7 @@ func TestCauseOfEveryError(t *testing.T) {
 		"no media":           {verbs.ErrNoMedia, verbs.CauseError},
 		"dialog lost":        {verbs.ErrDialogLost, verbs.CauseError},
 		"drained":            {verbs.ErrDrained, verbs.CauseError},
+		"through the API":    {verbs.ErrCompleted, verbs.CauseHangup},
 		"syntax":             {verbs.SyntaxErrors{{Reason: "x"}}, verbs.CauseInvalidBXML},
 		"action":             {&verbs.ActionError{Verb: "Refer"}, verbs.CauseApplicationError},
 		"delivery":           {&webhook.DeliveryError{}, verbs.CauseCallbackError},

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/callengine/callengine/interpreter"
@@ -17,7 +18,14 @@ import (
 )
 
 // calls finds the applications of calls, and runs them.
-type calls struct{ node *Node }
+type calls struct {
+	node *Node
+
+	mu      sync.Mutex
+	runners map[string]*interpreter.Runner // of the calls that are being served, by id
+}
+
+func newCalls(n *Node) *calls { return &calls{node: n, runners: map[string]*interpreter.Runner{}} }
 
 // admit decides about a new call. It is called in the INVITE's own goroutine.
 func (c *calls) admit(inv sipstack.Invitation) (sipstack.Admission, error) {
@@ -98,6 +106,7 @@ func (a *admission) Serve(sip *sipstack.Leg) {
 		interpreter.Config{RejectCode: n.cfg.SIP.RejectCode},
 		a.app.forInterpreter(), n.parser, &timedAsker{n.client, n.gate, a.app.ID}, n.outbox, n.journal, opts...,
 	)
+	defer a.calls.serving(a.id, runner)()
 	runner.Run(ctx, interpreter.Limits{Drained: n.drained, Closed: n.closed}, webhook.Call{
 		AccountID:     n.cfg.AccountID,
 		ApplicationID: a.app.ID,

@@ -41,6 +41,7 @@ type metrics struct {
 	speechCache   *prometheus.CounterVec
 	hepPackets    *prometheus.CounterVec
 	traceSpans    *prometheus.CounterVec
+	httpRequests  *prometheus.CounterVec
 
 	mu      sync.Mutex
 	pending map[string]struct{} // referrals under way, by call and id: their states are told more than once
@@ -89,6 +90,7 @@ func newMetrics(build BuildInfo) *metrics {
 	m.speechCache = counter("speech_cache_total", "Texts to speak, by whether they were in the cache.", "result")
 	m.hepPackets = counter("hep_packets_total", "SIP messages and RTCP reports for a HEP collector, by result.", "result")
 	m.traceSpans = counter("trace_spans_total", "Spans of sampled calls for a collector of traces, by result.", "result")
+	m.httpRequests = counter("http_requests_total", "HTTP requests that the node answered, by path and status.", "method", "path", "code")
 	for _, result := range []hep.Result{hep.Sent, hep.Dropped, hep.Failed} {
 		m.hepPackets.WithLabelValues(string(result))
 	}
@@ -197,6 +199,11 @@ func (m *metrics) verb(v state.Verb) {
 		result = "failed"
 	}
 	m.verbs.WithLabelValues(v.Name, result).Inc()
+}
+
+// httpRequest counts an answer of the API. Its path is a pattern, and its method is known where the path answers to it.
+func (m *metrics) httpRequest(method, path string, code int) {
+	m.httpRequests.WithLabelValues(method, path, strconv.Itoa(code)).Inc()
 }
 
 func (m *metrics) hepPacket(r hep.Result) { m.hepPackets.WithLabelValues(string(r)).Inc() }

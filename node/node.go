@@ -85,7 +85,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	n.store = state.NewMemory(state.MemoryConfig{Retention: cfg.State.CallRetention})
 	n.journal = &journal{Store: n.store, metrics: n.metrics, log: n.log}
 	n.gate = newGate(cfg, n.metrics)
-	n.calls = &calls{node: n}
+	n.calls = newCalls(n)
 	n.parser = verbs.NewParser(cfg.languageConfig())
 	for _, assemble := range []func() error{n.assembleExport, n.assembleWebhooks, n.assembleMedia, n.assembleSIP} {
 		if err := assemble(); err != nil {
@@ -95,7 +95,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	}
 	n.api = api.New(api.Config{
 		AccountID: cfg.AccountID, Username: cfg.API.Username, Password: cfg.API.Password, PublicURL: cfg.API.PublicURL,
-	}, n.store, api.WithReady(n.ready), api.WithMetrics(n.metrics.handler()), api.WithMask(verbs.Mask), api.WithLogger(n.log))
+	}, n.store, api.WithModifier(n.calls), api.WithRequests(n.metrics.httpRequest), api.WithReady(n.ready), api.WithMetrics(n.metrics.handler()), api.WithMask(verbs.Mask), api.WithLogger(n.log))
 	return n, nil
 }
 

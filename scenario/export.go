@@ -13,8 +13,9 @@ import (
 
 // What a journal is from which no scenario can be made.
 var (
-	ErrNoCall  = errors.New("the journal does not begin with an INVITE")
-	ErrNotOver = errors.New("the call is not over yet: what comes of it is not known")
+	ErrNoCall   = errors.New("the journal does not begin with an INVITE")
+	ErrNotOver  = errors.New("the call is not over yet: what comes of it is not known")
+	ErrModified = errors.New("the call was modified through the API, which a scenario does not do")
 )
 
 // Export makes a scenario of a call's journal, in which the phone and the application do what they did in the call. Run,
@@ -29,6 +30,9 @@ func Export(entries []state.Entry) ([]byte, error) {
 	}
 	if now := x.record.State; now != "" && now != state.StateDisconnected { // a call that was not let in has none
 		return nil, ErrNotOver
+	}
+	if slices.ContainsFunc(entries, func(e state.Entry) bool { return e.Call != nil && e.Call.Event == state.CallModified }) {
+		return nil, ErrModified
 	}
 	x.invite = x.entries[i].m
 	x.exportCall(x.entries[i].SIP.Transport)

@@ -179,3 +179,12 @@ func TestExportOfACallThatIsNotOver(t *testing.T) {
 		assert.NoError(t, err)
 	})
 }
+
+func TestACallThatWasModifiedThroughTheAPIIsNotExported(t *testing.T) {
+	t.Parallel()
+	_, err := Export([]state.Entry{
+		{Seq: 1, Type: state.TypeSIP, SIP: &state.SIP{Direction: "in", Method: "INVITE", Raw: "INVITE sip:desk@h SIP/2.0\r\nCSeq: 1 INVITE\r\nCall-ID: 1\r\n\r\n"}},
+		{Seq: 2, Type: state.TypeCall, Call: &state.Call{Event: state.CallModified, Change: state.ChangeCompleted}},
+	})
+	assert.ErrorIs(t, err, ErrModified)
+}

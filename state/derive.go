@@ -22,6 +22,8 @@ func (r *Record) Apply(e Entry) {
 		r.CallID = e.CallID
 	}
 	switch {
+	case e.Call != nil && e.Call.Event == CallModified:
+		return // what it leads to is told by entries of its own
 	case e.Call != nil:
 		r.applyCall(e.Time, e.Call)
 	case e.Verb != nil && e.Verb.Refer != nil:

@@ -114,7 +114,15 @@ const (
 	CallRinging   = "ringing"
 	CallAnswered  = "answered"
 	CallTagged    = "tagged"
+	CallModified  = "modified" // through the API
 	CallEnded     = "ended"
+)
+
+// Changes by which a call is modified.
+const (
+	ChangeRedirect  = "redirect"  // another document is fetched
+	ChangeDocument  = "document"  // another document was given
+	ChangeCompleted = "completed" // the call ends
 )
 
 // Call is a change of the call's own state. What does not change with an event is empty in it.
@@ -127,7 +135,9 @@ type Call struct {
 	Direction     string    `json:"direction,omitempty"`
 	SIPCallID     string    `json:"sipCallId,omitempty"`
 	Tag           *string   `json:"tag,omitempty"`
-	At            time.Time `json:"at,omitzero"` // when it happened, if that is not the entry's time: a dialog's end
+	Change        string    `json:"change,omitempty"` // of CallModified: ChangeRedirect, …
+	URL           string    `json:"url,omitempty"`    // of ChangeRedirect
+	At            time.Time `json:"at,omitzero"`      // when it happened, if that is not the entry's time: a dialog's end
 	Cause         string    `json:"cause,omitempty"`
 	ErrorMessage  string    `json:"errorMessage,omitempty"`
 	ErrorID       string    `json:"errorId,omitempty"`

@@ -235,6 +235,8 @@ func (d *drawing) call(at time.Duration, e Entry) {
 	switch c := e.Call; c.Event {
 	case CallTagged:
 		d.note(at, styleCall, tagText(c.Tag))
+	case CallModified:
+		d.note(at, styleCall, changeText(c))
 	case CallEnded:
 		style := styleCall
 		if c.ErrorMessage != "" {

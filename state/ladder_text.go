@@ -110,6 +110,19 @@ func tagText(tag *string) string {
 	return fmt.Sprintf("tag %q", *tag)
 }
 
+// changeText says what was asked for through the API.
+func changeText(c *Call) string {
+	switch c.Change {
+	case ChangeRedirect:
+		return "API: redirect to " + pathOf(c.URL)
+	case ChangeDocument:
+		return "API: new document"
+	case ChangeCompleted:
+		return "API: end the call"
+	}
+	return joined(" ", "API:", c.Change)
+}
+
 func startText(v *Verb) string {
 	if v.Line == 0 {
 		return v.Name + " starts"

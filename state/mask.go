@@ -87,6 +87,7 @@ func (e Entry) Masked(maskDocument func(string) string) Entry {
 	case e.Call != nil:
 		c := *e.Call
 		c.From, c.To, c.ErrorMessage = maskText(c.From), maskText(c.To), maskText(c.ErrorMessage)
+		c.URL = maskText(c.URL)
 		e.Call = &c
 	case e.Media != nil:
 		m := *e.Media

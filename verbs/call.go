@@ -23,7 +23,7 @@ type Call interface {
 
 // Hanger hangs up: BYE on an answered call, a final response on one that is not. It returns when the other side has
 // confirmed, and at once when the call is over already. A verb needs it only where something has to happen after the
-// call's end; otherwise it returns [Outcome.End].
+// call's end; otherwise it returns [Outcome.End]. It may be called while [Call.Ask] waits.
 type Hanger interface {
 	Hangup(ctx context.Context) error
 }

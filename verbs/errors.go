@@ -15,7 +15,12 @@ var (
 	ErrNoMedia      = errors.New("the caller's ACK held no usable answer to our offer")
 	ErrDialogLost   = errors.New("the caller's side no longer knows the call")
 	ErrDrained      = errors.New("the node was shut down before the call had ended")
+	ErrCompleted    = errors.New("the call was ended through the API")
 )
+
+// ErrReplaced is why a document's context ended while its call goes on: another document takes its place, through the
+// API.
+var ErrReplaced = errors.New("the document was replaced through the API")
 
 // ActionError is a verb that the call cannot do: it ends the call with [CauseApplicationError].
 type ActionError struct {

@@ -72,11 +72,20 @@ func (r *Refer) Execute(ctx context.Context, call Call) (Outcome, error) {
 	// The call is ended from our side: nothing waits for the outcome any longer.
 	referral.Interrupt()
 	<-referral.Done()
-	if result := referral.Result(); result.Success {
+	result := referral.Result()
+	if result.Success {
 		return r.finish(ctx, call, result)
 	}
-	r.tell(ctx, call, referral.Result())
+	hangUp(ctx, call) // nobody is kept on the line for the application's reply
+	r.tell(ctx, call, result)
 	return Outcome{}, cause
+}
+
+// hangUp does what it can: whoever ends the call sees to the rest.
+func hangUp(ctx context.Context, call Call) {
+	if h, ok := call.(Hanger); ok {
+		_ = h.Hangup(context.WithoutCancel(ctx))
+	}
 }
 
 // waitFor waits for the outcome and reports whether it came before ctx ended. Where both are there, the outcome counts.
@@ -98,10 +107,7 @@ func waitFor(ctx context.Context, referral Referral) bool {
 func (r *Refer) finish(ctx context.Context, call Call, result ReferResult) (Outcome, error) {
 	switch {
 	case result.Success:
-		if h, ok := call.(Hanger); ok {
-			// What became of the BYE does not matter: the caller has left in any case.
-			_ = h.Hangup(context.WithoutCancel(ctx))
-		}
+		hangUp(ctx, call) // What became of the BYE does not matter: the caller has left in any case.
 		r.tell(ctx, call, result)
 		return Outcome{End: CauseHangup}, nil
 	case result.DialogLost:
@@ -111,11 +117,29 @@ func (r *Refer) finish(ctx context.Context, call Call, result ReferResult) (Outc
 	case r.CompleteURL == "":
 		return Outcome{}, ended(ctx, nil)
 	}
+	release := endedFromHere(ctx, func() { hangUp(ctx, call) })
 	reply, err := r.ask(ctx, call, result)
+	release()
 	if err = ended(ctx, err); err != nil {
 		return Outcome{}, err
 	}
 	return Outcome{Replace: &reply}, nil
+}
+
+// endedFromHere has f called when the call is ended from our side before release is, which waits for f.
+func endedFromHere(ctx context.Context, f func()) (release func()) {
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		if cause := context.Cause(ctx); errors.Is(cause, ErrCompleted) || errors.Is(cause, ErrDrained) {
+			f()
+		}
+	})
+	return func() {
+		if !stop() {
+			<-done
+		}
+	}
 }
 
 // outlive follows a REFER that the call did not outlive: its subscription lives on in the dialog (RFC 5057), so that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,7 +73,11 @@ func TestReferAfterIt(t *testing.T) {
 		"failure, BYE while referComplete fails": {body: withURL, result: rejected, endWith: ErrRemoteHangup, replies: errUnheard,
 			did: ask, err: ErrRemoteHangup},
 		"failure, drained while referComplete is delivered": {body: withURL, result: rejected, endWith: ErrDrained,
-			did: ask, err: ErrDrained},
+			did: append(slices.Clone(ask), "hangup"), err: ErrDrained},
+		"failure, ended through the API while referComplete is delivered": {body: withURL, result: rejected, endWith: ErrCompleted,
+			did: append(slices.Clone(ask), "hangup"), err: ErrCompleted},
+		"failure, replaced through the API while referComplete is delivered": {body: withURL, result: rejected, endWith: ErrReplaced,
+			did: ask, err: ErrReplaced},
 		"dialog lost with URL":                      {body: withURL, result: lost, did: ask, err: ErrDialogLost},
 		"dialog lost with URL that does not answer": {body: withURL, result: lost, replies: errUnheard, did: ask, err: ErrDialogLost},
 		"dialog lost without URL":                   {body: withoutURL, result: lost, did: []string{"answer", didRefer}, err: ErrDialogLost},
@@ -190,13 +195,17 @@ func TestReferEndedByUs(t *testing.T) {
 		body  string
 		known ReferResult
 		did   []string
+		cause error
 		end   Cause
 		err   error
 	}{
-		"with URL":    {withURL, interrupt, []string{didSetTag, "answer", didRefer, "interrupt", didAsk}, "", ErrDrained},
-		"without URL": {withoutURL, interrupt, []string{"answer", didRefer, "interrupt"}, "", ErrDrained},
+		"with URL": {withURL, interrupt, []string{didSetTag, "answer", didRefer, "interrupt", "hangup", didAsk},
+			ErrDrained, "", ErrDrained},
+		"through the API": {withURL, interrupt, []string{didSetTag, "answer", didRefer, "interrupt", "hangup", didAsk},
+			ErrCompleted, "", ErrCompleted},
+		"without URL": {withoutURL, interrupt, []string{"answer", didRefer, "interrupt", "hangup"}, ErrDrained, "", ErrDrained},
 		"success after all": {withURL, success, []string{didSetTag, "answer", didRefer, "interrupt", "hangup", didAsk},
-			CauseHangup, nil},
+			ErrDrained, CauseHangup, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -204,7 +213,7 @@ func TestReferEndedByUs(t *testing.T) {
 				ctx, end := context.WithCancelCause(t.Context())
 				call := &fakeCall{}
 				call.refer().known = tc.known
-				time.AfterFunc(time.Second, func() { end(ErrDrained) })
+				time.AfterFunc(time.Second, func() { end(tc.cause) })
 				out, err := only(t, tc.body).Execute(ctx, call)
 				require.ErrorIs(t, err, tc.err)
 				assert.Equal(t, tc.end, out.End)
