@@ -40,6 +40,14 @@ type Session struct {
 	report    senderReport
 
 	correlation string
+
+	// Of the goroutine that receives RTP.
+	events events
+	tones  tones
+
+	pressing sync.Mutex // guards what follows
+	presses  presses
+	onDigit  func(Digit)
 }
 
 func newSession(e *Engine, opened pair, callID string) *Session {
