@@ -28,6 +28,7 @@ var (
 	_ verbs.Ringer   = (*call)(nil)
 	_ verbs.Referrer = (*call)(nil)
 	_ verbs.Player   = (*call)(nil)
+	_ verbs.Keypad   = (*call)(nil)
 )
 
 func (c *call) Info() webhook.Call { return c.info }
@@ -83,6 +84,8 @@ func (c *call) CanRefer(target string) error { return c.leg.CanRefer(target) }
 func (c *call) Refer(ctx context.Context, target string) (verbs.Referral, error) {
 	return c.leg.Refer(ctx, target)
 }
+
+func (c *call) Digits() (keys <-chan byte, stop func()) { return c.leg.Digits() }
 
 func (c *call) Speak(ctx context.Context, s verbs.Speech) error {
 	return c.play(s.Text, func() error { return c.leg.Speak(ctx, s) })

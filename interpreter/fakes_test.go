@@ -56,6 +56,7 @@ func (l *fakeLeg) PlayURL(_ context.Context, url string, _ *webhook.BasicAuth) e
 	l.note("play " + url)
 	return nil
 }
+func (l *fakeLeg) Digits() (<-chan byte, func()) { return nil, func() {} }
 func (l *fakeLeg) PlayRinging(ctx context.Context) error {
 	l.note("ringing")
 	<-ctx.Done()

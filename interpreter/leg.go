@@ -24,6 +24,7 @@ type Leg interface {
 	verbs.Ringer
 	verbs.Referrer
 	verbs.Player
+	verbs.Keypad
 }
 
 // Asker delivers synchronous events. [webhook.Client] is one.

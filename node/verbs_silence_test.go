@@ -193,7 +193,6 @@ func TestAVerbOfALaterVersionEndsTheCallAndIsNamed(t *testing.T) {
 		"Connect":            `<Connect><Endpoint>e-1</Endpoint></Connect>`,
 		"Forward":            `<Forward to="+15551230002"/>`,
 		"SendDtmf":           `<SendDtmf>123#</SendDtmf>`,
-		"Gather":             `<Gather gatherUrl="/g"/>`,
 		"StartGather":        `<StartGather dtmfUrl="/d"/>`,
 		"StopGather":         `<StopGather/>`,
 		"Record":             `<Record/>`,

@@ -71,6 +71,13 @@ type Player interface {
 	PlayRinging(ctx context.Context) error
 }
 
+// Keypad tells of the keys that the other side of a call presses.
+type Keypad interface {
+	// Digits returns the keys that are pressed from now on until stop is called, which may be done more than once: 0 to 9,
+	// *, #, A to D. Meanwhile nobody else who listens is told of them.
+	Digits() (keys <-chan byte, stop func())
+}
+
 // Speech is a text to speak.
 type Speech struct {
 	Voice  string // name in the voice table, "susan"

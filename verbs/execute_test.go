@@ -75,7 +75,7 @@ func TestExecute(t *testing.T) {
 // TestVerbsEndWithTheCall ends the call while a verb runs: it returns at once, with the cause.
 func TestVerbsEndWithTheCall(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{`<Pause duration="60"/>`, `<Ring duration="60"/>`, `<Ring duration="60" answerCall="false"/>`, `<Redirect redirectUrl="/n"/>`} {
+	for _, body := range []string{`<Pause duration="60"/>`, `<Ring duration="60"/>`, `<Ring duration="60" answerCall="false"/>`, `<Redirect redirectUrl="/n"/>`, `<Gather firstDigitTimeout="60"/>`, `<Gather gatherUrl="/g" firstDigitTimeout="0"/>`} {
 		t.Run(body, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestVerbsEndWithTheCall(t *testing.T) {
 // TestVerbsNeedTheirAbility runs verbs on a call that can do nothing but what every call can.
 func TestVerbsNeedTheirAbility(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{`<Ring/>`, `<Ring answerCall="false"/>`, `<SpeakSentence>x</SpeakSentence>`, `<PlayAudio>x</PlayAudio>`} {
+	for _, body := range []string{`<Ring/>`, `<Ring answerCall="false"/>`, `<SpeakSentence>x</SpeakSentence>`, `<PlayAudio>x</PlayAudio>`, `<Gather/>`} {
 		t.Run(body, func(t *testing.T) {
 			t.Parallel()
 			call := &fakeCall{}
@@ -114,7 +114,7 @@ func TestVerbsNeedTheirAbility(t *testing.T) {
 func TestVerbsAnswerAsTheTableSays(t *testing.T) {
 	t.Parallel()
 	p, tags := NewParser(Config{}), spec(t)
-	runs := []string{"Hangup", "Pause", "PlayAudio", "Redirect", "Refer", "Ring", "SpeakSentence", "Tag"}
+	runs := []string{"Gather", "Hangup", "Pause", "PlayAudio", "Redirect", "Refer", "Ring", "SpeakSentence", "Tag"}
 	for _, name := range slices.Sorted(maps.Keys(tags)) {
 		if !tags[name].TopLevel {
 			continue
