@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/callengine/callengine/state"
@@ -29,6 +30,7 @@ var (
 	_ verbs.Referrer = (*call)(nil)
 	_ verbs.Player   = (*call)(nil)
 	_ verbs.Keypad   = (*call)(nil)
+	_ verbs.Dialer   = (*call)(nil)
 )
 
 func (c *call) Info() webhook.Call { return c.info }
@@ -86,6 +88,16 @@ func (c *call) Refer(ctx context.Context, target string) (verbs.Referral, error)
 }
 
 func (c *call) Digits() (keys <-chan byte, stop func()) { return c.leg.Digits() }
+
+func (c *call) SendDigits(ctx context.Context, strokes []verbs.Stroke) error {
+	var keys strings.Builder
+	for _, s := range strokes {
+		if s.Key != 0 {
+			keys.WriteByte(s.Key)
+		}
+	}
+	return c.play("digits "+keys.String(), func() error { return c.leg.SendDigits(ctx, strokes) })
+}
 
 func (c *call) Speak(ctx context.Context, s verbs.Speech) error {
 	return c.play(s.Text, func() error { return c.leg.Speak(ctx, s) })

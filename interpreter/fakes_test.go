@@ -3,6 +3,7 @@ package interpreter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -57,6 +58,10 @@ func (l *fakeLeg) PlayURL(_ context.Context, url string, _ *webhook.BasicAuth) e
 	return nil
 }
 func (l *fakeLeg) Digits() (<-chan byte, func()) { return nil, func() {} }
+func (l *fakeLeg) SendDigits(_ context.Context, strokes []verbs.Stroke) error {
+	l.note(fmt.Sprintf("%d strokes", len(strokes)))
+	return nil
+}
 func (l *fakeLeg) PlayRinging(ctx context.Context) error {
 	l.note("ringing")
 	<-ctx.Done()

@@ -25,6 +25,7 @@ type Leg interface {
 	verbs.Referrer
 	verbs.Player
 	verbs.Keypad
+	verbs.Dialer
 }
 
 // Asker delivers synchronous events. [webhook.Client] is one.

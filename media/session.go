@@ -121,6 +121,9 @@ func (s *Session) Play(ctx context.Context, src Source) error {
 		return ErrClosed
 	}
 	p := newPlayout()
+	if keys, ok := src.(*strokeTones); ok && keys.silent {
+		p.keying = &keying{strokes: keys.strokes}
+	}
 	s.setPlayout(p)
 	defer s.setPlayout(nil)
 	err := p.fill(ctx, s.closing, src)

@@ -144,6 +144,7 @@ func TestEveryKindOfCallCanBeExported(t *testing.T) {
 		"tones for a Gather":           "call: {no_events: true}\napplication: {bxml: \"<Response><Gather gatherUrl='/b' maxDigits='3'><SpeakSentence>Hello</SpeakSentence></Gather></Response>\"}\nspeech: {Hello: 4s}\nphone: [{digits: {digits: '1*1', by: tone}, delay: 1s}]\n",
 		"a Gather without digits":      "application: {bxml: \"<Response><Gather gatherUrl='/b' repeatCount='2'><SpeakSentence>Hello</SpeakSentence><PlayAudio>/a.wav</PlayAudio></Gather></Response>\", replies: {/a.wav: {tone: {hertz: 700, time: 3s}}}}\n",
 		"a prompt that is missing":     "application: {bxml: \"<Response><Gather><PlayAudio>/a.wav</PlayAudio></Gather></Response>\", replies: {/a.wav: 404}}\n",
+		"digits that are sent":         "application: {bxml: \"<Response><SendDtmf>1w2</SendDtmf></Response>\"}\n",
 		"no ACK":                       "call: {hold_ack: true}\ntimers: {transaction: 2s}\napplication: {bxml: <Response><Ring duration='1'/></Response>}\n",
 		"a late ACK":                   "call: {hold_ack: true}\nphone: [{wait: 200 INVITE}, {ack, delay: 700ms}, {bye, delay: 100ms}]\napplication: {bxml: <Response><Ring duration='1'/></Response>}\n",
 		"a tag":                        "application: {bxml: <Response><Tag>x y</Tag><Redirect redirectUrl='/b' tag='z'/></Response>, replies: {/b: <Response><Tag></Tag></Response>}}\n",

@@ -39,6 +39,7 @@ var (
 	_ Ringer   = (*fakeCall)(nil)
 	_ Hanger   = (*fakeCall)(nil)
 	_ Keypad   = (*fakeCall)(nil)
+	_ Dialer   = (*fakeCall)(nil)
 )
 
 func (c *fakeCall) note(format string, args ...any) {
@@ -172,4 +173,11 @@ func (r *fakeReferral) Result() ReferResult   { return r.result }
 func (r *fakeReferral) Interrupt() {
 	r.note("interrupt")
 	r.end(r.known)
+}
+
+func (c *fakeCall) SendDigits(_ context.Context, strokes []Stroke) error {
+	for _, s := range strokes {
+		c.note("press %q %v %v", s.Key, s.Length, s.Pause)
+	}
+	return c.playErr
 }
