@@ -5,6 +5,7 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 COMMIT      ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS     := -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 FUZZTIME    ?= 1m
+SOAKTIME    ?= 10m
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # What is needed beside Go, make and gcc: program:Debian package.
@@ -30,7 +31,7 @@ define install
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test lint fuzz bench deps speech clean
+.PHONY: help build demo test lint fuzz soak bench deps speech clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,13 +58,22 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 		done; \
 	done
 
+soak: ## calls of all kinds over real sockets for SOAKTIME (10m), and nothing may be left of them
+	go test -race -timeout 0 -v -run TestNothingIsLeftOfCallsOverRealSockets ./node -soak $(SOAKTIME)
+
 # With two cores the server under load has one, and the load the other.
 PINNED := $(shell command -v taskset >/dev/null && [ "$$(nproc)" -ge 2 ] && echo taskset -c 1 env CALLENGINE_BENCH_PINNED=1)
 
-bench: deps ## the benchmarks; those of whole nodes under load come last and take some minutes
-	go test -run '^$$' -bench . -benchmem $$(go list ./... | grep -v /node/bench$$)
+# table prints the figures of benchmarks as a table.
+table = awk 'BEGIN { print "| benchmark | figure | unit |\n|---|---:|---|" } \
+	/^Benchmark/ { for (i = 3; i < NF; i += 2) print "| " $$1 " | " $$i " | " $$(i+1) " |" }' bin/bench.txt
+
+bench: deps ## the benchmarks, and their figures as a table; some minutes
+	@mkdir -p bin
+	set -o pipefail; go test -run '^$$' -bench . -benchmem $$(go list ./... | grep -v /node/bench$$) | tee bin/bench.txt
 	go test -c -o bin/bench.test ./node/bench
-	cd node/bench && $(PINNED) ../../bin/bench.test -test.bench . -test.benchtime 1x -test.timeout 20m
+	set -o pipefail; cd node/bench && $(PINNED) ../../bin/bench.test -test.bench . -test.benchtime 1x -test.timeout 20m | tee -a ../../bin/bench.txt
+	@$(table)
 
 deps: ## install what the suite needs
 	$(call install,$(SPEECH) $(PHONES) $(PROXIES))

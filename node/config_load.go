@@ -91,6 +91,24 @@ func LoadConfig(src ConfigSource) (cfg Config, warnings []string, err error) {
 	return loadConfig(content, src)
 }
 
+// Locate returns err with what src can tell of it: where the key was set, if err is a [*ConfigError] that does not say so.
+// [New] and [Node.Start] return such errors: they look at what the configuration only names.
+func (src ConfigSource) Locate(err error) error {
+	wrong := (*ConfigError)(nil)
+	if !errors.As(err, &wrong) || wrong.File != "" || wrong.From != "" {
+		return err
+	}
+	var content []byte
+	if src.File != "" && src.Settings == nil {
+		var unread error
+		if content, unread = readConfig(src.File); unread != nil {
+			return err
+		}
+	}
+	at := readSources(content, src).origin.of(wrong.Key)
+	return &ConfigError{Key: wrong.Key, File: at.file, Line: at.line, From: at.from, Reason: wrong.Reason}
+}
+
 func readConfig(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -108,16 +126,7 @@ func readConfig(name string) ([]byte, error) {
 
 // loadConfig is LoadConfig with the content of the file at hand.
 func loadConfig(content []byte, src ConfigSource) (Config, []string, error) {
-	l := loader{cfg: DefaultConfig(), origin: origins{}}
-	if src.Settings == nil {
-		l.file(src.File, content)
-	} else {
-		l.section(src.File, src.Settings)
-	}
-	l.environment(src.Env)
-	l.flags(src.Set)
-	l.app(src.App)
-	l.derive()
+	l := readSources(content, src)
 	c := checker{cfg: &l.cfg, origin: l.origin, errs: l.errs, file: src.File != ""}
 	c.check()
 	errs := c.errs
@@ -127,6 +136,21 @@ func loadConfig(content []byte, src ConfigSource) (Config, []string, error) {
 		joined[i] = e
 	}
 	return l.cfg, append(l.warnings, c.warnings...), errors.Join(joined...)
+}
+
+// readSources lays the sources over each other.
+func readSources(content []byte, src ConfigSource) *loader {
+	l := &loader{cfg: DefaultConfig(), origin: origins{}}
+	if src.Settings == nil {
+		l.file(src.File, content)
+	} else {
+		l.section(src.File, src.Settings)
+	}
+	l.environment(src.Env)
+	l.flags(src.Set)
+	l.app(src.App)
+	l.derive()
+	return l
 }
 
 // loader lays one source over the other.

@@ -188,6 +188,9 @@ func (n *Node) Start(ctx context.Context) error {
 	}
 	n.apiAddr = l.Addr()
 	if err := n.sip.Start(ctx); err != nil {
+		if file := (*sipstack.FileError)(nil); errors.As(err, &file) {
+			err = &ConfigError{Key: file.Key, Reason: file.Err.Error()}
+		}
 		return errors.Join(err, l.Close())
 	}
 	if n.hep != nil {

@@ -3,10 +3,14 @@ package node_test
 import (
 	"bytes"
 	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/netip"
+	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,6 +18,7 @@ import (
 
 	"github.com/callengine/callengine/node"
 	"github.com/callengine/callengine/scenario"
+	"github.com/callengine/callengine/state"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -63,6 +68,16 @@ var kinds = map[string]struct {
 		}
 		return untilBye(ctx, c)
 	}},
+	"recovers": {reply: scenario.BXML(response(`<Refer referCompleteUrl="/speak"><SipUri>sip:a@b.example</SipUri></Refer>`)), acts: func(ctx context.Context, c *scenario.Call) error {
+		r, err := c.ExpectRefer(ctx)
+		if err != nil {
+			return err
+		}
+		if err := r.Respond(603); err != nil {
+			return err
+		}
+		return untilBye(ctx, c)
+	}},
 }
 
 // slowKinds need the time of a bubble.
@@ -95,12 +110,15 @@ func withKinds(cfg *node.Config, base string) {
 	}
 }
 
-// place places a call of every kind, all at once, and waits for their ends.
-func place(ctx context.Context, t *testing.T, phone *scenario.Phone, sip string) {
+// place places a call of every kind, so many at once, and waits for their ends.
+func place(ctx context.Context, t *testing.T, phone *scenario.Phone, sip string, atOnce int) {
 	t.Helper()
 	var placing sync.WaitGroup
+	free := make(chan struct{}, atOnce)
 	for name, kind := range kinds {
+		free <- struct{}{}
 		placing.Go(func() {
+			defer func() { <-free }()
 			in := kind.in
 			in.To = "sip:" + name + "@" + sip
 			c, err := phone.Invite(ctx, in)
@@ -118,12 +136,28 @@ func goroutines() int {
 	return bytes.Count(buf[:runtime.Stack(buf, true)], []byte("\n\ngoroutine ")) + 1
 }
 
-func TestNothingIsLeftOfTwoHundredCalls(t *testing.T) {
-	const rounds = 14 // of 15 kinds
+// inUse is the memory that something still refers to.
+func inUse() int64 {
+	runtime.GC()
+	runtime.GC() // what the first one left in pools
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// A node takes calls of all kinds for a day, each hour's from another phone, and among them packets that nobody can read, each
+// from another address. What an hour leaves is gone when the next one comes.
+func TestADayOfCallsLeavesNothingBehind(t *testing.T) {
+	const (
+		day, warm = 24, 4 // hours
+		perCall   = 200   // bytes: less than anything takes that is kept of a call
+	)
+	hourly := len(kinds) + len(slowKinds)
 	change := func(cfg *node.Config) {
 		withKinds(cfg, "http://app.example")
 		cfg.Media.RTPPorts = node.PortRange{Min: 20000, Max: 20099} // fewer than there are calls
 		cfg.Refer.NotifyTimeout = 10 * time.Second
+		cfg.State.CallRetention = 30 * time.Minute
 	}
 	inBubble(t, change, func(t *testing.T, b *bubble) {
 		for name, kind := range kinds {
@@ -133,74 +167,134 @@ func TestNothingIsLeftOfTwoHundredCalls(t *testing.T) {
 		b.app.On("/no-notify", scenario.BXML(response(`<Refer><SipUri>sip:a@b.example</SipUri></Refer>`)))
 		b.app.On("/silent", scenario.Reply{Hang: true})
 		b.app.On("disconnect", scenario.Reply{Drop: true}, scenario.Reply{Status: 503}, scenario.Reply{})
-		time.Sleep(10 * time.Minute) // idle connections are closed
-		synctest.Wait()
-		before := goroutines()
-		for range rounds {
-			b.phone.Invite(scenario.Invite{To: b.uri("no-ack"), HoldAck: true})
-			b.phone.Invite(scenario.Invite{To: b.uri("silent")})
-			unnoticed := b.phone.Invite(scenario.Invite{To: b.uri("no-notify")})
-			place(t.Context(), t, b.phone.Phone, "10.0.0.1:5060")
-			unnoticed.ExpectRefer().Reply(202)
+		chance := rand.New(rand.NewPCG(7, 8))
+		var running []int
+		var memory []int64
+		told, began := 0, time.Now()
+		for hour := range day {
+			b.hourOfCalls(hour)
+			b.garbage(chance, hour, 50)
 			time.Sleep(leftover)
+			ids := map[string]bool{}
+			for _, e := range b.app.EventsOf("disconnect") {
+				ids[e.Text("callId")] = true
+			}
+			told += len(ids)
+			b.app.Forget()
+			b.logs.TakeAll()
+			time.Sleep(time.Until(began.Add(time.Duration(hour+1) * time.Hour)))
+			synctest.Wait()
+			running, memory = append(running, goroutines()), append(memory, inUse())
 		}
-		time.Sleep(10 * time.Minute)
 
 		m := b.metrics()
-		assert.Equal(t, float64(rounds*(len(kinds)+len(slowKinds)-1)), m[`callengine_calls_total{direction="inbound"}`], "all but those refused with 488")
+		assert.Equal(t, float64(day*(hourly-1)), m[`callengine_calls_total{direction="inbound"}`], "all but those refused with 488")
 		assert.Zero(t, m[`callengine_calls_active{direction="inbound"}`])
 		assert.Zero(t, m["callengine_rtp_ports_in_use"])
 		assert.Zero(t, m["callengine_refers_pending"])
-		ids := map[string]bool{}
-		for _, e := range b.app.EventsOf("disconnect") {
-			ids[e.Text("callId")] = true
-		}
-		assert.Len(t, ids, rounds*(len(kinds)+len(slowKinds)-1))
-		// The phone's two goroutines for each call's media are the test's own.
-		require.NoError(t, b.phone.Close())
-		time.Sleep(10 * time.Minute)
-		synctest.Wait() // whatever is due at this moment, too
-		assert.LessOrEqual(t, goroutines(), before)
+		assert.Equal(t, day*(hourly-1), told)
+		records, _, err := b.node.Store().Records(t.Context(), state.Query{})
+		require.NoError(t, err)
+		assert.Empty(t, records)
+		assert.Equal(t, slices.Repeat(running[:1], day), running, "goroutines")
+		assert.Less(t, slices.Min(memory[day-warm:]), slices.Max(memory[:warm])+int64(hourly*(day-2*warm)*perCall), "bytes: %d", memory)
 	})
 }
 
+// hourOfCalls places a call of every kind, with a phone of its own.
+func (b *bubble) hourOfCalls(hour int) {
+	b.t.Helper()
+	ctx := b.t.Context()
+	phone, err := scenario.NewPhone(ctx, b.net, scenario.PhoneConfig{Address: fmt.Sprintf("10.0.2.%d:5060", hour)})
+	require.NoError(b.t, err)
+	place(ctx, b.t, phone, "10.0.0.1:5060", len(kinds))
+	for _, name := range slowKinds {
+		c, err := phone.Invite(ctx, scenario.Invite{To: b.uri(name), HoldAck: name == "no-ack"})
+		require.NoError(b.t, err)
+		if name == "no-notify" {
+			refer, err := c.ExpectRefer(ctx)
+			require.NoError(b.t, err)
+			require.NoError(b.t, refer.Respond(202))
+		}
+	}
+	time.Sleep(leftover)
+	require.NoError(b.t, phone.Close()) // its two goroutines for each call's media are the test's own
+}
+
+// garbage sends the node so many broken messages, each from an address of its own.
+func (b *bubble) garbage(chance *rand.Rand, hour, count int) {
+	b.t.Helper()
+	to := &net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 5060}
+	for i := range count {
+		from := fmt.Sprintf("10.1.%d.%d:5060", hour, i)
+		conn, err := b.net.ListenPacket(b.t.Context(), "udp", from)
+		require.NoError(b.t, err)
+		_, err = conn.WriteTo(mutated(chance, to.String(), from), to)
+		require.NoError(b.t, err)
+		require.NoError(b.t, conn.Close())
+	}
+}
+
+// soak is how long calls are placed over real sockets, if that is longer than a few of each kind take; `make soak` says.
+var soak = flag.Duration("soak", 0, "how long TestNothingIsLeftOfCallsOverRealSockets places calls")
+
+// descriptors counts what the process has open.
+func descriptors(t require.TestingT) int {
+	open, err := os.ReadDir("/dev/fd")
+	require.NoError(t, err)
+	return len(open)
+}
+
 func TestNothingIsLeftOfCallsOverRealSockets(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), *soak+3*patience)
 	defer cancel()
 	app, err := scenario.NewApplication(ctx, scenario.System{}, scenario.ApplicationConfig{})
 	require.NoError(t, err)
 	for name, kind := range kinds {
 		app.On("/"+name, kind.reply)
 	}
-	cfg := node.DefaultConfig()
+	cfg := loopbackConfig()
 	withKinds(&cfg, app.URL(""))
-	loopback := netip.MustParseAddrPort("127.0.0.1:0")
-	cfg.SIP.Listen = []node.Listener{{Network: "udp", Addr: loopback}, {Network: "tcp", Addr: loopback}}
-	cfg.API.Listen, cfg.API.PublicURL = "127.0.0.1:0", ""
+	cfg.State.CallRetention = time.Second
 	n, err := node.New(cfg, node.WithSynthesizer(&fakeSpeech{length: 100 * time.Millisecond}))
 	require.NoError(t, err)
 	require.NoError(t, n.Start(ctx))
+	// But for the application's listener and who waits at it; in their place comes the goroutine that asks in the end.
+	open, running := descriptors(t)-1, goroutines()
 
-	var placing sync.WaitGroup
-	for i, transport := range []string{"udp", "tcp"} {
-		phone, err := scenario.NewPhone(ctx, scenario.System{}, scenario.PhoneConfig{Transport: transport})
-		require.NoError(t, err)
-		defer func() { assert.NoError(t, phone.Close()) }()
-		placing.Go(func() {
-			for range 3 {
-				place(ctx, t, phone, n.SIPAddrs()[i].String())
+	var rounds, told int
+	for began := time.Now(); rounds < 3 || time.Since(began) < *soak; rounds++ {
+		var placing sync.WaitGroup
+		for i, transport := range []string{"udp", "tcp"} {
+			placing.Go(func() {
+				phone, err := scenario.NewPhone(ctx, scenario.System{}, scenario.PhoneConfig{Transport: transport})
+				if assert.NoError(t, err) {
+					place(ctx, t, phone, n.SIPAddrs()[i].String(), 4)
+					assert.NoError(t, phone.Close())
+				}
+			})
+		}
+		placing.Wait()
+		ids := map[string]bool{}
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			for _, e := range app.EventsOf("disconnect") {
+				ids[e.Text("callId")] = true
 			}
-		})
+			assert.Len(c, ids, 2*(len(kinds)-1))
+		}, patience, 10*time.Millisecond)
+		told += len(ids)
+		app.Forget()
 	}
-	placing.Wait()
-	n.Drain(ctx)
-	told := map[string]bool{}
-	for _, e := range app.EventsOf("disconnect") {
-		told[e.Text("callId")] = true
-	}
-	assert.Len(t, told, 2*3*(len(kinds)-1))
-	require.NoError(t, n.Close())
 	require.NoError(t, app.Close())
+	assert.EventuallyWithT(t, func(c *assert.CollectT) {
+		assert.LessOrEqual(c, descriptors(c), open, "descriptors")
+		assert.LessOrEqual(c, goroutines(), running, "goroutines")
+	}, patience, 50*time.Millisecond)
+	assert.Equal(t, rounds*2*(len(kinds)-1), told, "all but those refused with 488")
+	t.Logf("%d calls", told)
+	n.Drain(ctx)
+
+	require.NoError(t, n.Close())
 
 	for _, addr := range n.SIPAddrs() { // the ports are free again
 		if addr.Network() == "udp" {

@@ -210,6 +210,13 @@ func (a *Application) EventsOf(eventType string) []*Event {
 	return found
 }
 
+// Forget forgets the requests so far, as if they had not come: an application that runs for long would keep them all.
+func (a *Application) Forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.events, a.taken = nil, map[*Event]bool{}
+}
+
 // Expect returns the first event of a type, or with a path if want begins with "/", that Expect has not returned yet. It
 // waits for ctx; the error is then a *[NotSeenError].
 func (a *Application) Expect(ctx context.Context, want string) (*Event, error) {

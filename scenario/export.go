@@ -11,8 +11,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// ErrNoCall is returned for a journal from which no scenario can be made.
-var ErrNoCall = errors.New("the journal does not begin with an INVITE")
+// What a journal is from which no scenario can be made.
+var (
+	ErrNoCall  = errors.New("the journal does not begin with an INVITE")
+	ErrNotOver = errors.New("the call is not over yet: what comes of it is not known")
+)
 
 // Export makes a scenario of a call's journal, in which the phone and the application do what they did in the call. Run,
 // it gives the same journal, but for times, ids and addresses. Sentences and sound files are tones as long as those were. What
@@ -23,6 +26,9 @@ func Export(entries []state.Entry) ([]byte, error) {
 	i := slices.IndexFunc(x.entries, func(e exported) bool { return e.from("in", "INVITE") && e.m.IsRequest() })
 	if i < 0 {
 		return nil, ErrNoCall
+	}
+	if now := x.record.State; now != "" && now != state.StateDisconnected { // a call that was not let in has none
+		return nil, ErrNotOver
 	}
 	x.invite = x.entries[i].m
 	x.exportCall(x.entries[i].SIP.Transport)
@@ -141,7 +147,7 @@ func (x *export) exportCall(transport string) {
 	switch {
 	case len(x.invite.Body) == 0:
 		x.call.add("offer", "none")
-	case !ok:
+	case !ok, session.Media.Addr().IsUnspecified():
 		x.call.add("sdp", escapedText(string(x.invite.Body)))
 	default:
 		var codecs []string

@@ -303,7 +303,7 @@ func (s *stepExport) reinviteKeys(m *Message, to mapping) string {
 	switch {
 	case len(m.Body) == 0:
 		to.add("offer", "none")
-	case !ok:
+	case !ok, session.Media.Addr().IsUnspecified(): // the latter is the hold of RFC 2543
 		to.add("sdp", escapedText(string(m.Body)))
 	case session.Direction == SendOnly:
 		return "hold"

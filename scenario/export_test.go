@@ -87,6 +87,7 @@ var notExported = map[string]string{
 	"refer/target-not-allowed.yaml":       "refer.allow_targets that allow something",
 	"refer/unreachable.yaml":              "Record-Route",
 	"webhook/host-not-allowed.yaml":       "webhook.allow_hosts",
+	"webhook/address-not-allowed.yaml":    "webhook.deny_cidrs",
 	"webhook/nobody-listens.yaml":         "an application that is not there",
 	"webhook/redirected-in-a-circle.yaml": "redirects that have no end",
 }
@@ -166,4 +167,19 @@ func TestExportOfWhatIsNoCall(t *testing.T) {
 	assert.ErrorIs(t, err, ErrNoCall)
 	_, err = Export([]state.Entry{{Seq: 1, Type: state.TypeCall, Call: &state.Call{Event: state.CallInitiated}}})
 	assert.ErrorIs(t, err, ErrNoCall)
+}
+
+func TestExportOfACallThatIsNotOver(t *testing.T) {
+	t.Parallel()
+	f, err := Parse("s.yaml", []byte("application: {bxml: <Response><Pause/></Response>}\n"))
+	require.NoError(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		journal := f.Run(t.Context(), RunOptions{Network: NewMemory()}).Journal()
+		end := slices.IndexFunc(journal, func(e state.Entry) bool { return e.Call != nil && e.Call.Event == state.CallEnded })
+		require.Positive(t, end)
+		_, err = Export(journal[:end])
+		assert.ErrorIs(t, err, ErrNotOver)
+		_, err = Export(journal)
+		assert.NoError(t, err)
+	})
 }

@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -9,12 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // File is a scenario as it was read from a YAML file: a call, the application that it meets, what the phone does, and
@@ -131,21 +126,12 @@ func (f *File) beside(name string) ([]byte, error) {
 	return f.open(name)
 }
 
-// yamlLine finds the line in a message of the YAML parser.
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
-
 // parse reads the scenario. The error is a FileErrors or nil.
 func (f *File) parse(content []byte) error {
 	f.text = content
 	document, err := onlyDocument(content)
 	if err != nil {
-		e := &FileError{File: f.Path, Reason: "is not YAML: " + err.Error()}
-		if found := yamlLine.FindStringSubmatch(err.Error()); found != nil {
-			e.Line, _ = strconv.Atoi(found[1])
-			e.Column = min(e.Line, 1)
-			e.Reason = "is not YAML: " + strings.TrimPrefix(err.Error(), found[0])
-		}
-		return FileErrors{e}
+		return FileErrors{notYAML(f.Path, err)}
 	}
 	d := &decoder{file: f}
 	d.document(document, &f.spec)
@@ -162,27 +148,6 @@ func (f *File) parse(content []byte) error {
 	return FileErrors(d.errs)
 }
 
-func onlyDocument(content []byte) (*yaml.Node, error) {
-	d := yaml.NewDecoder(bytes.NewReader(content))
-	var document, further yaml.Node
-	if err := d.Decode(&document); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = errors.New("it is empty")
-		}
-		return nil, err
-	}
-	switch err := d.Decode(&further); {
-	case err == nil:
-		return nil, fmt.Errorf("yaml: line %d: a second document; there may be only one", further.Line)
-	case !errors.Is(err, io.EOF):
-		return nil, err
-	}
-	if len(document.Content) == 0 {
-		return nil, errors.New("it is empty")
-	}
-	return document.Content[0], nil
-}
-
 // Find returns the scenario files that the paths name: a file as it is, of a folder every *.yaml and *.yml in it and
 // below, in the order of their names. A folder without any is an error.
 func Find(paths ...string) ([]string, error) {
@@ -196,6 +161,9 @@ func Find(paths ...string) ([]string, error) {
 			}
 			return err
 		})
+		if missing := (*fs.PathError)(nil); errors.As(err, &missing) {
+			return nil, fmt.Errorf("%s: %w", missing.Path, missing.Err)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -68,13 +68,9 @@ func (e *expectation) check(d *decoder, n *yaml.Node) {
 			d.fail(name, "%s goes with %s, not with %s", name.Value, alternatives(strings.Fields(wants)), kind)
 		}
 	}
-	if e.Webhook == "" {
-		return
-	}
-	if !slices.Contains(eventTypes, e.Webhook) {
-		d.fail(valueOf(n, "webhook"), "%s is no event type%s", e.Webhook, didYouMean(e.Webhook, eventTypes))
-		return
-	}
+	d.oneOf(n, "webhook", "event type", eventTypes)
+	d.oneOf(n, "verb", "verb", verbNames)
+	d.oneOf(n, "timer", "timer", timerNames)
 	known, ok := eventProperties[e.Webhook]
 	if !ok {
 		return
@@ -168,7 +164,9 @@ func (c *called) scalarSchema(*schema) map[string]any {
 	return map[string]any{"type": "integer", "minimum": 0, "maximum": 1000}
 }
 
-func (e *expectations) check(d *decoder, _ *yaml.Node) {
+func (e *expectations) check(d *decoder, n *yaml.Node) {
+	d.oneOf(n, "verbs", "verb", verbNames)
+	d.oneOf(n, "webhooks", "event type", eventTypes)
 	if e.Record == nil {
 		return
 	}

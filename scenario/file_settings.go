@@ -37,9 +37,13 @@ func (s *settings) decode(d *decoder, n *yaml.Node) {
 	// With every address in its place the settings must be a configuration.
 	_, err := s.config(d.file, everyAddress(), timers{})
 	for _, wrong := range reasonsOf(err) {
-		at := &yaml.Node{Line: n.Line, Column: n.Column}
-		if wrong.Line > 0 {
+		at := nameOf(n, wrong.Key)
+		switch {
+		case at != nil:
+		case wrong.Line > 0:
 			at = firstInLine(n, wrong.Line)
+		default:
+			at = n
 		}
 		reason := wrong.Reason
 		if wrong.Key != "" {
@@ -151,6 +155,26 @@ func lookUp(n *yaml.Node, key string) *yaml.Node {
 		}
 		if rest, ok := strings.CutPrefix(key, name+"."); ok {
 			if found := lookUp(n.Content[i+1], rest); found != nil {
+				return found
+			}
+		}
+	}
+	return nil
+}
+
+// nameOf finds where a key stands, written with dots or not; of one in a list, where the list does. nil: nowhere.
+func nameOf(n *yaml.Node, key string) *yaml.Node {
+	key, _, _ = strings.Cut(key, "[")
+	if n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name := n.Content[i]
+		if name.Value == key {
+			return name
+		}
+		if rest, ok := strings.CutPrefix(key, name.Value+"."); ok {
+			if found := nameOf(n.Content[i+1], rest); found != nil {
 				return found
 			}
 		}

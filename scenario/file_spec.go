@@ -1,7 +1,9 @@
 package scenario
 
 import (
+	"fmt"
 	"maps"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,9 +67,23 @@ func (a *appSpec) check(d *decoder, n *yaml.Node) {
 		}
 		rules[r.key] = true
 	}
+	if a.URL != "" {
+		if _, err := applicationURL(everyAddress().in(a.URL)); err != nil {
+			d.fail(valueOf(n, "url"), "%v", err)
+		}
+	}
 	if a.URL != "" && len(a.Replies) > 0 {
 		d.fail(n, "url cannot stand with replies: a real application gives its own")
 	}
+}
+
+// applicationURL reads what webhooks can be sent to.
+func applicationURL(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("must be an absolute http:// or https:// URL, not %s", quoted(address))
+	}
+	return u, nil
 }
 
 // document1 returns the one document that bxml or file gives; nil: neither is there.
@@ -175,16 +191,6 @@ type replyRule struct {
 }
 
 type replyList []replyRule
-
-// eventTypes are the webhooks of the language.
-var eventTypes = []string{
-	"initiate", "answer", "disconnect", "redirect", "gather", "partialgather", "dtmf", "recordComplete", "recordingAvailable",
-	"conferenceRecordingAvailable", "transcriptionAvailable", "transferAnswer", "transferComplete", "transferDisconnect",
-	"bridgeComplete", "bridgeTargetComplete", "referComplete", "conferenceCreated", "conferenceMemberJoin",
-	"conferenceMemberExit", "conferenceCompleted", "conferenceRedirect", "machineDetectionComplete", "mediaStreamStarted",
-	"mediaStreamRejected", "mediaStreamStopped", "realTimeTranscriptionStarted", "realTimeTranscriptionRejected",
-	"realTimeTranscriptionStopped", "realTimeTranscriptionAvailable",
-}
 
 func (l *replyList) decode(d *decoder, n *yaml.Node) {
 	if n.Kind != yaml.MappingNode {

@@ -81,6 +81,8 @@ type waitStep struct {
 }
 
 func (w *waitStep) check(d *decoder, n *yaml.Node) {
+	d.oneOf(n, "webhook", "event type", eventTypes)
+	d.oneOf(n, "verb", "verb", verbNames)
 	if w.Event != "" && w.Verb == "" && w.Sound == nil {
 		d.fail(valueOf(n, "event"), "event goes with verb and sound")
 	}

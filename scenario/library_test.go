@@ -70,6 +70,12 @@ func documented(t *testing.T, page, header, end string) (names []string) {
 	return names
 }
 
+func TestScenariosKnowEachVerb(t *testing.T) {
+	t.Parallel()
+	within := []string{"PhoneNumber", "SipUri", "Endpoint", "StreamParam", "CustomParam"}
+	assert.ElementsMatch(t, documented(t, "bxml.md", "| Verb |", " |"), append(within, verbNames...))
+}
+
 func TestLibraryRunsEachVerb(t *testing.T) {
 	t.Parallel()
 	var run []string

@@ -55,8 +55,8 @@ func readPacket(b []byte) (Packet, bool) {
 	}, true
 }
 
-// media are the RTP sockets of a call. What comes in at any of them is recorded; what goes out leaves from the newest.
-// RTCP is received and thrown away.
+// media are the RTP sockets of a call. What comes in at the newest is recorded, and what goes out leaves from it: who has
+// moved hears nothing at the old address any more. RTCP is received and thrown away.
 type media struct {
 	network Network
 	host    netip.Addr
@@ -136,7 +136,7 @@ func (m *media) read(conn net.PacketConn, keep bool) {
 		}
 		p.Time, p.From, p.Port = time.Now(), unmapped(from.(*net.UDPAddr).AddrPort()), port
 		m.mu.Lock()
-		if len(m.packets) < maxPackets {
+		if newest := len(m.conns) > 0 && m.conns[len(m.conns)-2] == conn; newest && len(m.packets) < maxPackets {
 			m.packets = append(m.packets, p)
 			close(m.changed)
 			m.changed = make(chan struct{})

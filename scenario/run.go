@@ -1,10 +1,12 @@
 package scenario
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +22,7 @@ type RunOptions struct {
 // Result is how a scenario went.
 type Result struct {
 	File     *File
-	Failures []Failure // what went otherwise than expected; the first is the first difference
+	Failures []Failure // what went otherwise than expected, in the order in which it can be seen in the call
 	Err      error     // why it could not be run at all
 	Duration time.Duration
 
@@ -46,10 +48,16 @@ func (r Result) First() string {
 		return r.Err.Error()
 	case len(r.Failures) == 0:
 		return ""
-	case r.Failures[0].Line == 0:
-		return r.Failures[0].Text
 	}
-	return fmt.Sprintf("%s:%d: %s", r.File.Path, r.Failures[0].Line, r.Failures[0].Text)
+	return r.Place(r.Failures[0])
+}
+
+// Place is a failure's text with the line of the file that it is about, if it is about one.
+func (r Result) Place(f Failure) string {
+	if f.Line == 0 {
+		return f.Text
+	}
+	return fmt.Sprintf("%s:%d: %s", r.File.Path, f.Line, f.Text)
 }
 
 // Journal returns what happened, as the node wrote it down: of a call that it did not let in, the phone's own view.
@@ -90,6 +98,8 @@ func (f *File) Run(ctx context.Context, o RunOptions) Result {
 	result.Err = errors.Join(r.failed, r.close())
 	if result.Err == nil {
 		r.judge()
+		// What went wrong first is often why the rest did.
+		slices.SortStableFunc(r.failures, func(a, b Failure) int { return cmp.Compare(a.after, b.after) })
 	}
 	result.Failures, result.journal, result.run = r.failures, r.journal, r
 	result.Duration = time.Since(began)

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -90,9 +89,9 @@ func (r *run) openApplication(ctx context.Context) error {
 	r.speech.Decide(r.spec.Speech.speak)
 	r.addresses["speech"] = r.speech.URL("/speech")
 	if address := cmp.Or(r.options.App, r.addresses.in(r.spec.Application.URL)); address != "" {
-		u, err := url.Parse(address)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return fmt.Errorf("%s: the application's URL must be an absolute http:// or https:// URL", address)
+		u, err := applicationURL(address)
+		if err != nil {
+			return fmt.Errorf("the application's URL %w", err)
 		}
 		r.addresses["app"] = u.Scheme + "://" + u.Host
 		r.addresses["initiate"], r.addresses["status"] = address, address

@@ -39,6 +39,8 @@ func TestTheFirstDifferenceIsTold(t *testing.T) {
 		"too little sound":              {speaks + "expect: {heard: {at_least: 1s}}", "s.yaml:2: the phone heard 200ms of sound, and must hear 1s at least"},
 		"another tone":                  {speaks + "expect: {heard: {tone: 1000}}", "s.yaml:2: what the phone heard is no tone of 1000 Hz"},
 		"another answer":                {refers + "phone: [{refer: 202}, {notify: {sipfrag: 486, expect: 481}}]", "s.yaml:2: NOTIFY (2) SIP/2.0 486 Busy Here got 200 OK, and must get 481"},
+		"the cause before the effect":   {"application: {replies: {initiate: 503}}\nphone: [refer: 202]\nexpect: {order: [{webhook: initiate, reply: 200}]}", "s.yaml:3: webhook initiate came, but the status of its reply is 503, and must be 200"},
+		"sound at the port of before":   {"speech: {Hello: 1s}\napplication: {bxml: <Response><SpeakSentence>Hello</SpeakSentence></Response>}\nphone: [{wait: {verb: SpeakSentence}}, {reinvite: {move: true, expect: 488, sdp: \"v=0\\no=- 1 2 IN IP4 127.0.0.1\\ns=-\\nc=IN IP4 127.0.0.1\\nt=0 0\\nm=audio 9 RTP/AVP 3\\n\"}, delay: 300ms}]\nexpect: {heard: {at_least: 500ms}}", "s.yaml:4: the phone heard 300ms of sound, and must hear 500ms at least"},
 		"a REFER that does not come":    {speaks + "phone: [refer: 202]", "s.yaml:2: REFER did not come: the call was over"},
 		"a webhook that does not come":  {speaks + "phone: [wait: {webhook: gather}]\ntimeout: 2s", "s.yaml:2: webhook gather did not come: the 2s of the scenario are over"},
 		"an answer that does not come":  {"application: {bxml: <Response><Hangup/></Response>}\nphone: [bye]", "s.yaml:2: INVITE got 603 Decline (1 INVITE)"},

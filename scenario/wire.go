@@ -46,7 +46,7 @@ func openWire(ctx context.Context, n Network, transport, address string, secret 
 		if err != nil {
 			return nil, err
 		}
-		w := &streams{network: n, listener: tls.NewListener(l, secret), tls: secret, in: in, conns: map[string]net.Conn{}}
+		w := &streams{network: n, listener: tls.NewListener(l, secret), tls: secret, in: in, conns: map[string]net.Conn{}, all: map[net.Conn]struct{}{}}
 		w.running.Go(w.accept)
 		return w, nil
 	case "tcp":
@@ -54,7 +54,7 @@ func openWire(ctx context.Context, n Network, transport, address string, secret 
 		if err != nil {
 			return nil, err
 		}
-		w := &streams{network: n, listener: l, in: in, conns: map[string]net.Conn{}}
+		w := &streams{network: n, listener: l, in: in, conns: map[string]net.Conn{}, all: map[net.Conn]struct{}{}}
 		w.running.Go(w.accept)
 		return w, nil
 	}
@@ -129,7 +129,8 @@ type streams struct {
 	running  sync.WaitGroup
 
 	mu     sync.Mutex
-	conns  map[string]net.Conn // by remote address
+	conns  map[string]net.Conn   // by remote address
+	all    map[net.Conn]struct{} // those too whose place another one to the same address has taken
 	closed bool
 }
 
@@ -151,7 +152,7 @@ func (w *streams) serve(peer string, conn net.Conn) {
 		_ = conn.Close()
 		return
 	}
-	w.conns[peer] = conn
+	w.conns[peer], w.all[conn] = conn, struct{}{}
 	w.running.Go(func() {
 		r := bufio.NewReader(conn)
 		for {
@@ -169,6 +170,7 @@ func (w *streams) serve(peer string, conn net.Conn) {
 		}
 		_ = conn.Close()
 		w.mu.Lock()
+		delete(w.all, conn)
 		if w.conns[peer] == conn {
 			delete(w.conns, peer)
 		}
@@ -209,7 +211,7 @@ func (w *streams) addr() netip.AddrPort { return unmapped(w.listener.Addr().(*ne
 func (w *streams) disconnect() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, conn := range w.conns {
+	for conn := range w.all {
 		_ = conn.Close()
 	}
 	clear(w.conns)

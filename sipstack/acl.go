@@ -41,3 +41,11 @@ func addrPort(a net.Addr) netip.AddrPort {
 func unmapped(p netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }
+
+// addrText is an address as an observer is told of it, made with less ado than the address itself would.
+func addrText(a net.Addr) string {
+	if p := addrPort(a); p.IsValid() {
+		return p.String()
+	}
+	return a.String()
+}

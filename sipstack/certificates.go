@@ -140,29 +140,47 @@ func (cfg TLSConfig) stamp() string {
 	return stamp
 }
 
-// read reads the files. Its errors name the key.
+// FileError is a file of TLS that cannot be used.
+type FileError struct {
+	Key string // of the configuration: "sip.tls.cert_file"
+	Err error
+}
+
+func (e *FileError) Error() string { return e.Key + ": " + e.Err.Error() }
+
+func (e *FileError) Unwrap() error { return e.Err }
+
+// read reads the files. Its errors are [FileError]s.
 func (cfg TLSConfig) read() (*identity, error) {
 	id := &identity{client: &tls.Config{MinVersion: tls.VersionTLS12}}
 	if cfg.CAFile != "" {
 		pem, err := os.ReadFile(cfg.CAFile)
 		if err != nil {
-			return nil, fmt.Errorf("sip.tls.ca_file: %w", err)
+			return nil, &FileError{"sip.tls.ca_file", err}
 		}
 		id.client.RootCAs = x509.NewCertPool()
 		if !id.client.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("sip.tls.ca_file: %s holds no certificate", cfg.CAFile)
+			return nil, &FileError{"sip.tls.ca_file", fmt.Errorf("%s holds no certificate", cfg.CAFile)}
 		}
 	}
 	if cfg.CertFile == "" {
 		return id, nil
 	}
-	own, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
+	chain, err := os.ReadFile(cfg.CertFile)
 	if err != nil {
-		return nil, fmt.Errorf("sip.tls.cert_file, sip.tls.key_file: %w", err)
+		return nil, &FileError{"sip.tls.cert_file", err}
+	}
+	key, err := os.ReadFile(cfg.KeyFile)
+	if err != nil {
+		return nil, &FileError{"sip.tls.key_file", err}
+	}
+	own, err := tls.X509KeyPair(chain, key)
+	if err != nil {
+		return nil, &FileError{"sip.tls.cert_file", fmt.Errorf("with sip.tls.key_file: %w", err)}
 	}
 	id.expiry = own.Leaf.NotAfter
 	if time.Now().After(id.expiry) {
-		return nil, fmt.Errorf("sip.tls.cert_file: the certificate expired at %s", id.expiry.UTC().Format(time.RFC3339))
+		return nil, &FileError{"sip.tls.cert_file", fmt.Errorf("the certificate expired at %s", id.expiry.UTC().Format(time.RFC3339))}
 	}
 	id.client.Certificates = []tls.Certificate{own}
 	id.server = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: id.client.Certificates}

@@ -18,8 +18,9 @@
 // It uses sipgo up to its transactions (parser, transports, RFC 3261 section 17); the dialog is its own. How a message
 // goes through it:
 //
-//   - A packet or a frame of a stream passes the access list, the [Observer], the [Door] and the gate, which answers what
-//     breaks the grammar; then sipgo's parser, then arrive.go, still in the order of the wire.
+//   - A packet or a frame of a stream passes the access list, the gate, which answers what breaks the grammar, the [Door]
+//     (a request over a stream meets it later, in handle.go), and the [Observer]; then sipgo's parser, then arrive.go,
+//     still in the order of the wire.
 //   - sipgo starts a goroutine for it, and the order is lost. A request that is no repetition reaches handle.go; one in a
 //     dialog waits there for its turn (inbox.go). A response goes to who sent the request.
 //   - A request of ours goes to the targets of its URI, one after the other.

@@ -93,12 +93,15 @@ func (d *door) packet(m sniffed, isSIP bool, raw []byte, peer net.Addr) (pass bo
 		}
 		return true, nil, to // sipgo drops it
 	}
+	if m.Method == "ACK" {
+		// It is never answered, and ends the repetitions of the response for which its source is silenced. One of a
+		// response that was sent without a transaction ends nothing.
+		return !isStateless(m.toTag), nil, to
+	}
 	if d.ignored(m, from.Addr(), now) {
 		return false, nil, to
 	}
 	switch {
-	case m.Method == "ACK":
-		return !isStateless(m.toTag), nil, to // of a response that was sent without a transaction
 	case m.Method == "CANCEL" || m.toTag != "" || d.tap.knows(m.SIPCallID, m.CSeq):
 		return true, nil, to
 	}

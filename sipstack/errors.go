@@ -27,7 +27,7 @@ var (
 	errAnswered    = errors.New("the call is answered")
 )
 
-// errBroken ends a leg whose handler panicked.
+// errBroken ends a leg whose handler panicked, and a request of ours whose goroutine did.
 var errBroken = errors.New("the SIP stack failed in this call")
 
 // errNoResponse means that a request of ours got no final response (timer F, RFC 3261 section 17.1.2.2), errTransport

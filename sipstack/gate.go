@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/emiago/sipgo/sip"
 	"go.uber.org/zap"
@@ -21,10 +22,11 @@ type gate struct {
 	parser *sip.Parser
 	tap    *tap
 	log    *zap.Logger
+	room   sync.Pool // of *rawMessage
 }
 
 func newGate(secret []byte, t *tap, log *zap.Logger) *gate {
-	return &gate{secret: secret, parser: sip.NewParser(), tap: t, log: log}
+	return &gate{secret: secret, parser: sip.NewParser(), tap: t, log: log, room: sync.Pool{New: func() any { return new(rawMessage) }}}
 }
 
 // pass returns what the parser is to read of a message, nil if nothing; and the answer to a request that is refused, nil
@@ -34,7 +36,12 @@ func (g *gate) pass(raw []byte, source net.Addr, stream bool) (message, answer [
 		return raw, nil
 	}
 	start := bytes.TrimLeft(raw, "\r\n") // RFC 3261 section 7.5
-	m := readRaw(start)
+	m := g.room.Get().(*rawMessage)
+	defer func() {
+		m.forget()
+		g.room.Put(m)
+	}()
+	m.read(start)
 	if _, _, _, ok := m.requestLine(); ok {
 		return g.request(m, start, source, stream)
 	}

@@ -30,6 +30,23 @@ func TestRequestsInTheDialog(t *testing.T) {
 			method: "NOTIFY", extra: "Event: presence\r\n", want: "489 Bad Event", headers: map[string]string{"Allow-Events": "refer"},
 		},
 		"NOTIFY without Event": {method: "NOTIFY", want: "489 Bad Event"},
+		"OPTIONS that requires an extension": {
+			method: "OPTIONS", extra: "Require: 100rel, gruu\r\n", want: "420 Bad Extension", headers: map[string]string{"Unsupported": "gruu"},
+		},
+		"INFO that requires an extension": {
+			method: "INFO", extra: "Require: gruu\r\n", want: "420 Bad Extension", headers: map[string]string{"Unsupported": "gruu"},
+		},
+		"UPDATE with a packed body": {
+			method: "UPDATE", extra: "Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n", body: "packed",
+			want: "415 Unsupported Media Type", headers: map[string]string{"Accept-Encoding": "identity"},
+		},
+		"re-INVITE with a packed body": {
+			method: "INVITE", extra: "Content-Type: application/sdp\r\ne: gzip\r\n", body: "packed",
+			want: "415 Unsupported Media Type", headers: map[string]string{"Accept-Encoding": "identity"},
+		},
+		"UPDATE with a body that may be ignored": {
+			method: "UPDATE", extra: "Content-Type: text/plain\r\nContent-Disposition: render;handling=optional\r\n", body: "hello", want: "200 OK",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
@@ -41,6 +58,9 @@ func TestRequestsInTheDialog(t *testing.T) {
 				assert.Equal(t, "callengine", field(res, "Server"))
 				for name, value := range tc.headers {
 					assert.Equal(t, []string{value}, fields(res, name))
+				}
+				if tc.method == "INVITE" {
+					c.send(c.request("ACK", c.target, c.cseq, c.branch, "", ""))
 				}
 				c.to = "<sip:bob@node.example>;tag=nobody"
 				c.inDialog(tc.method, tc.extra, tc.body)

@@ -16,6 +16,10 @@ func (s *Stack) options(req *sip.Request, tx *sip.ServerTx) {
 		return
 	}
 	s.inDialog(req, tx, func(d *dialog, t *turn) {
+		if refused := s.unsupported(req); refused != nil {
+			t.send(refused)
+			return
+		}
 		t.respond(sip.StatusOK, "", append(capabilities, &sip.ContactHeader{Address: *d.contact.Clone()})...)
 	})
 }
@@ -25,6 +29,10 @@ func (s *Stack) options(req *sip.Request, tx *sip.ServerTx) {
 func (s *Stack) info(d *dialog, t *turn) {
 	if d.leg.Err() != nil { // the INVITE's usage, to which it belongs, is over
 		t.respond(sip.StatusCallTransactionDoesNotExists, "")
+		return
+	}
+	if refused := s.unsupported(t.req); refused != nil {
+		t.send(refused)
 		return
 	}
 	t.respond(sip.StatusOK, "")

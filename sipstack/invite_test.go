@@ -67,6 +67,27 @@ func TestInviteIsRefused(t *testing.T) {
 	}
 }
 
+func TestABodyThatMayBeIgnoredIsIgnored(t *testing.T) { // RFC 3261 section 20.11
+	for name, extra := range map[string]string{
+		"of another type": "Content-Type: text/plain\r\n",
+		"packed":          "Content-Type: application/sdp\r\nContent-Encoding: gzip\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
+				n.answering()
+				c := p.newCall()
+				c.sendInvite(extra+"Content-Disposition: session;handling=\"Optional\"\r\n", "hello")
+				ok := c.expect("SIP/2.0 200")
+				assert.Contains(t, bodyOf(ok), "RTP/AVP 0 8 101", "the offer is ours, as if there had been no body")
+				c.established(ok)
+				c.ack(answerLine)
+				c.inDialog("BYE", "", "")
+				c.expect("SIP/2.0 200")
+			})
+		})
+	}
+}
+
 func TestInviteWithoutAnRTPPortLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub()

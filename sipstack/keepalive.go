@@ -26,6 +26,7 @@ func (l *Leg) probe() {
 		return
 	}
 	defer l.stack.tasks.Done()
+	defer l.stack.survive(l.dialog.callID)
 	res, err := l.dialog.send(l.stack.living, sip.OPTIONS, []sip.Header{sip.NewHeader("Accept", accept)}, nil, nil)
 	switch {
 	case errors.Is(err, ErrClosed):

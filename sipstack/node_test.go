@@ -177,6 +177,7 @@ func (n *node) stop() {
 	close(n.hold)
 	require.NoError(n.t, n.Close())
 	require.NoError(n.t, n.sound.Close())
+	require.Empty(n.t, n.rec.panics)
 }
 
 func (n *node) leg() *Leg {

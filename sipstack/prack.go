@@ -33,7 +33,7 @@ func (s *Stack) prack(d *dialog, t *turn) {
 		t.reply(sip.StatusOK, "")
 		l.reliable.acked <- err
 		return
-	case len(t.req.Body()) == 0:
+	case undescribed(t.req):
 		t.reply(sip.StatusOK, "")
 	default:
 		s.offered(d, t, nil)

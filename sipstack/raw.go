@@ -23,7 +23,14 @@ type rawField struct {
 
 // readRaw cuts a message. Lines that end in LF alone are found, too: who wrote them wants to know what is wrong.
 func readRaw(raw []byte) *rawMessage {
-	m := &rawMessage{fields: make([]rawField, 0, usualFields)}
+	m := &rawMessage{}
+	m.read(raw)
+	return m
+}
+
+// read is [readRaw] into m, whose room for header fields is used again.
+func (m *rawMessage) read(raw []byte) {
+	*m = rawMessage{fields: m.fields[:0]}
 	text := string(raw) // all that is read of the head are parts of this one copy
 	first := true
 	for len(text) > 0 {
@@ -35,7 +42,7 @@ func readRaw(raw []byte) *rawMessage {
 		switch {
 		case len(line) == 0:
 			m.ended, m.body = true, raw[len(raw)-len(rest):]
-			return m
+			return
 		case first:
 			m.start, first = line, false
 		case (line[0] == ' ' || line[0] == '\t') && len(m.fields) > 0:
@@ -45,11 +52,13 @@ func readRaw(raw []byte) *rawMessage {
 			m.fields = append(m.fields, readField(line))
 		}
 	}
-	return m
 }
 
-// usualFields is how many header fields most messages have at most.
-const usualFields = 16
+// forget lets go of the message, but not of the room.
+func (m *rawMessage) forget() {
+	clear(m.fields)
+	*m = rawMessage{fields: m.fields[:0]}
+}
 
 func readField(line string) rawField {
 	label, value, ok := strings.Cut(line, ":")

@@ -21,7 +21,7 @@ func (s *Stack) reinvite(d *dialog, t *turn) {
 		t.respond(sip.StatusRequestPending, "")
 		return
 	}
-	if refused := s.unsupported(t.req); refused != nil {
+	if refused := s.beyond(t.req); refused != nil {
 		t.send(refused)
 		return
 	}

@@ -20,8 +20,10 @@ func (d *dialog) send(ctx context.Context, method sip.RequestMethod, hdrs []sip.
 	}
 	done := make(chan result, 1) // one is sent, and maybe nobody waits any more
 	if !d.stack.spawn(func() {
-		res, err := d.transact(method, hdrs, body, hooks{sent: sent})
-		done <- result{res, err}
+		r := result{err: errBroken}
+		defer func() { done <- r }()
+		defer d.stack.survive(d.callID)
+		r.res, r.err = d.transact(method, hdrs, body, hooks{sent: sent})
 	}) {
 		return nil, ErrClosed
 	}

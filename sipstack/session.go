@@ -95,7 +95,7 @@ func (c *session) propose(req *sip.Request) error {
 			return err
 		}
 	}
-	c.body, c.offer = body, len(req.Body()) == 0
+	c.body, c.offer = body, undescribed(req)
 	if !c.offer {
 		p.Source = sourceOf(req).Addr()
 		c.params = p
@@ -214,11 +214,11 @@ func withSDP(res *sip.Response, body []byte) {
 	res.SetBody(body)
 }
 
-// readBody returns the session description in a message, alone or among other parts (RFC 5621); nil: it has no body. A
-// body of another kind is a [StatusError] 415.
+// readBody returns the session description in a message, alone or among other parts (RFC 5621); nil: it has no body, or
+// one that may be ignored. A body of another kind is a [StatusError] 415.
 func readBody(req sip.Message) ([]byte, error) {
 	body := req.Body()
-	if len(body) == 0 {
+	if len(body) == 0 || optionalBody(req) && packed(req) {
 		return nil, nil
 	}
 	value, ok := headerValue(req, "Content-Type", "c")
@@ -235,7 +235,16 @@ func readBody(req sip.Message) ([]byte, error) {
 			return part, nil
 		}
 	}
+	if optionalBody(req) {
+		return nil, nil
+	}
 	return nil, &StatusError{Method: "INVITE", Code: sip.StatusUnsupportedMediaType}
+}
+
+// undescribed reports whether a message has no session description, nor anything that would have to be one.
+func undescribed(msg sip.Message) bool {
+	body, err := readBody(msg)
+	return err == nil && body == nil
 }
 
 func sdpPart(body []byte, boundary string) []byte {

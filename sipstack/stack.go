@@ -112,7 +112,8 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 // [StatusError] is the final response, any other gets 500. Without f every call gets 404.
 func (s *Stack) OnInvite(f func(Invitation) (Admission, error)) { s.onInvite = f }
 
-// Start binds all listeners, and then serves until Close. It can be called once.
+// Start reads the files of TLS, binds all listeners, and then serves until Close. It can be called once. A file that cannot
+// be used is a [FileError].
 func (s *Stack) Start(ctx context.Context) error {
 	s.mu.Lock()
 	again := s.started || s.closed
@@ -339,9 +340,17 @@ func (s *Stack) spawn(f func()) bool {
 	}
 	go func() {
 		defer s.tasks.Done()
+		defer s.survive("")
 		f()
 	}()
 	return true
+}
+
+// survive is deferred at the root of a goroutine: a panic ends that alone, and not the process.
+func (s *Stack) survive(callID string) {
+	if v := recover(); v != nil {
+		s.observer.Panic(callID, v)
+	}
 }
 
 func (s *Stack) allDialogs() []*dialog {

@@ -56,7 +56,7 @@ func (t *tap) message(in bool, network string, local, remote net.Addr, raw []byt
 
 // sniffed is message for one that has been sniffed.
 func (t *tap) sniffed(m sniffed, in bool, network string, local, remote net.Addr) {
-	m.In, m.Transport, m.Local, m.Remote = in, network, local.String(), remote.String()
+	m.In, m.Transport, m.Local, m.Remote = in, network, addrText(local), addrText(remote)
 	th := t.thread(m)
 	if th == nil {
 		t.observer.SIP("", m.Message)
@@ -77,7 +77,7 @@ func (t *tap) sniffed(m sniffed, in bool, network string, local, remote net.Addr
 
 // aside tells of a message that nothing is done for.
 func (t *tap) aside(m sniffed, in bool, network string, local, remote net.Addr) {
-	m.In, m.Transport, m.Local, m.Remote = in, network, local.String(), remote.String()
+	m.In, m.Transport, m.Local, m.Remote = in, network, addrText(local), addrText(remote)
 	t.observer.SIP("", m.Message)
 }
 

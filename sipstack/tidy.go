@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // What the parser behind us reads wrongly although it is allowed is written in another way: blanks around separators,
@@ -32,7 +33,10 @@ func tidyHop(s string) (string, bool) {
 		return s, false
 	}
 	name, version = trimBlank(name), trimBlank(version)
-	transport, by := rest[:end], strings.Join(strings.Fields(rest[end:]), "")
+	transport, by := rest[:end], trimBlank(rest[end:])
+	if strings.ContainsFunc(by, unicode.IsSpace) {
+		by = strings.Join(strings.Fields(by), "")
+	}
 	return name + "/" + version + "/" + transport + " " + by,
 		isToken(name) && isToken(version) && isToken(transport) && isHostPort(by)
 }
@@ -73,6 +77,11 @@ var knownParams = map[string]bool{"branch": true, "received": true, "rport": tru
 // tidyParams writes parameters without blanks. An empty one is malformed, but for a last one.
 func tidyParams(params []string) (string, bool) {
 	var b strings.Builder
+	length := 0
+	for _, p := range params {
+		length += len(";") + len(p)
+	}
+	b.Grow(length)
 	for i, p := range params {
 		name, value, hasValue := strings.Cut(p, "=")
 		name, value = trimBlank(name), trimBlank(value)
@@ -85,9 +94,11 @@ func tidyParams(params []string) (string, bool) {
 		if lower := strings.ToLower(name); knownParams[lower] {
 			name = lower
 		}
-		b.WriteString(";" + name)
+		b.WriteByte(';')
+		b.WriteString(name)
 		if hasValue {
-			b.WriteString("=" + value)
+			b.WriteByte('=')
+			b.WriteString(value)
 		}
 	}
 	return b.String(), true
@@ -204,37 +215,50 @@ func tidyAddresses(name, value string) (string, bool) {
 // tidy writes what the parser would read wrongly in another way, and reports whether it changed something. false in ok:
 // a field is malformed.
 func (m *rawMessage) tidy() (changed, ok bool) {
-	fields := make([]rawField, 0, len(m.fields)+1)
-	for _, f := range m.fields {
+	several := false
+	for i := range m.fields {
+		f := &m.fields[i]
+		tidied, valid := f.value, true
 		switch {
 		case f.name == "via":
-			values, valid := tidyVia(f.value)
-			if !valid {
-				return false, false
-			}
-			changed = changed || len(values) > 1 || values[0] != f.value
-			for _, v := range values {
-				fields = append(fields, rawField{f.label, f.name, v})
-			}
-			continue
+			var values []string
+			values, valid = tidyVia(f.value)
+			several = several || len(values) > 1
+			tidied = strings.Join(values, ",")
 		case f.name == "cseq":
 			number, method, _ := strings.Cut(strings.ReplaceAll(f.value, "\t", " "), " ")
-			if v := number + " " + trimBlank(method); v != f.value {
-				f.value, changed = v, true
-			}
+			tidied = number + " " + trimBlank(method)
 		case isAddressField(f.name):
-			v, valid := tidyAddresses(f.name, f.value)
-			if !valid {
-				return false, false
-			}
-			if v != f.value {
-				f.value, changed = v, true
-			}
+			tidied, valid = tidyAddresses(f.name, f.value)
 		}
-		fields = append(fields, f)
+		if !valid {
+			return false, false
+		}
+		if tidied != f.value {
+			f.value, changed = tidied, true
+		}
+	}
+	if several {
+		m.splitVias()
+		changed = true
+	}
+	return changed, true
+}
+
+// splitVias gives each value of a Via field, which is tidy, a field of its own.
+func (m *rawMessage) splitVias() {
+	var fields []rawField
+	for _, f := range m.fields {
+		if f.name != "via" {
+			fields = append(fields, f)
+			continue
+		}
+		values, _ := splitTop(f.value, ',')
+		for _, v := range values {
+			fields = append(fields, rawField{f.label, f.name, v})
+		}
 	}
 	m.fields = fields
-	return changed, true
 }
 
 func isAddressField(name string) bool {

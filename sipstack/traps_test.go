@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -280,6 +281,12 @@ func TestTrapPanicOfAHandlerEndsNothingElse(t *testing.T) {
 
 		n.answering()
 		p.call()
+		_, err := n.leg().dialog.send(t.Context(), sip.OPTIONS, nil, nil, func(uint32) { panic("request") })
+		assert.ErrorIs(t, err, errBroken)
+		require.True(t, n.spawn(func() { panic("task") }))
+		synctest.Wait()
+		assert.Equal(t, []any{"boom", "serve", "request", "task"}, n.rec.panics)
+		n.rec.panics = nil
 		n.stop()
 		p.close()
 		time.Sleep(70 * time.Second) // fake

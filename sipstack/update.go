@@ -10,7 +10,7 @@ func (s *Stack) update(d *dialog, t *turn) {
 		t.respond(sip.StatusCallTransactionDoesNotExists, "")
 		return
 	}
-	if refused := s.unsupported(t.req); refused != nil {
+	if refused := s.beyond(t.req); refused != nil {
 		t.send(refused)
 		return
 	}
@@ -23,7 +23,7 @@ func (s *Stack) update(d *dialog, t *turn) {
 	if l.isAnswered() {
 		hdrs = append(hdrs, timer.answer()...)
 	}
-	if len(t.req.Body()) == 0 {
+	if undescribed(t.req) {
 		d.refresh(t.req)
 		t.reply(sip.StatusOK, "", hdrs...)
 	} else if !s.offered(d, t, hdrs) {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -33,8 +34,13 @@ var mandatory = [...]string{"via", "from", "to", "call-id", "cseq"}
 
 // requestLine returns the parts of a Request-Line; false: it is none. One that is malformed is one all the same.
 func (m *rawMessage) requestLine() (method, uri, version string, ok bool) {
-	words := strings.Fields(m.start)
-	if len(words) < 2 || !isToken(words[0]) || len(words[len(words)-1]) < 4 || !strings.EqualFold(words[len(words)-1][:4], "SIP/") {
+	line := strings.TrimSpace(m.start)
+	end := strings.IndexFunc(line, unicode.IsSpace)
+	if end < 0 || !isToken(line[:end]) {
+		return "", "", "", false
+	}
+	last := strings.TrimSpace(line[strings.LastIndexFunc(line, unicode.IsSpace):])
+	if len(last) < 4 || !strings.EqualFold(last[:4], "SIP/") {
 		return "", "", "", false
 	}
 	method, rest, _ := strings.Cut(m.start, " ")

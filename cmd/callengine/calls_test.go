@@ -35,6 +35,7 @@ func fakeAPI(t *testing.T) *httptest.Server {
 		}
 		fmt.Fprintln(w, `{"seq":1,"time":"2026-03-02T14:05:04.113Z","callId":"c-1","type":"sip","sip":{"direction":"in","transport":"udp","local":"127.0.0.1:5060","remote":"127.0.0.1:5062","method":"INVITE","cseq":1,"raw":"INVITE sip:b@y SIP/2.0\r\n\r\n"}}`)
 		fmt.Fprintln(w, `{"seq":2,"time":"2026-03-02T14:05:04.114Z","callId":"c-1","type":"call","call":{"event":"initiated","from":"sip:a@x","to":"sip:b@y","direction":"inbound"}}`)
+		fmt.Fprintln(w, `{"seq":3,"time":"2026-03-02T14:05:05.113Z","callId":"c-1","type":"call","call":{"event":"ended","cause":"hangup"}}`)
 	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if user, password, _ := r.BasicAuth(); user != "ops" || password != "secret" {

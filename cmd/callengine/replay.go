@@ -147,7 +147,7 @@ func (r *replayReport) tell(result scenario.Result) {
 			fmt.Fprintf(out, "      %s\n", strings.ReplaceAll(result.First(), "\n", "\n      "))
 		}
 		for _, further := range result.Failures[min(1, len(result.Failures)):] {
-			fmt.Fprintf(out, "      %s:%d: %s\n", result.File.Path, further.Line, further.Text)
+			fmt.Fprintf(out, "      %s\n", result.Place(further))
 		}
 		if refusal != nil {
 			fmt.Fprintf(out, "      the file was not updated: %v\n", refusal)

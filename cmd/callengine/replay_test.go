@@ -160,7 +160,7 @@ func TestReplayOfWhatCannotBeRun(t *testing.T) {
 		want string
 	}{
 		"mistakes":       {[]string{dir}, "callengine: DIR/1.yaml:1:1: unknown key phon; did you mean phone\ncallengine: DIR/2.yaml:1:8: unknown key t; did you mean to\n"},
-		"no such path":   {[]string{"/none"}, "callengine: lstat /none: no such file or directory\n"},
+		"no such path":   {[]string{"/none"}, "callengine: /none: no such file or directory\n"},
 		"nothing to run": {[]string{"--run", "nope", filepath.Join(dir, "3.yaml")}, "callengine: --run: none of 1 scenarios matches \"nope\"\n"},
 		"bad expression": {[]string{"--run", "(", dir}, "callengine: --run: error parsing regexp: missing closing ): `(`\n"},
 		"bad URL":        {[]string{"--app", "localhost", dir}, "callengine: --app: must be an absolute http:// or https:// URL\n"},

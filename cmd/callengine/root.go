@@ -123,5 +123,9 @@ func (s *settings) flags(cmd *cobra.Command) {
 }
 
 func (p *program) load(s settings) (node.Config, []string, error) {
-	return node.LoadConfig(node.ConfigSource{File: s.file, Env: p.env, Set: s.set, App: s.app})
+	return node.LoadConfig(p.source(s))
+}
+
+func (p *program) source(s settings) node.ConfigSource {
+	return node.ConfigSource{File: s.file, Env: p.env, Set: s.set, App: s.app}
 }

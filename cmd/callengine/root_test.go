@@ -111,6 +111,7 @@ func file(t *testing.T, name, content string) string {
 
 func TestWrongUsageExitsWith2AndNamesWhatIsWrong(t *testing.T) {
 	config := file(t, "c.yaml", "sip:\n  lisen: []\n")
+	unknown := file(t, "u.yaml", "sip:\n  advertise: none.invalid\n")
 	for name, tc := range map[string]struct {
 		args []string
 		want string
@@ -140,7 +141,8 @@ func TestWrongUsageExitsWith2AndNamesWhatIsWrong(t *testing.T) {
 		"missing file":              {[]string{"serve", "--config", "/none.yaml"}, "callengine: /none.yaml: no such file or directory"},
 		"API":                       {[]string{"calls", "--api", "localhost:8088"}, "callengine: --api: must be an absolute http:// or https:// URL"},
 		"authorities":               {[]string{"serve", "--set", "webhook.tls_ca_file=/none.pem"}, "webhook.tls_ca_file"},
-		"media address":             {[]string{"serve", "--set", "media.address=none.invalid"}, "callengine: media.address: "},
+		"media address":             {[]string{"serve", "--set", "media.address=none.invalid"}, "callengine: --set: media.address: "},
+		"advertised name":           {[]string{"serve", "--config", unknown}, "callengine: " + unknown + `:2: sip.advertise: "none.invalid" has no address`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := run(t, "", nil, tc.args...)

@@ -64,10 +64,14 @@ func (p *program) serve(ctx context.Context, s settings) error {
 	}
 	n, err := node.New(cfg, node.WithLogger(log), node.WithBuildInfo(build()))
 	if err != nil {
-		return err
+		return p.source(s).Locate(err)
 	}
 	if err := n.Start(ctx); err != nil {
-		return failed(errors.Join(err, n.Close()))
+		err = errors.Join(err, n.Close())
+		if wrong := (*node.ConfigError)(nil); errors.As(err, &wrong) {
+			return p.source(s).Locate(err)
+		}
+		return failed(err)
 	}
 	p.welcome(n, cfg.SIP.Advertise, example)
 	return failed(untilEnd(ctx, n, signals))

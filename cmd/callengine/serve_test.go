@@ -133,6 +133,32 @@ func TestServeNamesTheAddressThatIsTaken(t *testing.T) {
 	}
 }
 
+func TestServeNamesTheTLSFileThatCannotBeUsed(t *testing.T) {
+	dir := t.TempDir()
+	for name, tc := range map[string]struct{ cert, want string }{
+		"missing":         {dir + "/none.pem", "4: sip.tls.cert_file: open " + dir + "/none.pem: no such file or directory"},
+		"no certificate":  {dir + "/node.yaml", "4: sip.tls.cert_file: with sip.tls.key_file: tls: failed to find any PEM data"},
+		"not to be read":  {dir, "4: sip.tls.cert_file: read " + dir + ": is a directory"},
+		"key not there":   {"serve_test.go", "5: sip.tls.key_file: open " + dir + "/none.key: no such file or directory"},
+		"no authority in": {"", "3: sip.tls.ca_file: root.go holds no certificate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file, key := dir+"/node.yaml", dir+"/node.yaml"
+			if name == "key not there" {
+				key = dir + "/none.key"
+			}
+			text := fmt.Sprintf("sip:\n  tls:\n    verify_client: false\n    cert_file: %s\n    key_file: %s\n", tc.cert, key)
+			if tc.cert == "" {
+				text = "sip:\n  tls:\n    ca_file: root.go\n"
+			}
+			require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+			s := serve(t, "--config", file)
+			assert.Equal(t, exitUsage, s.exits(t))
+			assert.Contains(t, s.err.String(), "callengine: "+file+":"+tc.want)
+		})
+	}
+}
+
 // invite is a caller who never gives up and never answers.
 const invite = "INVITE sip:hello@%[1]s SIP/2.0\r\nVia: SIP/2.0/UDP %[2]s;branch=z9hG4bK1\r\nFrom: <sip:caller@%[2]s>;tag=1\r\n" +
 	"To: <sip:hello@%[1]s>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContact: <sip:caller@%[2]s>\r\nMax-Forwards: 70\r\n" +

@@ -12,6 +12,9 @@ import (
 // stepTime is how long each rate is held.
 const stepTime = 6 * time.Second
 
+// tries is how often a load is tried that may have been disturbed.
+const tries = 3
+
 // cpuRate is a rate, in calls per second, that every machine sustains: the CPU time per call is that of this load.
 const cpuRate = 300
 
@@ -32,35 +35,52 @@ func BenchmarkReferLoad(b *testing.B) {
 			sipp(b, "refer-succeeds", p.sip, 50, 100) // connections, caches
 			for b.Loop() {
 				b.ReportMetric(float64(p.perCall(b, cpuRate).Microseconds()), "us-CPU/call")
-				b.ReportMetric(p.sustained(b), "calls/s")
+				rate, cost := p.sustained(b)
+				b.ReportMetric(rate, "calls/s")
+				b.ReportMetric(float64(cost.Microseconds()), "us-CPU/call-at-that-rate")
 			}
 			b.ReportMetric(0, "ns/op")
 		})
 	}
 }
 
-// perCall is the CPU time of one call at a rate.
-func (p *process) perCall(b testing.TB, rate int) time.Duration {
+// perCall is the CPU time of one call at a rate: the least of what several tries found, as whatever else runs on the machine
+// can only add to it. Tries with failed calls do not count; it is 0 when all had some.
+func (p *process) perCall(b testing.TB, rate int) (least time.Duration) {
 	b.Helper()
-	before := p.cpu()
-	l := sipp(b, "refer-succeeds", p.sip, rate, rate*int(stepTime/time.Second))
-	require.True(b, l.clean(), "%+v", l)
-	return (p.cpu() - before) / time.Duration(l.done)
-}
-
-// sustained is the highest rate at which no more than one call in a thousand fails, and the rate is kept.
-func (p *process) sustained(b testing.TB) float64 {
-	b.Helper()
-	var best float64
-	for rate := cpuRate; ; rate += max(100, rate/5/100*100) {
+	for range tries {
 		before := p.cpu()
 		l := sipp(b, "refer-succeeds", p.sip, rate, rate*int(stepTime/time.Second))
-		b.Logf("%d calls/s: %.0f/s done, %d failed, %d retransmitted, %v CPU per call", rate, l.rate(), l.failed, l.retransmitted,
-			((p.cpu() - before) / time.Duration(max(1, l.done))).Round(time.Microsecond))
-		if !l.clean() || l.rate() < 0.9*float64(rate) {
-			return best
+		each := (p.cpu() - before) / time.Duration(max(1, l.done))
+		b.Logf("%d calls/s: %d failed, %v CPU per call", rate, l.failed, each.Round(time.Microsecond))
+		if l.clean() && (least == 0 || each < least) {
+			least = each
 		}
-		best = max(best, l.rate())
+	}
+	return least
+}
+
+// sustained is the highest rate at which no more than one call in a thousand fails, and the rate is kept; and the CPU time
+// of one call at that rate. A rate that is missed is tried again, tries times in all: somebody else may have used the machine.
+func (p *process) sustained(b testing.TB) (best float64, cost time.Duration) {
+	b.Helper()
+	missed := 0
+	for rate := cpuRate; ; {
+		before := p.cpu()
+		l := sipp(b, "refer-succeeds", p.sip, rate, rate*int(stepTime/time.Second))
+		each := (p.cpu() - before) / time.Duration(max(1, l.done))
+		b.Logf("%d calls/s: %.0f/s done, %d failed, %d retransmitted, %v CPU per call", rate, l.rate(), l.failed, l.retransmitted,
+			each.Round(time.Microsecond))
+		switch {
+		case l.clean() && l.rate() >= 0.9*float64(rate):
+			best, cost, missed = l.rate(), each, 0
+			rate += max(100, rate/5/100*100)
+		default:
+			if missed++; missed == tries {
+				return best, cost
+			}
+			time.Sleep(3 * time.Second) // what is left of it ends
+		}
 	}
 }
 
@@ -119,37 +139,24 @@ func report(b *testing.B, what string, waits []time.Duration) {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// BenchmarkIdleCalls measures what an answered call that waits takes of the node's memory.
+// BenchmarkIdleCalls measures what an answered call that waits takes of the node's memory: the growth of the resident set
+// by 2,000 of them, each of which gets its silence every 20 ms, when all have been up for so long that their INVITE's
+// transactions are gone (32 s); and how much of it are the stacks of goroutines, and how much the heap in use, by the
+// node's own metrics.
 func BenchmarkIdleCalls(b *testing.B) {
-	const calls = 2000
-	app := startApplication(b, `<Response><Pause duration="20"/></Response>`)
+	const calls, rate, settled = 2000, 200, 50 * time.Second
+	app := startApplication(b, `<Response><Pause duration="55"/></Response>`)
 	p := startNode(b, app.url)
 	for b.Loop() {
-		sipp(b, "caller-waits", p.sip, 50, 50)
-		before := p.resident()
-		peak := make(chan int)
-		stop := make(chan struct{})
-		go p.peak(peak, stop)
-		l := sipp(b, "caller-waits", p.sip, 200, calls)
-		close(stop)
+		before := p.memory()
+		var after memory
+		look := time.AfterFunc(settled, func() { after = p.memory() })
+		l := sipp(b, "caller-waits", p.sip, rate, calls)
+		require.False(b, look.Stop(), "the calls ended too soon")
 		require.True(b, l.clean(), "%+v", l)
-		b.ReportMetric(float64(<-peak-before)/calls/1024, "KiB/call")
+		b.ReportMetric(float64(after.resident-before.resident)/calls/1024, "KiB/call")
+		b.ReportMetric((after.stacks-before.stacks)/calls/1024, "KiB-stacks/call")
+		b.ReportMetric((after.heap-before.heap)/calls/1024, "KiB-heap/call")
 	}
 	b.ReportMetric(0, "ns/op")
-}
-
-// peak looks at the resident memory until stop, and tells the most it saw.
-func (p *process) peak(told chan<- int, stop <-chan struct{}) {
-	look := time.NewTicker(100 * time.Millisecond)
-	defer look.Stop()
-	most := 0
-	for {
-		select {
-		case <-look.C:
-			most = max(most, p.resident())
-		case <-stop:
-			told <- most
-			return
-		}
-	}
 }

@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +25,7 @@ type process struct {
 	b    testing.TB
 	cmd  *exec.Cmd
 	sip  string // host:port
+	api  string // host:port; "": there is none
 	logs *bytes.Buffer
 }
 
@@ -54,7 +57,7 @@ func startNode(b testing.TB, url string, set ...string) *process {
 	for _, s := range set {
 		args = append(args, "--set", s)
 	}
-	p := &process{b: b, sip: sip, cmd: on(serverCore, binary, args...), logs: &bytes.Buffer{}}
+	p := &process{b: b, sip: sip, api: api, cmd: on(serverCore, binary, args...), logs: &bytes.Buffer{}}
 	p.start(b)
 	return p
 }
@@ -135,4 +138,27 @@ func (p *process) resident() int {
 	pages, err := strconv.Atoi(strings.Fields(string(statm))[1])
 	require.NoError(p.b, err)
 	return pages * os.Getpagesize()
+}
+
+// memory is the memory of a node, in bytes.
+type memory struct {
+	resident     int
+	stacks, heap float64 // as Go counts them; the heap with what is garbage and not yet swept
+}
+
+func (p *process) memory() memory {
+	p.b.Helper()
+	res, err := http.Get("http://" + p.api + "/metrics")
+	require.NoError(p.b, err)
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	require.NoError(p.b, err)
+	gauge := func(name string) float64 {
+		_, rest, found := strings.Cut(string(text), "\n"+name+" ")
+		value, _, _ := strings.Cut(rest, "\n")
+		v, err := strconv.ParseFloat(value, 64)
+		require.True(p.b, found && err == nil, name)
+		return v
+	}
+	return memory{p.resident(), gauge("go_memstats_stack_inuse_bytes"), gauge("go_memstats_heap_inuse_bytes")}
 }
