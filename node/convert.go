@@ -23,7 +23,12 @@ func (c Config) sipConfig() (sipstack.Config, error) {
 	}
 	cfg := sipstack.Config{
 		Advertise: c.SIP.Advertise, Allow: c.SIP.Allow, PSTNTrunks: c.SIP.PSTNTrunks,
-		Keepalive: c.SIP.Keepalive, SessionExpires: c.SIP.SessionExpires, MinSE: c.SIP.MinSE, TransactionTimeout: c.SIP.TransactionTimeout, NotifyTimeout: c.Refer.NotifyTimeout, MediaAddress: address,
+		Keepalive: c.SIP.Keepalive, SessionExpires: c.SIP.SessionExpires, MinSE: c.SIP.MinSE, TransactionTimeout: c.SIP.TransactionTimeout, NotifyTimeout: c.Refer.NotifyTimeout,
+	}
+	if c.Media.Address != "" {
+		cfg.MediaAddress = address
+	} else {
+		cfg.AdvertiseIP = address
 	}
 	cfg.MaxConnections, cfg.TLS = c.SIP.MaxConnections, sipstack.TLSConfig(c.SIP.TLS)
 	for _, l := range c.SIP.Listen {

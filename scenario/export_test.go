@@ -88,6 +88,7 @@ var notExported = map[string]string{
 	"refer/unreachable.yaml":              "Record-Route",
 	"webhook/host-not-allowed.yaml":       "webhook.allow_hosts",
 	"webhook/address-not-allowed.yaml":    "webhook.deny_cidrs",
+	"refer/interrupted.yaml":              "drain_timeout",
 	"webhook/nobody-listens.yaml":         "an application that is not there",
 	"webhook/redirected-in-a-circle.yaml": "redirects that have no end",
 }

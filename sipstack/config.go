@@ -30,8 +30,12 @@ type Config struct {
 	Listeners []Listener
 
 	// Advertise is the host, or host:port, that Via, Contact and SDP name instead of the listener's; the port holds for
-	// the first listener only. It is needed when a listener has a wildcard address.
+	// the first listener only. It is needed when a listener has a wildcard address. An IP address does not hold for
+	// listeners of the other family: they name their own.
 	Advertise string
+
+	// AdvertiseIP is the address in SDP where Advertise is a name, for listeners of its family; zero: the listener's.
+	AdvertiseIP netip.Addr
 
 	// Allow are the networks that may send requests; empty: all. Others get no answer at all.
 	Allow []netip.Prefix
@@ -82,7 +86,7 @@ type Config struct {
 	// that has been silent the longest, for five minutes at least, makes room; without such a one the new one is closed.
 	MaxConnections int
 
-	// MediaAddress is the address in SDP; zero: Advertise if that is an IP address, else the listener's.
+	// MediaAddress is the address in SDP, at all listeners; zero: Advertise or AdvertiseIP, else the listener's.
 	MediaAddress netip.Addr
 }
 

@@ -315,6 +315,20 @@ func TestAdvertisedAddress(t *testing.T) {
 	})
 }
 
+func TestTheAddressOfAnAdvertisedNameHoldsForItsFamily(t *testing.T) {
+	cfg := Config{
+		Listeners: []Listener{{"udp", "127.0.0.1:5060"}, {"udp", "[::1]:5060"}}, Advertise: "sip.example.com",
+		AdvertiseIP: netip.MustParseAddr("203.0.113.5"),
+	}
+	inMemory(t, cfg, func(t *testing.T, n *node, _ *phone) {
+		var in []string
+		for _, l := range n.bound() {
+			in = append(in, l.host, n.mediaAddress(l).String())
+		}
+		assert.Equal(t, []string{"sip.example.com", "203.0.113.5", "sip.example.com", "::1"}, in)
+	})
+}
+
 func TestListenerThatEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub()

@@ -164,7 +164,7 @@ func (s *Stack) serveAll(bound []*listener) bool {
 	return true
 }
 
-// bind opens a listener. The port of Config.Advertise holds for the first.
+// bind opens a listener. The port of Config.Advertise holds for the first, an IP address in it for those of its family.
 func (s *Stack) bind(ctx context.Context, l Listener, first bool) (*listener, error) {
 	b := &listener{network: l.Network}
 	switch l.Network {
@@ -191,6 +191,9 @@ func (s *Stack) bind(ctx context.Context, l Listener, first bool) (*listener, er
 	at := addrPort(b.addr)
 	b.host, b.port = at.Addr().String(), int(at.Port())
 	host, port, _ := splitAdvertise(s.cfg.Advertise) // checked by New
+	if ip, err := netip.ParseAddr(host); err == nil && !b.reaches(ip) && !at.Addr().IsUnspecified() {
+		return b, nil
+	}
 	if host != "" {
 		b.host = host
 	}
@@ -262,6 +265,9 @@ func (s *Stack) mediaAddress(on *listener) netip.Addr {
 		return s.cfg.MediaAddress
 	}
 	if ip, err := netip.ParseAddr(strings.Trim(on.host, "[]")); err == nil {
+		return ip
+	}
+	if ip := s.cfg.AdvertiseIP; ip.IsValid() && on.reaches(ip) {
 		return ip
 	}
 	return addrPort(on.addr).Addr()

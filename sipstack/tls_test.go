@@ -170,6 +170,58 @@ func TestPeerWhoseTLSConnectionIsGoneIsDialled(t *testing.T) {
 	}
 }
 
+// TestCallOfOursOverTLS places calls to a phone that asks for the node's certificate. To a sips: URI all is sips:, and what
+// does not prove to be the phone is not called.
+func TestCallOfOursOverTLS(t *testing.T) {
+	for name, tc := range map[string]struct {
+		to, contact string // with the phone's, the node's address
+		ip          string // in the phone's certificate
+		fails       bool
+	}{
+		"sip: by its parameter":      {to: "sip:carol@%s;transport=tls", contact: "<sip:desk@%s;transport=tls>", ip: "127.0.0.1"},
+		"sips:":                      {to: "sips:carol@%s", contact: "<sips:desk@%s>", ip: "127.0.0.1"},
+		"certificate of another one": {to: "sips:carol@%s", ip: "127.0.0.2", fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAuthority(t)
+			home, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
+				Certificates: []tls.Certificate{a.issue("phone", tc.ip, time.Now().Add(time.Hour))},
+				ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: a.pool(),
+			})
+			require.NoError(t, err)
+			defer home.Close()
+			n := startNode(t, nil, a.node())
+			defer n.stop()
+			to := fmt.Sprintf(tc.to, home.Addr())
+			done := n.dial(context.Background(), Outbound{To: to, From: "sip:desk@node.example"})
+			conn, err := home.Accept()
+			require.NoError(t, err)
+			if tc.fails {
+				require.Error(t, conn.(*tls.Conn).Handshake())
+				require.NoError(t, conn.Close())
+				require.Error(t, (<-done).err)
+				assert.Equal(t, int64(1), n.TLS().FailedHandshakes)
+				return
+			}
+			p := newPhone(t, &streamWire{conn: conn}, "TLS")
+			defer p.close()
+			invite := p.expect("INVITE")
+			assert.Equal(t, "INVITE "+to+" SIP/2.0", startOf(invite))
+			assert.Contains(t, field(invite, "Via"), fmt.Sprintf("SIP/2.0/TLS %s;", n.Addrs()[1]))
+			assert.Equal(t, fmt.Sprintf(tc.contact, n.Addrs()[1]), field(invite, "Contact"))
+			p.answerAs(invite, "c", 200, "Contact: <"+to+">\r\n", answerLine)
+			assert.Equal(t, "ACK "+to+" SIP/2.0", startOf(p.expect("ACK")))
+			r := <-done
+			require.NoError(t, r.err)
+			bye := make(chan error, 1)
+			go func() { bye <- r.leg.Bye(context.Background()) }()
+			p.reply(p.expect("BYE"), 200, "") // on the same connection
+			require.NoError(t, <-bye)
+			assert.Equal(t, []string{"< INVITE", "> 200 INVITE", "< ACK", "< BYE", "> 200 BYE"}, n.rec.ladder("o-1"))
+		})
+	}
+}
+
 func TestClientCertificatesAreVerified(t *testing.T) {
 	a := newAuthority(t)
 	cfg := a.node()
