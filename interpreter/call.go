@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/callengine/callengine/state"
@@ -30,6 +31,8 @@ var (
 	_ verbs.Ringer   = (*call)(nil)
 	_ verbs.Referrer = (*call)(nil)
 	_ verbs.Player   = (*call)(nil)
+	_ verbs.Keypad   = (*call)(nil)
+	_ verbs.Dialer   = (*call)(nil)
 )
 
 func (c *call) Info() webhook.Call { return c.info }
@@ -110,6 +113,18 @@ func (w *watched) Result() verbs.ReferResult {
 		w.changes.referred()
 	}
 	return result
+}
+
+func (c *call) Digits() (keys <-chan byte, stop func()) { return c.leg.Digits() }
+
+func (c *call) SendDigits(ctx context.Context, strokes []verbs.Stroke) error {
+	var keys strings.Builder
+	for _, s := range strokes {
+		if s.Key != 0 {
+			keys.WriteByte(s.Key)
+		}
+	}
+	return c.play("digits "+keys.String(), func() error { return c.leg.SendDigits(ctx, strokes) })
 }
 
 func (c *call) Speak(ctx context.Context, s verbs.Speech) error {

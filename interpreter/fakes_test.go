@@ -3,6 +3,7 @@ package interpreter
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -61,6 +62,11 @@ func (l *fakeLeg) Speak(ctx context.Context, s verbs.Speech) error {
 }
 func (l *fakeLeg) PlayURL(_ context.Context, url string, _ *webhook.BasicAuth) error {
 	l.note("play " + url)
+	return nil
+}
+func (l *fakeLeg) Digits() (<-chan byte, func()) { return nil, func() {} }
+func (l *fakeLeg) SendDigits(_ context.Context, strokes []verbs.Stroke) error {
+	l.note(fmt.Sprintf("%d strokes", len(strokes)))
 	return nil
 }
 func (l *fakeLeg) PlayRinging(ctx context.Context) error {

@@ -24,6 +24,8 @@ type Leg interface {
 	verbs.Ringer
 	verbs.Referrer
 	verbs.Player
+	verbs.Keypad
+	verbs.Dialer
 }
 
 // Asker delivers synchronous events. [webhook.Client] is one.

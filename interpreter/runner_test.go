@@ -52,7 +52,7 @@ func TestEveryEndOfACallHasOneDisconnectEventWithItsCause(t *testing.T) {
 			did: []string{"reject"}, status: 500,
 		},
 		"a verb of a later version": {
-			reply: response(`<SendDtmf>1</SendDtmf>`), cause: "application-error", message: "SendDtmf",
+			reply: response(`<StopTranscription name="t"/>`), cause: "application-error", message: "StopTranscription",
 			did: []string{"reject"}, status: 500,
 		},
 		"the application cannot be reached": {

@@ -20,6 +20,14 @@ func (c Codec) String() string {
 	return "PCMU"
 }
 
+// decode returns the sample that a byte stands for.
+func (c Codec) decode(b byte) int16 {
+	if c == PCMA {
+		return aLawToLinear(b)
+	}
+	return muLawToLinear(b)
+}
+
 // encode writes one byte per sample to dst, which must be as long as pcm.
 func (c Codec) encode(dst []byte, pcm []int16) {
 	if c == PCMA {

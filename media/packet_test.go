@@ -72,6 +72,8 @@ func TestNoAllocationPerPacket(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(1000, sending(s)), "sent")
 	assert.Zero(t, testing.AllocsPerRun(1000, receiving(t, s, peer)), "received")
 	assert.Equal(t, uint32(1001), s.reception.received)
+	s.params.EventType = 0
+	assert.Zero(t, testing.AllocsPerRun(1000, receiving(t, s, peer)), "received, and listened to for tones")
 }
 
 func BenchmarkRTPOut(b *testing.B) {

@@ -15,6 +15,8 @@ type playout struct {
 	space chan struct{} // holds a token once samples were taken
 	done  chan struct{} // closed when the last sample was sent
 
+	keying *keying // the sender's; nil: no keys are pressed
+
 	mu    sync.Mutex
 	ring  [ahead]int16
 	head  int // of the oldest sample

@@ -68,10 +68,29 @@ func (s *Session) packet(p *rtp.Packet, b []byte, from netip.AddrPort, now time.
 	switch accepted, foreign := s.accept(&p.Header, from, now); {
 	case accepted:
 		s.engine.counters.RTPReceived(1)
+		s.keys(p)
 	case foreign:
 		s.engine.counters.RTPIgnored(1)
 	}
 }
+
+// keys looks for digits in a packet of the peer: for events where they were agreed on, else for tones in the sound.
+func (s *Session) keys(p *rtp.Packet) {
+	s.mu.Lock()
+	agreed := s.params
+	s.mu.Unlock()
+	switch {
+	case agreed.EventType != 0 && p.PayloadType == agreed.EventType:
+		if key, begins := s.events.packet(&p.Header, p.Payload); begins {
+			s.Press(Digit{Key: key, Way: ByEvent})
+		}
+	case agreed.EventType == 0 && p.PayloadType == agreed.PayloadType:
+		s.tones.packet(agreed.Codec, p.Timestamp, p.Payload, s.heard)
+	}
+}
+
+// heard is told of a digit whose tone has begun.
+func (s *Session) heard(key byte) { s.Press(Digit{Key: key, Way: ByTone}) }
 
 // accept latches to the peer and counts the packet. Foreign ones come from where the peer is not, or may not be.
 func (s *Session) accept(h *rtp.Header, from netip.AddrPort, now time.Time) (accepted, foreign bool) {

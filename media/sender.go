@@ -2,6 +2,7 @@ package media
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	"github.com/pion/rtp"
@@ -86,7 +87,10 @@ func (x *sender) frame(samples int) {
 		n = playing.take(pcm)
 	}
 	clear(pcm[n:])
-	if p.Send && usable(to) {
+	switch audible := p.Send && usable(to); {
+	case playing != nil && x.press(playing.keying, n, room.packet[:12+len(event{})], p, to, audible):
+		x.quiet = true // no sound goes out beside an event
+	case audible:
 		if err := s.rtp.write(x.fill(room.packet[:12+samples], p, pcm), to); err != nil {
 			x.failed(err)
 		} else {
@@ -94,13 +98,44 @@ func (x *sender) frame(samples int) {
 			x.reporter.sent(samples)
 			s.engine.counters.RTPSent(1)
 		}
-	} else {
+	default:
 		x.quiet = true
 	}
 	if playing != nil {
 		playing.taken()
 	}
 	x.header.Timestamp += uint32(samples)
+}
+
+// press sends the event of a frame in which a key is pressed; false: none is, and the frame is sound.
+func (x *sender) press(k *keying, samples int, packet []byte, p Params, to netip.AddrPort, audible bool) bool {
+	if k == nil || samples == 0 {
+		return false
+	}
+	ev, stamp, first, times := k.frame(samples, x.header.Timestamp)
+	if times == 0 || p.EventType == 0 {
+		return false
+	}
+	if !audible {
+		return true
+	}
+	h := x.header
+	h.PayloadType, h.Timestamp = p.EventType, stamp
+	for range times {
+		h.Marker, h.SequenceNumber = first, x.header.SequenceNumber
+		x.header.SequenceNumber++
+		first = false
+		_, _ = h.MarshalTo(packet) // it fails only for lack of room
+		copy(packet[12:], ev[:])
+		if err := x.s.rtp.write(packet, to); err != nil {
+			x.failed(err)
+			continue
+		}
+		x.failing = false
+		x.reporter.sent(len(ev))
+		x.s.engine.counters.RTPSent(1)
+	}
+	return true
 }
 
 // fill puts pcm into a packet and steps the sequence number.

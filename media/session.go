@@ -40,6 +40,14 @@ type Session struct {
 	report    senderReport
 
 	correlation string
+
+	// Of the goroutine that receives RTP.
+	events events
+	tones  tones
+
+	pressing sync.Mutex // guards what follows
+	presses  presses
+	onDigit  func(Digit)
 }
 
 func newSession(e *Engine, opened pair, callID string) *Session {
@@ -113,6 +121,9 @@ func (s *Session) Play(ctx context.Context, src Source) error {
 		return ErrClosed
 	}
 	p := newPlayout()
+	if keys, ok := src.(*strokeTones); ok && keys.silent {
+		p.keying = &keying{strokes: keys.strokes}
+	}
 	s.setPlayout(p)
 	defer s.setPlayout(nil)
 	err := p.fill(ctx, s.closing, src)

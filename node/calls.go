@@ -92,6 +92,7 @@ func (a *admission) Serve(sip *sipstack.Leg) {
 	ctx, end := context.WithCancelCause(n.drained)
 	defer end(nil)
 	call := &leg{callID: a.id, room: a.room, sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets, tracing: n.tracing}
+	sip.OnDigit(call.press)
 	sip.OnEnd(func(cause error) {
 		call.ended()
 		end(translated(cause))

@@ -26,6 +26,7 @@ type leg struct {
 	room    *ticket
 	targets []string // globs over the hosts that a caller may be referred to; none: any
 	tracing *tracing
+	keypad
 
 	mu       sync.Mutex
 	gone     bool      // the other side has ended the call
@@ -156,6 +157,14 @@ func (l *leg) PlayRinging(ctx context.Context) error {
 	return err
 }
 
+func (l *leg) SendDigits(ctx context.Context, strokes []verbs.Stroke) error {
+	keys := make([]media.Stroke, len(strokes))
+	for i, s := range strokes {
+		keys[i] = media.Stroke(s)
+	}
+	return l.played(ctx, "SendDtmf", l.sip.Media().SendDigits(ctx, keys))
+}
+
 // play plays a source to its end. What cannot be opened or decoded is something that the call cannot do.
 func (l *leg) play(ctx context.Context, verb string, open func() (media.Source, error)) error {
 	src, err := open()
@@ -163,6 +172,11 @@ func (l *leg) play(ctx context.Context, verb string, open func() (media.Source, 
 		err = l.sip.Media().Play(ctx, src)
 		_ = src.Close() // the source was read as far as it was wanted
 	}
+	return l.played(ctx, verb, err)
+}
+
+// played tells what became of the playing.
+func (l *leg) played(ctx context.Context, verb string, err error) error {
 	switch {
 	case err == nil:
 		return nil

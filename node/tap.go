@@ -82,6 +82,13 @@ func (t *sipTap) Media(callID string, p media.Params) {
 	t.journal.note(state.Entry{CallID: callID, Type: state.TypeMedia, Media: &state.Media{Event: "agreed", Detail: detail}})
 }
 
+// Digit journals a key.
+func (t *sipTap) Digit(callID string, d media.Digit) {
+	t.journal.note(state.Entry{Time: d.Time, CallID: callID, Type: state.TypeDigit, Digit: &state.Digit{
+		Digit: string(rune(d.Key)), By: d.Way.String(), Millis: d.Length.Milliseconds(),
+	}})
+}
+
 func (t *sipTap) LateNotify(callID string) {
 	t.metrics.lateNotify()
 	t.log.Warn("a NOTIFY came after its REFER was over", zap.String("call_id", callID))

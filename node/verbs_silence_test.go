@@ -192,8 +192,6 @@ func TestAVerbOfALaterVersionEndsTheCallAndIsNamed(t *testing.T) {
 		"Conference":         `<Conference>room</Conference>`,
 		"Connect":            `<Connect><Endpoint>e-1</Endpoint></Connect>`,
 		"Forward":            `<Forward to="+15551230002"/>`,
-		"SendDtmf":           `<SendDtmf>123#</SendDtmf>`,
-		"Gather":             `<Gather gatherUrl="/g"/>`,
 		"StartGather":        `<StartGather dtmfUrl="/d"/>`,
 		"StopGather":         `<StopGather/>`,
 		"Record":             `<Record/>`,

@@ -20,7 +20,7 @@ var (
 
 // Export makes a scenario of a call's journal, in which the phone and the application do what they did in the call. Run,
 // it gives the same journal, but for times, ids and addresses. Sentences and sound files are tones as long as those were. What
-// a journal does not hold is missing: the sound that the phone sent, replies that were not looked at, what happened to
+// a journal does not hold is missing: the sound that the phone sent, but for digits, how long keys were pressed, replies that were not looked at, what happened to
 // packets on their way, and the configuration, as far as it did not show; passwords are masked.
 func Export(entries []state.Entry) ([]byte, error) {
 	x := newExport(entries)
@@ -168,6 +168,9 @@ func (x *export) exportCall(transport string) {
 		}
 		if !slices.Equal(codecs, []string{"PCMU", "PCMA"}) {
 			x.call.add("codecs", texts(codecs))
+		}
+		if !session.events() {
+			x.call.add("no_events", true)
 		}
 		if session.Direction != SendRecv {
 			x.call.add("offer", session.Direction)

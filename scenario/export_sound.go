@@ -26,24 +26,36 @@ func (x *export) exportSounds(replies mapping) {
 			verb = e.Verb.Name
 		case e.Media == nil || e.Media.Event != "playing":
 		case verb == "SpeakSentence":
-			sentence := spoken(e.Media.Detail)
 			length, _ := x.played(i)
-			if usual := usualSpeech(sentence); x.speech.get(sentence) == nil && (length-usual).Abs() >= shownDelay {
-				x.speech.add(sentence, length.Round(roundedTo).String())
-			}
+			x.exportSentence(e.Media.Detail, length)
 		case verb == "PlayAudio":
-			x.exportFile(replies, i)
+			length, failure := x.played(i)
+			x.exportFile(replies, i, length, failure)
+		case verb == "Gather":
+			length, failure := x.prompted(i)
+			if strings.HasPrefix(e.Media.Detail, "http") && strings.Contains(e.Media.Detail, "://") {
+				x.exportFile(replies, i, length, failure)
+			} else {
+				x.exportSentence(e.Media.Detail, length)
+			}
 		}
 	}
 }
 
+// exportSentence adds the length of a sentence, where it is not the usual one.
+func (x *export) exportSentence(text string, length time.Duration) {
+	sentence := spoken(text)
+	if usual := usualSpeech(sentence); x.speech.get(sentence) == nil && (length-usual).Abs() >= shownDelay {
+		x.speech.add(sentence, length.Round(roundedTo).String())
+	}
+}
+
 // exportFile adds the reply with a sound file whose playing entry i begins.
-func (x *export) exportFile(replies mapping, i int) {
+func (x *export) exportFile(replies mapping, i int, length time.Duration, failure string) {
 	u, err := url.Parse(x.entries[i].Media.Detail)
 	if err != nil || u.Path == "" || replies.get(u.Path) != nil {
 		return
 	}
-	length, failure := x.played(i)
 	switch status := fetchStatus.FindStringSubmatch(failure); {
 	case status != nil:
 		code, _ := strconv.Atoi(status[1]) // three digits
@@ -74,6 +86,29 @@ func (x *export) played(i int) (length time.Duration, failure string) {
 			if left || e.Verb.Error == "" {
 				return length, ""
 			}
+			return length, e.Verb.Error
+		}
+	}
+	return length + unheard, ""
+}
+
+// prompted is played for a prompt of a Gather, which a digit cuts off.
+func (x *export) prompted(i int) (length time.Duration, failure string) {
+	began, cut, over := x.entries[i].Time, false, false
+	for _, e := range x.entries[i+1:] {
+		if !over {
+			length = e.Time.Sub(began)
+		}
+		switch {
+		case !over && (e.Digit != nil || e.from("in", "BYE") && e.m.IsRequest()):
+			cut = true
+		case e.Media != nil && e.Media.Event == "played":
+			over = true
+		case e.Media != nil && e.Media.Event == "playing":
+			return length, ""
+		case e.Verb != nil && cut:
+			return length + unheard, ""
+		case e.Verb != nil:
 			return length, e.Verb.Error
 		}
 	}

@@ -24,6 +24,9 @@ func (x *export) exportSteps(i int) *yaml.Node {
 		if w := e.Webhook; w != nil && w.Event == state.WebhookRequest && w.EventType != "initiate" {
 			s.webhooks = append(s.webhooks, e)
 		}
+		if e.Digit != nil {
+			s.digit(e)
+		}
 		if e.SIP == nil {
 			continue
 		}
@@ -97,6 +100,22 @@ func (s *stepExport) add(at time.Time, step mapping) {
 	}
 	s.steps.Content = append(s.steps.Content, bare(step))
 	s.burst = nil
+}
+
+// pressing is about how long a phone takes for a key.
+const pressing = 160 * time.Millisecond
+
+// digit adds the step of a key. That of an INFO is the INFO's.
+func (s *stepExport) digit(e exported) {
+	switch key := newMapping().with("digits", e.Digit.Digit); e.Digit.By {
+	case "rtp":
+		s.add(e.Time, key)
+	case "tone":
+		s.add(e.Time, newMapping().with("digits", flow(key.with("by", "tone"))))
+	default:
+		return
+	}
+	s.ready = e.Time.Add(pressing)
 }
 
 func flow(m mapping) *yaml.Node {

@@ -36,6 +36,7 @@ type callSpec struct {
 	Headers   headerList `yaml:"headers" doc:"Header fields that the INVITE has beside its own, or in place of them."`
 	Transport string     `yaml:"transport" enum:"udp,tcp,tls" doc:"How the phone reaches the node. With tls the scenario makes the certificates of both. Default: udp."`
 	Codecs    []string   `yaml:"codecs" enum:"PCMU,PCMA" doc:"What the phone offers, best first. Default: PCMU and PCMA."`
+	NoEvents  bool       `yaml:"no_events" doc:"The phone knows no telephone events (RFC 4733); its keys are tones, with by: tone."`
 	Offer     string     `yaml:"offer" enum:"sendrecv,sendonly,recvonly,inactive,none" doc:"Direction of the sound in the INVITE's session description; none: there is no description, the node is to offer. Default: sendrecv."`
 	SDP       text       `yaml:"sdp" doc:"The session description itself, in place of the phone's own."`
 	Compact   bool       `yaml:"compact" doc:"The phone writes the names of header fields in their compact forms (i for Call-ID)."`

@@ -265,7 +265,7 @@ type digitsStep struct {
 	Digits string        `yaml:"digits" required:"true" doc:"0 to 9, *, #, A to D; a comma is a pause of half a second."`
 	Length time.Duration `yaml:"length" doc:"How long each is pressed. Default: 100ms."`
 	Gap    time.Duration `yaml:"gap" doc:"The time between two. Default: 60ms."`
-	By     string        `yaml:"by" enum:"rtp,info" doc:"rtp: as telephone events in RTP (RFC 4733). info: as SIP INFO with application/dtmf-relay. Default: rtp."`
+	By     string        `yaml:"by" enum:"rtp,info,tone" doc:"rtp: as telephone events in RTP (RFC 4733). info: as SIP INFO with application/dtmf-relay. tone: as tones in the sound. Default: rtp."`
 	Expect resultCode    `yaml:"expect" doc:"What the node must answer to each INFO, with by: info. Default: 200."`
 }
 

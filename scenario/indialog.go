@@ -111,7 +111,7 @@ func (c *Call) Offer(direction string) []byte {
 	c.version++
 	version := c.version
 	c.mu.Unlock()
-	return describe(c.phone.cfg.Codecs, c.media.local(), direction, version)
+	return describe(c.phone.cfg.Codecs, !c.phone.cfg.NoEvents, c.media.local(), direction, version)
 }
 
 // answer builds the answer to an offer; an offer if there is none.
@@ -136,5 +136,5 @@ func (c *Call) answer(offer []byte) []byte {
 	c.version++
 	version := c.version
 	c.mu.Unlock()
-	return describe(common, c.media.local(), direction, version)
+	return describe(common, !c.phone.cfg.NoEvents, c.media.local(), direction, version)
 }

@@ -32,13 +32,13 @@ func TestG711(t *testing.T) {
 func TestSessionDescription(t *testing.T) {
 	t.Parallel()
 	at := netip.MustParseAddrPort("192.0.2.1:4000")
-	s, ok := ReadSession(describe([]string{"PCMA", "PCMU"}, at, SendOnly, 3))
+	s, ok := ReadSession(describe([]string{"PCMA", "PCMU"}, true, at, SendOnly, 3))
 	require.True(t, ok)
 	assert.Equal(t, Session{
 		Media: at, Payloads: []int{8, 0, 101}, Direction: SendOnly,
 		Codecs: map[int]string{8: "PCMA/8000", 0: "PCMU/8000", 101: "telephone-event/8000"},
 	}, s)
-	s, ok = ReadSession(describe([]string{"PCMU"}, netip.MustParseAddrPort("[2001:db8::1]:4000"), Inactive, 1))
+	s, ok = ReadSession(describe([]string{"PCMU"}, true, netip.MustParseAddrPort("[2001:db8::1]:4000"), Inactive, 1))
 	require.True(t, ok)
 	assert.Equal(t, "[2001:db8::1]:4000", s.Media.String())
 	s, ok = ReadSession([]byte("v=0\nc=IN IP4 192.0.2.1\na=recvonly\nm=video 1 RTP/AVP 99\na=sendonly\nm=audio 0 RTP/AVP 0\nc=IN IP4 192.0.2.9\n"))

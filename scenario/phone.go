@@ -21,6 +21,7 @@ type PhoneConfig struct {
 	Contact   string      // value of its Contact headers; "": its URI in angle brackets
 	TLS       *tls.Config // of tls, in both directions; see [Authority.PhoneTLS]
 	Codecs    []string    // offered and taken, in order of preference: "PCMU", "PCMA"; nil: both
+	NoEvents  bool        // knows no telephone events (RFC 4733): its keys are heard as tones
 	Compact   bool        // writes the names of headers in their compact forms (RFC 3261 section 7.3.3)
 	// Manual turns off whatever the phone does by itself: it acknowledges nothing, answers nothing, and shows every
 	// retransmission.

@@ -119,7 +119,7 @@ func (r *run) openPhones(ctx context.Context) error {
 	for i := range r.spec.Phone {
 		r.network.needed = r.network.needed || r.spec.Phone[i].Disappear != nil
 	}
-	cfg := PhoneConfig{Transport: r.spec.Call.Transport, Codecs: r.spec.Call.Codecs, Compact: r.spec.Call.Compact}
+	cfg := PhoneConfig{Transport: r.spec.Call.Transport, Codecs: r.spec.Call.Codecs, NoEvents: r.spec.Call.NoEvents, Compact: r.spec.Call.Compact}
 	if from := string(r.spec.Call.From); !strings.Contains(from, ":") {
 		cfg.User = from
 	}

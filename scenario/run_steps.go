@@ -95,6 +95,9 @@ func (r *run) within(ctx context.Context, s *step) error {
 		if gap == 0 {
 			gap = 60 * time.Millisecond
 		}
+		if s.Digits.By == "tone" {
+			return r.call.SendDigitTones(ctx, s.Digits.Digits, length, gap)
+		}
 		return r.call.SendDigits(ctx, s.Digits.Digits, length, gap)
 	case s.Tone != nil:
 		return r.call.SendTone(ctx, float64(s.Tone.Hertz), s.Tone.Time)

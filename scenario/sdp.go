@@ -29,8 +29,8 @@ type Session struct {
 	Refused   bool // port 0
 }
 
-// describe writes a session description with one audio stream.
-func describe(codecs []string, at netip.AddrPort, direction string, version int) []byte {
+// describe writes a session description with one audio stream, and telephone events if they are wanted.
+func describe(codecs []string, events bool, at netip.AddrPort, direction string, version int) []byte {
 	family := "IP4"
 	if at.Addr().Is6() {
 		family = "IP6"
@@ -40,10 +40,13 @@ func describe(codecs []string, at netip.AddrPort, direction string, version int)
 		fmt.Fprintf(&payloads, " %d", payloadTypes[c])
 		fmt.Fprintf(&maps, "a=rtpmap:%d %s/8000\r\n", payloadTypes[c], c)
 	}
+	if events {
+		fmt.Fprintf(&payloads, " %d", eventPayloadType)
+		fmt.Fprintf(&maps, "a=rtpmap:%d telephone-event/8000\r\na=fmtp:%d 0-16\r\n", eventPayloadType, eventPayloadType)
+	}
 	return fmt.Appendf(nil, "v=0\r\no=phone 1 %d IN %s %s\r\ns=-\r\nc=IN %s %s\r\nt=0 0\r\n"+
-		"m=audio %d RTP/AVP%s %d\r\n%sa=rtpmap:%d telephone-event/8000\r\na=fmtp:%d 0-16\r\na=ptime:20\r\na=%s\r\n",
-		version, family, at.Addr(), family, at.Addr(),
-		at.Port(), payloads.String(), eventPayloadType, maps.String(), eventPayloadType, eventPayloadType, direction)
+		"m=audio %d RTP/AVP%s\r\n%sa=ptime:20\r\na=%s\r\n",
+		version, family, at.Addr(), family, at.Addr(), at.Port(), payloads.String(), maps.String(), direction)
 }
 
 // ReadSession reads a session description; false if it has no audio stream that can be understood.
@@ -89,6 +92,16 @@ func readPayloads(s *Session, fields []string) int {
 		}
 	}
 	return int(port)
+}
+
+// events reports whether the stream has telephone events.
+func (s Session) events() bool {
+	for _, codec := range s.Codecs {
+		if strings.EqualFold(codec, "telephone-event/8000") {
+			return true
+		}
+	}
+	return false
 }
 
 func readAttribute(s *Session, value string) {

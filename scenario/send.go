@@ -99,6 +99,30 @@ func (c *Call) sendEvent(ctx context.Context, code byte, length time.Duration) e
 	return nil
 }
 
+// keyTones are the two frequencies of each of dtmfKeys (ITU-T Q.23).
+var keyTones = [len(dtmfKeys)][2]float64{
+	{941, 1336}, {697, 1209}, {697, 1336}, {697, 1477}, {770, 1209}, {770, 1336}, {770, 1477}, {852, 1209}, {852, 1336}, {852, 1477},
+	{941, 1209}, {941, 1477}, {697, 1633}, {770, 1633}, {852, 1633}, {941, 1633},
+}
+
+// SendDigitTones is SendDigits by a phone whose keys are tones in the sound. Times are rounded down to whole frames.
+func (c *Call) SendDigitTones(ctx context.Context, digits string, length, gap time.Duration) error {
+	var samples []int16
+	for _, key := range digits {
+		if key == ',' {
+			samples = append(samples, sine(0, pauseInDigits)...)
+			continue
+		}
+		tones := keyTones[strings.IndexRune(dtmfKeys, key)]
+		low, high := sine(tones[0], length), sine(tones[1], length)
+		for i := range low {
+			samples = append(samples, low[i]/2+high[i]/2)
+		}
+		samples = append(samples, sine(0, gap)...)
+	}
+	return c.SendSamples(ctx, samples)
+}
+
 // sleep waits, or returns the cause of the end of ctx.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

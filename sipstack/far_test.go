@@ -196,6 +196,9 @@ func (x *far) Refer(_ string, s ReferState) {
 // Media implements [Observer].
 func (x *far) Media(string, media.Params) {}
 
+// Digit implements [Observer].
+func (x *far) Digit(_ string, d media.Digit) { x.note("digit %c", d.Key) }
+
 // LateNotify implements [Observer].
 func (x *far) LateNotify(string) { x.note("late NOTIFY") }
 

@@ -98,6 +98,7 @@ func (o *outgoing) answered(invite sentInvite, res *sip.Response) {
 	}
 	o.await("")
 	l := f.leg
+	l.session.media.OnDigit(l.digit)
 	l.dialog.spare.Store(o.isCanceled())
 	bad := l.session.accept(res)
 	if err := o.acknowledge(f, invite, res); err != nil {

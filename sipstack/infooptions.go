@@ -24,8 +24,8 @@ func (s *Stack) options(req *sip.Request, tx *sip.ServerTx) {
 	})
 }
 
-// info takes an INFO (RFC 6086). Its content means nothing to us, which is no reason to refuse it (RFC 2976 section 2.2):
-// phones send it for keys.
+// info takes an INFO (RFC 6086): phones send it for keys. Other content means nothing to us, which is no reason to refuse
+// it (RFC 2976 section 2.2).
 func (s *Stack) info(d *dialog, t *turn) {
 	if d.leg.Err() != nil { // the INVITE's usage, to which it belongs, is over
 		t.respond(sip.StatusCallTransactionDoesNotExists, "")
@@ -36,6 +36,10 @@ func (s *Stack) info(d *dialog, t *turn) {
 		return
 	}
 	t.respond(sip.StatusOK, "")
+	contentType, _ := headerValue(t.req, "Content-Type", "c")
+	if digit, ok := infoDigit(contentType, t.req.Body()); ok {
+		d.leg.session.media.Press(digit)
+	}
 }
 
 // notify hands a NOTIFY to the dialog's referrals, which the INVITE's usage does not end. The turn ends when what follows

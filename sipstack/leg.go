@@ -37,6 +37,7 @@ type Leg struct {
 	err      error
 	endTime  time.Time
 	onEnd    func(error)
+	onDigit  func(media.Digit)
 	probing  *time.Timer // the next probe; nil: there is none
 
 	missed int // probes without an answer in a row; the probe's own
@@ -66,6 +67,7 @@ func (s *Stack) newLeg(i *invite, inv Invitation, callID string) (*Leg, error) {
 		confirmed: make(chan struct{}), ended: make(chan struct{}), hungUp: make(chan struct{}),
 	}
 	d.leg, d.invite = l, i
+	sound.media.OnDigit(l.digit)
 	if !s.remember(d) {
 		_ = sound.media.Close()
 		return nil, ErrClosed
@@ -91,6 +93,25 @@ func (l *Leg) OnEnd(f func(error)) {
 	l.mu.Unlock()
 	if err != nil && !errors.Is(err, ErrLocalHangup) {
 		f(err)
+	}
+}
+
+// OnDigit has f called for each key that the other side presses, once, when it begins. f must not block, and may be
+// called by several goroutines at once. nil: nobody is told.
+func (l *Leg) OnDigit(f func(media.Digit)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.onDigit = f
+}
+
+// digit tells of a key.
+func (l *Leg) digit(d media.Digit) {
+	l.stack.observer.Digit(l.dialog.callID, d)
+	l.mu.Lock()
+	told := l.onDigit
+	l.mu.Unlock()
+	if told != nil {
+		told(d)
 	}
 }
 

@@ -30,6 +30,7 @@ type recorder struct {
 	timers []string
 	refers []ReferState
 	media  []media.Params
+	digits []media.Digit
 	late   int
 	panics []any
 }
@@ -61,6 +62,12 @@ func (r *recorder) Media(_ string, p media.Params) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.media = append(r.media, p)
+}
+
+func (r *recorder) Digit(_ string, d media.Digit) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.digits = append(r.digits, d)
 }
 
 func (r *recorder) LateNotify(string) {

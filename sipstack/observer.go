@@ -35,6 +35,8 @@ type Observer interface {
 	Refer(callID string, s ReferState)
 	// Media tells what was agreed on of a call's sound, at its answer and with each re-INVITE or UPDATE.
 	Media(callID string, p media.Params)
+	// Digit tells of a key that was pressed, once for each.
+	Digit(callID string, d media.Digit)
 	// LateNotify tells of a NOTIFY for a referral that was over.
 	LateNotify(callID string)
 	// Panic tells that a handler panicked with v, and was recovered. callID is "" when it is not known.
@@ -48,5 +50,6 @@ func (nobody) SIP(string, Message)                         {}
 func (nobody) Timer(string, string, string, time.Duration) {}
 func (nobody) Refer(string, ReferState)                    {}
 func (nobody) Media(string, media.Params)                  {}
+func (nobody) Digit(string, media.Digit)                   {}
 func (nobody) LateNotify(string)                           {}
 func (nobody) Panic(string, any)                           {}

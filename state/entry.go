@@ -16,6 +16,7 @@ const (
 	TypeTimer    Type = "timer"
 	TypeCall     Type = "call"
 	TypeMedia    Type = "media"
+	TypeDigit    Type = "digit"
 )
 
 // Entry is one thing that happened on a call. Exactly the payload that Type names is set. Entries are values: whoever
@@ -33,6 +34,7 @@ type Entry struct {
 	Timer    *Timer    `json:"timer,omitempty"`
 	Call     *Call     `json:"call,omitempty"`
 	Media    *Media    `json:"media,omitempty"`
+	Digit    *Digit    `json:"digit,omitempty"`
 }
 
 // SIP is a SIP message that was received or sent.
@@ -147,4 +149,11 @@ type Call struct {
 type Media struct {
 	Event  string `json:"event"` // "agreed", "playing", "played"
 	Detail string `json:"detail,omitempty"`
+}
+
+// Digit is a key that the other side pressed.
+type Digit struct {
+	Digit  string `json:"digit"`            // 0 to 9, *, #, A to D
+	By     string `json:"by"`               // "rtp" (RFC 4733), "info" (SIP INFO), "tone" (in the sound)
+	Millis int64  `json:"millis,omitempty"` // how long it was pressed, where that was told with it
 }

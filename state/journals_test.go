@@ -77,6 +77,10 @@ func (s *scribe) media(millis int, event, detail string) {
 	s.add(millis, Entry{Type: TypeMedia, Media: &Media{Event: event, Detail: detail}})
 }
 
+func (s *scribe) digit(millis int, key, by string) {
+	s.add(millis, Entry{Type: TypeDigit, Digit: &Digit{Digit: key, By: by}})
+}
+
 func (s *scribe) document(millis int, d Document) {
 	s.add(millis, Entry{Type: TypeDocument, Document: &d})
 }

@@ -103,6 +103,8 @@ func (d *drawing) entry(e Entry) {
 		d.note(at, styleTimer, timerText(e.Timer))
 	case e.Call != nil:
 		d.call(at, e)
+	case e.Digit != nil:
+		d.note(at, styleCall, digitText(e.Digit))
 	case e.Media != nil:
 		d.note(at, styleQuiet, joined(": ", "sound "+e.Media.Event, e.Media.Detail))
 	default:

@@ -208,3 +208,16 @@ func TestTheLadderInTheDocumentationIsOneThatWasDrawn(t *testing.T) {
 	shown, _, _ = strings.Cut(shown, "```")
 	assert.Contains(t, drawn(t, Ladder{}, failingAndRecovering()), shown)
 }
+
+func TestLadderShowsDigits(t *testing.T) {
+	t.Parallel()
+	s := &scribe{callID: testCall}
+	s.digit(0, "1", "rtp")
+	s.digit(10, "*", "info")
+	s.digit(20, "A", "tone")
+	s.digit(30, "9", "telepathy")
+	text := drawn(t, Ladder{}, s.entries)
+	for _, want := range []string{"├╴ digit 1, RTP event ", "├╴ digit *, INFO ", "├╴ digit A, tone ", "├╴ digit 9, telepathy "} {
+		assert.Contains(t, text, want)
+	}
+}

@@ -207,3 +207,11 @@ func outcomeText(r *Refer) (string, style) {
 	}
 	return joined(", ", joined(": ", "Refer to "+r.Target+" "+outcome, referCodes(r)), billable), s
 }
+
+func digitText(d *Digit) string {
+	way := map[string]string{"rtp": "RTP event", "info": "INFO", "tone": "tone"}[d.By]
+	if way == "" {
+		way = d.By
+	}
+	return joined(", ", "digit "+d.Digit, way)
+}

@@ -2,6 +2,7 @@ package verbs
 
 import (
 	"context"
+	"time"
 
 	"github.com/callengine/callengine/webhook"
 )
@@ -69,6 +70,25 @@ type Player interface {
 	PlayURL(ctx context.Context, url string, auth *webhook.BasicAuth) error
 	// PlayRinging plays ringing tone until ctx ends, and returns nil then.
 	PlayRinging(ctx context.Context) error
+}
+
+// Keypad tells of the keys that the other side of a call presses.
+type Keypad interface {
+	// Digits returns the keys that are pressed from now on until stop is called, which may be done more than once: 0 to 9,
+	// *, #, A to D. Meanwhile nobody else who listens is told of them.
+	Digits() (keys <-chan byte, stop func())
+}
+
+// Dialer presses keys on an answered call, for the other side to hear.
+type Dialer interface {
+	// SendDigits presses them one after the other, and returns when the last pause is over, or with the context's cause.
+	SendDigits(ctx context.Context, strokes []Stroke) error
+}
+
+// Stroke is a key that is pressed, and the silence behind it.
+type Stroke struct {
+	Key           byte // 0 to 9, *, #, A to D; 0: none, there is only silence
+	Length, Pause time.Duration
 }
 
 // Speech is a text to speak.

@@ -47,6 +47,10 @@ func TestExecute(t *testing.T) {
 		"PlayAudio, password alone":     {body: `<PlayAudio password="p">/b.wav</PlayAudio>`, did: []string{"answer", "play https://app.example/b.wav &{ p}"}},
 		"PlayAudio that fails":          {body: `<PlayAudio>/b.wav</PlayAudio>`, call: &fakeCall{playErr: broken}, did: []string{"answer", "play https://app.example/b.wav <nil>"}, err: broken},
 		"PlayAudio relative to nowhere": {body: `<PlayAudio>/b.wav</PlayAudio>`, call: &fakeCall{urlErr: broken}, did: []string{"answer"}, err: broken},
+		"SendDtmf":                      {body: `<SendDtmf>1#</SendDtmf>`, did: []string{"answer", "press '1' 200ms 400ms", "press '#' 200ms 400ms"}},
+		"SendDtmf with times":           {body: `<SendDtmf toneDuration="50.5" toneInterval="5000">a</SendDtmf>`, did: []string{"answer", "press 'A' 50.5ms 5s"}},
+		"SendDtmf with pauses":          {body: `<SendDtmf> ,1w2Ww3D </SendDtmf>`, did: []string{"answer", "press '\\x00' 0s 500ms", "press '1' 200ms 500ms", "press '2' 200ms 1.5s", "press '3' 200ms 400ms", "press 'D' 200ms 400ms"}},
+		"SendDtmf that fails":           {body: `<SendDtmf>W</SendDtmf>`, call: &fakeCall{playErr: broken}, did: []string{"answer", "press '\\x00' 0s 1s"}, err: broken},
 		"Redirect":                      {body: `<Redirect redirectUrl="/n" tag="x"/>`, did: []string{`tag "x"`, "ask redirect POST /n"}, replace: true},
 		"Redirect that is not answered": {body: `<Redirect redirectUrl="/n" redirectMethod="gEt"/>`,
 			call: &fakeCall{replies: func(context.Context, int) (webhook.Reply, error) { return webhook.Reply{}, broken }},
@@ -75,7 +79,7 @@ func TestExecute(t *testing.T) {
 // TestVerbsEndWithTheCall ends the call while a verb runs: it returns at once, with the cause.
 func TestVerbsEndWithTheCall(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{`<Pause duration="60"/>`, `<Ring duration="60"/>`, `<Ring duration="60" answerCall="false"/>`, `<Redirect redirectUrl="/n"/>`} {
+	for _, body := range []string{`<Pause duration="60"/>`, `<Ring duration="60"/>`, `<Ring duration="60" answerCall="false"/>`, `<Redirect redirectUrl="/n"/>`, `<Gather firstDigitTimeout="60"/>`, `<Gather gatherUrl="/g" firstDigitTimeout="0"/>`} {
 		t.Run(body, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -98,7 +102,7 @@ func TestVerbsEndWithTheCall(t *testing.T) {
 // TestVerbsNeedTheirAbility runs verbs on a call that can do nothing but what every call can.
 func TestVerbsNeedTheirAbility(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{`<Ring/>`, `<Ring answerCall="false"/>`, `<SpeakSentence>x</SpeakSentence>`, `<PlayAudio>x</PlayAudio>`} {
+	for _, body := range []string{`<Ring/>`, `<Ring answerCall="false"/>`, `<SpeakSentence>x</SpeakSentence>`, `<PlayAudio>x</PlayAudio>`, `<Gather/>`, `<SendDtmf>1</SendDtmf>`} {
 		t.Run(body, func(t *testing.T) {
 			t.Parallel()
 			call := &fakeCall{}
@@ -114,7 +118,7 @@ func TestVerbsNeedTheirAbility(t *testing.T) {
 func TestVerbsAnswerAsTheTableSays(t *testing.T) {
 	t.Parallel()
 	p, tags := NewParser(Config{}), spec(t)
-	runs := []string{"Hangup", "Pause", "PlayAudio", "Redirect", "Refer", "Ring", "SpeakSentence", "Tag"}
+	runs := []string{"Gather", "Hangup", "Pause", "PlayAudio", "Redirect", "Refer", "Ring", "SendDtmf", "SpeakSentence", "Tag"}
 	for _, name := range slices.Sorted(maps.Keys(tags)) {
 		if !tags[name].TopLevel {
 			continue

@@ -28,6 +28,9 @@ type fakeCall struct {
 	askedOf    []webhook.Target
 	spoken     []Speech
 	hangupLive bool // the context of Hangup was not ended
+
+	keys chan byte                                    // nil: nobody presses any
+	play func(ctx context.Context, what string) error // what Speak and PlayURL do; nil: they return at once
 }
 
 var (
@@ -35,6 +38,8 @@ var (
 	_ Player   = (*fakeCall)(nil)
 	_ Ringer   = (*fakeCall)(nil)
 	_ Hanger   = (*fakeCall)(nil)
+	_ Keypad   = (*fakeCall)(nil)
+	_ Dialer   = (*fakeCall)(nil)
 )
 
 func (c *fakeCall) note(format string, args ...any) {
@@ -116,12 +121,22 @@ func (c *fakeCall) Refer(_ context.Context, target string) (Referral, error) {
 func (c *fakeCall) Speak(ctx context.Context, s Speech) error {
 	c.note("speak %s", s.Text)
 	c.spoken = append(c.spoken, s)
+	if c.play != nil {
+		return c.play(ctx, s.Text)
+	}
 	return c.playErr
 }
 
 func (c *fakeCall) PlayURL(ctx context.Context, url string, auth *webhook.BasicAuth) error {
 	c.note("play %s %v", url, auth)
+	if c.play != nil {
+		return c.play(ctx, url)
+	}
 	return c.playErr
+}
+
+func (c *fakeCall) Digits() (<-chan byte, func()) {
+	return c.keys, func() {}
 }
 
 func (c *fakeCall) PlayRinging(ctx context.Context) error {
@@ -158,4 +173,11 @@ func (r *fakeReferral) Result() ReferResult   { return r.result }
 func (r *fakeReferral) Interrupt() {
 	r.note("interrupt")
 	r.end(r.known)
+}
+
+func (c *fakeCall) SendDigits(_ context.Context, strokes []Stroke) error {
+	for _, s := range strokes {
+		c.note("press %q %v %v", s.Key, s.Length, s.Pause)
+	}
+	return c.playErr
 }
