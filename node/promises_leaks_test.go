@@ -259,6 +259,10 @@ func TestNothingIsLeftOfCallsOverRealSockets(t *testing.T) {
 	n, err := node.New(cfg, node.WithSynthesizer(&fakeSpeech{length: 100 * time.Millisecond}))
 	require.NoError(t, err)
 	require.NoError(t, n.Start(ctx))
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Get("http://" + n.APIAddr().String() + "/healthz") // all of the node runs once it answers
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
 	// But for the application's listener and who waits at it; in their place comes the goroutine that asks in the end.
 	open, running := descriptors(t)-1, goroutines()
 
