@@ -39,7 +39,14 @@ func (x *sender) run() {
 	start := time.Now()
 	x.pace = pacer{period: defaultPTime, next: start}
 	x.reporter.start(start)
-	timer := time.NewTimer(0)
+	select {
+	case <-x.s.closing:
+		x.goodbye(start)
+		return
+	default:
+	}
+	x.tick(start) // now, and not by a timer that has expired already: two of those at once break Go 1.26's race detector
+	timer := time.NewTimer(time.Until(x.pace.next))
 	defer timer.Stop()
 	for {
 		select {
