@@ -68,9 +68,20 @@ func (s *Session) packet(p *rtp.Packet, b []byte, from netip.AddrPort, now time.
 	switch accepted, foreign := s.accept(&p.Header, from, now); {
 	case accepted:
 		s.engine.counters.RTPReceived(1)
+		s.hear(p)
 		s.keys(p)
 	case foreign:
 		s.engine.counters.RTPIgnored(1)
+	}
+}
+
+// hear keeps the sound of a packet for who listens.
+func (s *Session) hear(p *rtp.Packet) {
+	s.mu.Lock()
+	agreed, hearing := s.params, s.hearing
+	s.mu.Unlock()
+	if hearing != nil && p.PayloadType == agreed.PayloadType {
+		hearing.put(agreed.Codec, p.Timestamp, p.Payload)
 	}
 }
 

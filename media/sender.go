@@ -70,6 +70,9 @@ func (x *sender) tick(now time.Time) {
 		// The timestamp is a clock (RFC 3550 section 5.1): the gap is in it, and the sound goes on where it stood.
 		x.header.Timestamp += uint32(lost * samplesIn(x.pace.period))
 		x.quiet = true
+		for range lost {
+			x.s.overhear(samplesIn(x.pace.period), nil)
+		}
 	}
 	for range frames {
 		x.frame(samplesIn(x.pace.period))
@@ -94,6 +97,7 @@ func (x *sender) frame(samples int) {
 		n = playing.take(pcm)
 	}
 	clear(pcm[n:])
+	s.overhear(samples, pcm)
 	switch audible := p.Send && usable(to); {
 	case playing != nil && x.press(playing.keying, n, room.packet[:12+len(event{})], p, to, audible):
 		x.quiet = true // no sound goes out beside an event

@@ -38,6 +38,8 @@ type Session struct {
 	playout   *playout // nil: nothing is played
 	reception reception
 	report    senderReport
+	listeners []*Listener
+	hearing   *hearing // nil: nobody listens
 
 	correlation string
 
