@@ -48,6 +48,7 @@ func TestWhoListensHearsBothDirectionsInStep(t *testing.T) {
 				played := make(chan error, 1)
 				go func() { played <- b.Play(t.Context(), &ramp{length: 5 * 160}) }()
 				time.Sleep(10 * time.Millisecond)
+				synctest.Wait()
 				in, out = nil, nil
 				for _, n := range tc.packets {
 					b.rtp.send(spoken(t, n), b.local())
@@ -57,6 +58,7 @@ func TestWhoListensHearsBothDirectionsInStep(t *testing.T) {
 				stop()
 				stop()
 				time.Sleep(time.Second)
+				synctest.Wait()
 				require.NoError(t, <-played)
 				assert.Equal(t, tc.want, levels(in))
 				require.Len(t, out, len(in), "nothing is told after stop")
@@ -81,6 +83,7 @@ func TestWhoListensHearsSilenceWhereNothingComes(t *testing.T) {
 		defer stop()
 		b.Configure(params())
 		time.Sleep(time.Second - time.Millisecond)
+		synctest.Wait()
 		assert.Equal(t, SampleRate, heard)
 	})
 }
