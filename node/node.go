@@ -70,6 +70,9 @@ func WithNetwork(net Network) Option { return func(n *Node) { n.network = net } 
 // WithSynthesizer speaks with s in place of the configured engine.
 func WithSynthesizer(s media.Synthesizer) Option { return func(n *Node) { n.speech = s } }
 
+// WithStore keeps the journals in s, which Close closes. Default: the configured store.
+func WithStore(s state.Store) Option { return func(n *Node) { n.store = s } }
+
 // WithBuildInfo says which program runs, for the metrics.
 func WithBuildInfo(b BuildInfo) Option { return func(n *Node) { n.build = b } }
 
@@ -82,7 +85,9 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	n.drained, n.drainIt = context.WithCancelCause(context.Background())
 	n.closed, n.closeIt = context.WithCancelCause(context.Background())
 	n.metrics = newMetrics(n.build)
-	n.store = state.NewMemory(state.MemoryConfig{Retention: cfg.State.CallRetention})
+	if n.store == nil {
+		n.store = state.NewMemory(state.MemoryConfig{Retention: cfg.State.CallRetention})
+	}
 	n.journal = &journal{Store: n.store, metrics: n.metrics, log: n.log}
 	n.gate = newGate(cfg, n.metrics)
 	n.calls = newCalls(n)

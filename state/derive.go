@@ -22,7 +22,7 @@ func (r *Record) Apply(e Entry) {
 		r.CallID = e.CallID
 	}
 	switch {
-	case e.Call != nil && e.Call.Event == CallModified:
+	case e.Call != nil && (e.Call.Event == CallModified || e.Call.Event == CallResumed || e.Call.Event == CallSettled):
 		return // what it leads to is told by entries of its own
 	case e.Call != nil:
 		r.applyCall(e.Time, e.Call)

@@ -17,6 +17,7 @@ const (
 	TypeCall     Type = "call"
 	TypeMedia    Type = "media"
 	TypeDigit    Type = "digit"
+	TypeDialog   Type = "dialog"
 )
 
 // Entry is one thing that happened on a call. Exactly the payload that Type names is set. Entries are values: whoever
@@ -35,6 +36,19 @@ type Entry struct {
 	Call     *Call     `json:"call,omitempty"`
 	Media    *Media    `json:"media,omitempty"`
 	Digit    *Digit    `json:"digit,omitempty"`
+	Dialog   *Dialog   `json:"dialog,omitempty"`
+}
+
+// Vital reports whether recovery cannot do without the entry: a store that writes behind has it safe from the end of the
+// process when Append returns, and with it all that was appended before it. Of the others a crash may cost the newest.
+func (e *Entry) Vital() bool {
+	switch {
+	case e.Call != nil, e.Dialog != nil:
+		return true
+	case e.Webhook != nil: // a synchronous event that is asked for twice has to be the same one
+		return e.Webhook.Event == WebhookOwed || e.Webhook.Event == WebhookRequest && e.Webhook.EventType != disconnectEvent
+	}
+	return e.Verb != nil && e.Verb.Refer != nil
 }
 
 // SIP is a SIP message that was received or sent.
@@ -100,6 +114,7 @@ type Verb struct {
 	Column int    `json:"column,omitempty"`
 	Next   string `json:"next,omitempty"`  // ended: "next verb", "new document", "end"
 	Error  string `json:"error,omitempty"` // ended
+	Cause  string `json:"cause,omitempty"` // ended: why the call is to end, if it is
 	Refer  *Refer `json:"refer,omitempty"` // progress of a Refer
 }
 
@@ -117,7 +132,9 @@ const (
 	CallAnswered  = "answered"
 	CallTagged    = "tagged"
 	CallModified  = "modified" // through the API
+	CallResumed   = "resumed"  // the node was restarted, and goes on with the call
 	CallEnded     = "ended"
+	CallSettled   = "settled" // what outlived the call is over, too: nothing is left to do
 )
 
 // Changes by which a call is modified.
@@ -129,20 +146,24 @@ const (
 
 // Call is a change of the call's own state. What does not change with an event is empty in it.
 type Call struct {
-	Event         string    `json:"event"` // CallInitiated, …
-	AccountID     string    `json:"accountId,omitempty"`
-	ApplicationID string    `json:"applicationId,omitempty"`
-	From          string    `json:"from,omitempty"`
-	To            string    `json:"to,omitempty"`
-	Direction     string    `json:"direction,omitempty"`
-	SIPCallID     string    `json:"sipCallId,omitempty"`
-	Tag           *string   `json:"tag,omitempty"`
-	Change        string    `json:"change,omitempty"` // of CallModified: ChangeRedirect, …
-	URL           string    `json:"url,omitempty"`    // of ChangeRedirect
-	At            time.Time `json:"at,omitzero"`      // when it happened, if that is not the entry's time: a dialog's end
-	Cause         string    `json:"cause,omitempty"`
-	ErrorMessage  string    `json:"errorMessage,omitempty"`
-	ErrorID       string    `json:"errorId,omitempty"`
+	Event         string  `json:"event"` // CallInitiated, …
+	AccountID     string  `json:"accountId,omitempty"`
+	ApplicationID string  `json:"applicationId,omitempty"`
+	From          string  `json:"from,omitempty"`
+	To            string  `json:"to,omitempty"`
+	Direction     string  `json:"direction,omitempty"`
+	SIPCallID     string  `json:"sipCallId,omitempty"`
+	Tag           *string `json:"tag,omitempty"`
+	Change        string  `json:"change,omitempty"` // of CallModified: ChangeRedirect, …
+	URL           string  `json:"url,omitempty"`    // of ChangeRedirect
+	// Follow is all that it takes to follow a change, credentials included; opaque, and never read out.
+	Follow       json.RawMessage `json:"follow,omitempty"`
+	At           time.Time       `json:"at,omitzero"` // when it happened, if that is not the entry's time: a dialog's end
+	Cause        string          `json:"cause,omitempty"`
+	ErrorMessage string          `json:"errorMessage,omitempty"`
+	ErrorID      string          `json:"errorId,omitempty"`
+	Untold       bool            `json:"untold,omitempty"`   // of CallEnded: no disconnect event is due
+	Outlived     bool            `json:"outlived,omitempty"` // of CallEnded: a verb has something under way that goes on until CallSettled
 }
 
 // Media is a change of the call's sound: parameters agreed, playing started or ended.
@@ -156,4 +177,10 @@ type Digit struct {
 	Digit  string `json:"digit"`            // 0 to 9, *, #, A to D
 	By     string `json:"by"`               // "rtp" (RFC 4733), "info" (SIP INFO), "tone" (in the sound)
 	Millis int64  `json:"millis,omitempty"` // how long it was pressed, where that was told with it
+}
+
+// Dialog is the SIP dialog of a call and its session, as they are from now on: all that it takes to go on with them when
+// the node was restarted.
+type Dialog struct {
+	Snapshot json.RawMessage `json:"snapshot,omitempty"` // opaque, and never read out
 }

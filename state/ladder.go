@@ -88,6 +88,9 @@ func newDrawing(l Ladder, out *bufio.Writer, entries []Entry) *drawing {
 }
 
 func (d *drawing) entry(e Entry) {
+	if e.Dialog != nil {
+		return // for recovery alone
+	}
 	d.pause(e.Time)
 	at := e.Time.Sub(d.start)
 	switch {
@@ -239,6 +242,9 @@ func (d *drawing) call(at time.Duration, e Entry) {
 		d.note(at, styleCall, tagText(c.Tag))
 	case CallModified:
 		d.note(at, styleCall, changeText(c))
+	case CallResumed:
+		d.note(at, styleBad, "the node was restarted")
+	case CallSettled: // its Refer has told
 	case CallEnded:
 		style := styleCall
 		if c.ErrorMessage != "" {

@@ -87,8 +87,10 @@ func (e Entry) Masked(maskDocument func(string) string) Entry {
 	case e.Call != nil:
 		c := *e.Call
 		c.From, c.To, c.ErrorMessage = maskText(c.From), maskText(c.To), maskText(c.ErrorMessage)
-		c.URL = maskText(c.URL)
+		c.URL, c.Follow = maskText(c.URL), nil
 		e.Call = &c
+	case e.Dialog != nil:
+		e.Dialog = &Dialog{}
 	case e.Media != nil:
 		m := *e.Media
 		m.Detail = maskText(m.Detail)

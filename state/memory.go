@@ -58,8 +58,9 @@ type stored struct {
 	record  Record
 	bytes   int64
 	owed    map[uint64]struct{} // entries whose event is still owed
-	quiet   time.Time           // when the last entry was appended
-	place   int                 // in Memory.over; notOver: it is not there
+	rest    rest
+	quiet   time.Time // when the last entry was appended
+	place   int       // in Memory.over; notOver: it is not there
 }
 
 const notOver = -1
@@ -96,6 +97,7 @@ func (m *Memory) append(e Entry) uint64 {
 	c.bytes += sizeOf(&e)
 	c.quiet = now
 	c.record.Apply(e)
+	c.rest.apply(&e)
 	c.account(&e)
 	if !c.keep() {
 		m.enterOver(c)

@@ -88,7 +88,9 @@ func sizeOf(e *Entry) int64 {
 	case e.Verb != nil:
 		n += len(e.Verb.Error)
 	case e.Call != nil:
-		n += len(e.Call.ErrorMessage)
+		n += len(e.Call.ErrorMessage) + len(e.Call.Follow)
+	case e.Dialog != nil:
+		n += len(e.Dialog.Snapshot)
 	case e.Media != nil:
 		n += len(e.Media.Detail)
 	}

@@ -24,7 +24,7 @@ type Query struct {
 // Store keeps journals. It is safe for concurrent use. Entries of one call have the order in which they were appended.
 // It satisfies webhook.Ledger.
 type Store interface {
-	// Append adds an entry to its call's journal and returns its number.
+	// Append adds an entry to its call's journal and returns its number. See [Entry.Vital].
 	Append(ctx context.Context, e Entry) (seq uint64, err error)
 	// Journal returns a call's entries in order.
 	Journal(ctx context.Context, callID string) ([]Entry, error)
@@ -39,5 +39,11 @@ type Store interface {
 	Delivered(ctx context.Context, callID string, seq uint64) error
 	// Failed notes that the event owed under seq was given up, and why: it is not owed any more.
 	Failed(ctx context.Context, callID string, seq uint64, reason string) error
+	// Unfinished returns the ids of the calls that somebody has to see to when nobody does any more (after a crash, say),
+	// oldest first: those that have begun and not ended; that have ended, but neither is their disconnect event owed nor
+	// is it known that none is due; that have a referral pending, or another thing that outlives them.
+	Unfinished(ctx context.Context) ([]string, error)
+	// Debts returns what is still owed, in order for each call.
+	Debts(ctx context.Context) ([]Debt, error)
 	Close() error
 }

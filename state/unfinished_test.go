@@ -1,0 +1,90 @@
+package state
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestUnfinishedIsACallOfWhichSomethingIsLeftToDo(t *testing.T) {
+	t.Parallel()
+	call := func(c Call) Entry { return Entry{Type: TypeCall, Call: &c} }
+	refer := func(status string) Entry {
+		return Entry{Type: TypeVerb, Verb: &Verb{Event: VerbProgress, Name: "Refer", Refer: &Refer{ID: "2", Status: status}}}
+	}
+	owed := func(event string) Entry {
+		return Entry{Type: TypeWebhook, Webhook: &Webhook{Event: WebhookOwed, EventID: "e", EventType: event}}
+	}
+	begun, over := call(Call{Event: CallInitiated}), call(Call{Event: CallEnded})
+	for name, tc := range map[string]struct {
+		journal []Entry
+		want    bool
+	}{
+		"refused before it began":              {[]Entry{{Type: TypeSIP, SIP: &SIP{Method: "INVITE"}}}, false},
+		"begun":                                {[]Entry{begun}, true},
+		"answered":                             {[]Entry{begun, call(Call{Event: CallAnswered})}, true},
+		"ended, and the disconnect not owed":   {[]Entry{begun, over}, true},
+		"another event is owed":                {[]Entry{begun, over, owed("dtmf")}, true},
+		"the disconnect is owed":               {[]Entry{begun, over, owed("disconnect")}, false},
+		"ended, and no disconnect is due":      {[]Entry{begun, call(Call{Event: CallEnded, Untold: true})}, false},
+		"a Refer is pending":                   {[]Entry{begun, refer(ReferPending), over, owed("disconnect")}, true},
+		"a Refer is over":                      {[]Entry{begun, refer(ReferPending), over, owed("disconnect"), refer(ReferFailure)}, false},
+		"a Refer is over, and not told of":     {[]Entry{begun, call(Call{Event: CallEnded, Outlived: true}), owed("disconnect"), refer(ReferFailure)}, true},
+		"a Refer is over, and was told of":     {[]Entry{begun, call(Call{Event: CallEnded, Outlived: true}), owed("disconnect"), refer(ReferFailure), call(Call{Event: CallSettled})}, false},
+		"a Refer was told of, the call wasn't": {[]Entry{begun, call(Call{Event: CallEnded, Outlived: true}), refer(ReferFailure), call(Call{Event: CallSettled})}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := NewMemory(MemoryConfig{})
+			for _, e := range tc.journal {
+				e.CallID = "c-1"
+				appended(t, m, e)
+			}
+			ids, err := m.Unfinished(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, tc.want, len(ids) == 1, ids)
+		})
+	}
+}
+
+func TestUnfinishedCallsComeOldestFirst(t *testing.T) {
+	t.Parallel()
+	m := NewMemory(MemoryConfig{})
+	for _, id := range []string{"c-9", "c-1", "c-5"} {
+		appended(t, m, initiated(id))
+	}
+	ids, err := m.Unfinished(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, []string{"c-9", "c-1", "c-5"}, ids)
+}
+
+func TestDebtsAreWhatIsStillOwedInOrder(t *testing.T) {
+	t.Parallel()
+	m := NewMemory(MemoryConfig{})
+	appended(t, m, initiated("c-2"))
+	var seqs []uint64
+	for _, event := range []string{"e-1", "e-2", "e-3", "e-4"} {
+		seq, err := m.Owe(t.Context(), "c-2", envelope(event))
+		require.NoError(t, err)
+		seqs = append(seqs, seq)
+	}
+	require.NoError(t, m.Delivered(t.Context(), "c-2", seqs[1]))
+	require.NoError(t, m.Failed(t.Context(), "c-2", seqs[2], "gone"))
+	other, err := m.Owe(t.Context(), "c-1", envelope("e-5"))
+	require.NoError(t, err)
+
+	debts, err := m.Debts(t.Context())
+	require.NoError(t, err)
+	require.Len(t, debts, 3)
+	for i, want := range []struct {
+		call  string
+		seq   uint64
+		event string
+	}{{"c-2", seqs[0], "e-1"}, {"c-2", seqs[3], "e-4"}, {"c-1", other, "e-5"}} {
+		assert.Equal(t, want.call, debts[i].CallID)
+		assert.Equal(t, want.seq, debts[i].Seq)
+		assert.JSONEq(t, string(envelope(want.event)), string(debts[i].Event))
+		assert.False(t, debts[i].Since.IsZero())
+	}
+}
