@@ -1,6 +1,7 @@
 package sipstack
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/emiago/sipgo/sip"
@@ -13,20 +14,44 @@ type fork struct {
 	leg      *Leg
 	accepted bool // a 2xx has come
 	acked    bool // and its ACK has gone out
+
+	// Of the goroutine that waits for the INVITE's final response.
+	reliable  acknowledged
+	described *sip.Response // the first reliable response with a description: the answer to our offer
 }
 
 // maxForks bounds the dialogs of one INVITE.
 const maxForks = 32
 
-// progress takes a provisional response.
+// progress takes a provisional response. A reliable one is acknowledged, and one that came before is not taken again (RFC
+// 3262 section 4).
 func (o *outgoing) progress(invite sentInvite, res *sip.Response) {
 	if res.StatusCode == sip.StatusTrying {
 		return
 	}
-	o.forkOf(invite, res)
+	f := o.forkOf(invite, res)
+	if _, reliable := readRSeq(res); reliable && f != nil && !o.pracked(f, res) {
+		return
+	}
 	if o.call.Progress != nil && !o.isCanceled() {
 		o.call.Progress(res.StatusCode)
 	}
+}
+
+// pracked acknowledges a reliable provisional response; false: it was taken before, or one before it is missing. Whoever
+// gets no PRACK repeats the response, and then refuses the INVITE, so that nothing is to be done about a failure here.
+func (o *outgoing) pracked(f *fork, res *sip.Response) bool {
+	if !f.reliable.next(res) {
+		return false
+	}
+	if f.described == nil && len(res.Body()) > 0 {
+		f.described = res
+	}
+	return o.stack.spawn(func() {
+		if err := f.leg.dialog.acknowledge1xx(o.stack.living, res); err != nil {
+			f.leg.log.Debug("PRACK failed", zap.Error(err))
+		}
+	})
 }
 
 // forkOf returns the dialog of a response, and opens it where it is new; nil: there is none.
@@ -100,7 +125,7 @@ func (o *outgoing) answered(invite sentInvite, res *sip.Response) {
 	l := f.leg
 	l.session.media.OnDigit(l.digit)
 	l.dialog.spare.Store(o.isCanceled())
-	bad := l.session.accept(res)
+	bad := l.session.accept(cmp.Or(f.described, res)) // RFC 3262 section 5: what comes after an answer is none
 	if err := o.acknowledge(f, invite, res); err != nil {
 		o.settle(nil, err)
 		l.hangUp(ErrLocalHangup)

@@ -39,8 +39,8 @@ type Outbound struct {
 // when that ends first its cause is returned at once. The INVITE is canceled then, as soon as it has got a response (RFC
 // 3261 section 9.1), and hung up if it is answered all the same.
 //
-// Provisional responses are not asked to be reliable, and their descriptions are no answer (section 13.2.1): the sound
-// begins with the 2xx.
+// Reliable provisional responses are acknowledged (RFC 3262). A description in one of them is the answer to the offer; in
+// others it is none (RFC 3261 section 13.2.1). The sound begins with the 2xx all the same.
 func (s *Stack) Invite(ctx context.Context, call Outbound) (*Leg, error) {
 	o, err := s.newOutgoing(call)
 	if err != nil {

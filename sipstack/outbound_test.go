@@ -143,6 +143,51 @@ func TestCallOfOursHungUpByTheOtherSide(t *testing.T) {
 	})
 }
 
+func TestReliableResponseToACallOfOursIsAcknowledged(t *testing.T) { // RFC 3262 section 4
+	for name, tc := range map[string]struct{ early, final string }{
+		"with the answer":                {answerLine, ""},
+		"with the answer, and once more": {answerLine, strings.Replace(answerLine, "41000", "49999", 1)},
+		"without":                        {"", answerLine},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
+				var progress []int
+				call := n.callee(p)
+				call.Progress = func(code int) { progress = append(progress, code) }
+				done := n.dial(context.Background(), call)
+				invite := p.next()
+				assert.Equal(t, "100rel", field(invite, "Supported"))
+				reliable := func(code, rseq int, body string) {
+					p.answerAs(invite, "c", code, fmt.Sprintf("%sRequire: 100rel\r\nRSeq: %d\r\n", p.contactLine(), rseq), body)
+				}
+				reliable(183, 4711, tc.early)
+				prack := p.next()
+				assert.Equal(t, fmt.Sprintf("PRACK sip:carol@%s SIP/2.0", p.wire.local()), startOf(prack))
+				assert.Equal(t, "4711 1 INVITE", field(prack, "RAck"))
+				assert.Equal(t, "2 PRACK", field(prack, "CSeq"))
+				assert.Empty(t, bodyOf(prack))
+				p.reply(prack, 200, "")
+				reliable(183, 4711, tc.early) // once more
+				reliable(180, 4713, "")       // 4712 is missing
+				synctest.Wait()
+				assert.Empty(t, p.in)
+				reliable(180, 4712, "")
+				prack = p.next()
+				assert.Equal(t, "4712 1 INVITE", field(prack, "RAck"))
+				p.reply(prack, 481, "")
+				synctest.Wait()
+				assert.Equal(t, []int{183, 180}, progress)
+				p.answerAs(invite, "c", 200, p.contactLine(), tc.final)
+				assert.Equal(t, "1 ACK", field(p.next(), "CSeq"))
+				r := <-done
+				require.NoError(t, r.err)
+				require.Len(t, n.rec.media, 1)
+				assert.Equal(t, "127.0.0.1:41000", n.rec.media[0].Remote.String())
+			})
+		})
+	}
+}
+
 func TestReferOfACallOfOurs(t *testing.T) {
 	inMemory(t, Config{Keepalive: time.Minute}, func(t *testing.T, n *node, p *phone) {
 		done := n.dial(context.Background(), n.callee(p))

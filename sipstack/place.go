@@ -213,7 +213,7 @@ func (o *outgoing) request(method sip.RequestMethod, cseq uint32, uri sip.Uri, r
 	}
 	req.AppendHeader(&sip.ContactHeader{Address: contact})
 	req.AppendHeader(sip.NewHeader("Allow", allow))
-	req.AppendHeader(sip.NewHeader("Supported", "")) // none of those that change how an INVITE of ours goes
+	req.AppendHeader(sip.NewHeader("Supported", tagReliable))
 	req.AppendHeader(sip.NewHeader("User-Agent", product))
 	contentType := sip.ContentTypeHeader(typeSDP)
 	req.AppendHeader(&contentType)

@@ -86,17 +86,16 @@ func (a *acknowledged) next(res *sip.Response) bool {
 	return true
 }
 
-// acknowledge1xx sends the PRACK of a reliable provisional response to an INVITE of ours, with the answer to the offer
-// in it, if there was one, and returns its final response. It is for the dialog which that response has made or belongs
-// to. A peer that answers 481 or nothing has lost the INVITE, too.
-func (d *dialog) acknowledge1xx(ctx context.Context, res *sip.Response, answer []byte) (*sip.Response, error) {
+// acknowledge1xx sends the PRACK of a reliable provisional response to an INVITE of ours, in the dialog which that
+// response has made or belongs to. It holds no description: our offer was in the INVITE.
+func (d *dialog) acknowledge1xx(ctx context.Context, res *sip.Response) error {
 	rseq, _ := readRSeq(res)
-	hdrs := []sip.Header{sip.NewHeader("RAck", rack{rseq, res.CSeq().SeqNo, string(res.CSeq().MethodName)}.String())}
-	if answer != nil {
-		contentType := sip.ContentTypeHeader(typeSDP)
-		hdrs = append(hdrs, &contentType)
+	of := rack{rseq, res.CSeq().SeqNo, string(res.CSeq().MethodName)}
+	answer, err := d.send(ctx, sip.PRACK, []sip.Header{sip.NewHeader("RAck", of.String())}, nil, nil)
+	if err == nil && !answer.IsSuccess() {
+		err = &StatusError{Method: string(sip.PRACK), Code: answer.StatusCode, Reason: answer.Reason}
 	}
-	return d.send(ctx, sip.PRACK, hdrs, answer, nil)
+	return err
 }
 
 func decimal(n uint32) string { return strconv.FormatUint(uint64(n), 10) }

@@ -64,38 +64,6 @@ func TestReliableResponsesAreAcknowledgedInOrder(t *testing.T) { // RFC 3262 sec
 	}
 }
 
-func TestReliableResponseToAnInviteOfOursIsAcknowledged(t *testing.T) { // RFC 3262 section 4
-	for name, answer := range map[string]string{"with an answer": offerLine, "without": ""} {
-		t.Run(name, func(t *testing.T) {
-			inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
-				n.answering()
-				p.call()
-				l := n.leg()
-				p.drain()
-				res := sip.NewResponse(183, "")
-				res.AppendHeader(sip.NewHeader("Require", "100rel"))
-				res.AppendHeader(sip.NewHeader("RSeq", "4711"))
-				res.AppendHeader(&sip.CSeqHeader{SeqNo: 7, MethodName: sip.INVITE})
-				done := make(chan error, 1)
-				go func() {
-					var body []byte
-					if answer != "" {
-						body = []byte(answer)
-					}
-					_, err := l.dialog.acknowledge1xx(t.Context(), res, body)
-					done <- err
-				}()
-				prack := p.expect("PRACK sip:alice@")
-				assert.Equal(t, "4711 7 INVITE", field(prack, "RAck"))
-				assert.Equal(t, answer, bodyOf(prack))
-				assert.Equal(t, answer != "", field(prack, "Content-Type") == typeSDP)
-				p.reply(prack, 200, "")
-				assert.NoError(t, <-done)
-			})
-		})
-	}
-}
-
 func TestSessionExpires(t *testing.T) { // RFC 4028 section 4
 	for value, want := range map[string]sessionExpires{
 		"1800":                               {30 * time.Minute, ""},
