@@ -92,7 +92,7 @@ type Config struct {
 
 // Network opens the stack's sockets. One that has DialContext too, as [net.Dialer] has it, also opens the TCP connections
 // to peers whose own is gone, and one that has LookupNetIP and LookupSRV, as [net.Resolver] has them, looks up the names
-// in Contacts and routes; without these the host's network does.
+// in Contacts and routes, with LookupNAPTR also those of [NAPTR] records; without these the host's network does.
 type Network interface {
 	ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error)
 	Listen(ctx context.Context, network, address string) (net.Listener, error)

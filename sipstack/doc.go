@@ -40,8 +40,8 @@
 //   - Every call: leg.go, dialog.go, bye.go, keepalive.go; session.go and sdp.go for its sound.
 //   - Changes of a session, and what keeps it alive: reinvite.go and update.go where the peer asks, refresh.go where we do,
 //     glare.go where both do, sessiontimer.go.
-//   - Requests of ours: request.go, completed.go, digest.go, oversize.go; where they go in flow.go, locate.go, course.go,
-//     outages.go.
+//   - Requests of ours: request.go, completed.go, digest.go, oversize.go; where they go in flow.go, locate.go, naptr.go,
+//     course.go, outages.go.
 //   - REFER: referral.go, referrals.go, subscription.go.
 //
 // A dialog outlives its call for as long as a referral is pending (RFC 5057), and is remembered 64*T1 longer, so that

@@ -17,10 +17,8 @@ import (
 
 // locator finds out where requests to a URI are sent (RFC 3263 section 4).
 //
-// NAPTR records are not asked for: Go's resolver has none, and one beside it would see neither the host's own names nor
-// its search list. Section 4.1 has the way without them: the SRV records of every transport that both sides have, of
-// those the best by our preference. What is lost is the domain's own preference among its transports, and SRV records
-// under other names than the usual ones.
+// A domain's NAPTR records say which transports it prefers (section 4.1). Without them it is the SRV records of every
+// transport that both sides have, of those the best by our preference.
 type locator struct {
 	resolver resolver
 	outages  *outages
@@ -56,7 +54,7 @@ func (l *locator) flows(ctx context.Context, u sip.Uri, bound []*listener, heard
 	}
 	endpoints := []endpoint{{on: ways[0], host: host, port: portOf(u.Port, ways[0])}}
 	if u.Port == 0 { // Section 4.2: only without a port
-		found, offered := l.services(ctx, u, ways)
+		found, offered := l.services(ctx, u, ways, bound, heard)
 		switch {
 		case len(found) > 0:
 			endpoints = found
@@ -115,20 +113,27 @@ type endpoint struct {
 	port uint16
 }
 
-// services looks up the SRV records of a domain, for all transports at once: sips: URIs only have _sips._tcp. Offered
-// tells whether the domain may be reached at all: a record whose target is "." says no (RFC 2782).
-func (l *locator) services(ctx context.Context, u sip.Uri, ways []*listener) (found []endpoint, offered bool) {
+// services looks up the SRV records of a domain: those that its NAPTR records name, or else those of all transports;
+// sips: URIs only have _sips._tcp. As most domains have no NAPTR records, all are asked for at once. Offered tells whether
+// the domain may be reached at all: a record whose target is "." says no (RFC 2782).
+func (l *locator) services(ctx context.Context, u sip.Uri, ways, bound []*listener, heard *listener) (found []endpoint, offered bool) {
 	ctx, cancel := context.WithTimeout(ctx, srvTimeout)
 	defer cancel()
-	records := make([][]*net.SRV, len(ways))
+	var chosen []choice
+	var usual [][]*net.SRV
 	var lookups sync.WaitGroup
-	for i, on := range ways {
-		lookups.Go(func() { records[i] = l.srv(ctx, on.network, hostOf(u)) })
-	}
+	lookups.Go(func() { chosen = l.chosen(ctx, u, bound, heard) })
+	lookups.Go(func() {
+		usual = each(ways, func(on *listener) []*net.SRV { return l.srv(ctx, serviceOf(on, hostOf(u))) })
+	})
 	lookups.Wait()
+	var named [][]*net.SRV
+	if len(chosen) > 0 {
+		named = each(chosen, func(c choice) []*net.SRV { return l.srv(ctx, service{name: c.name}) })
+	}
 	refused := false
-	for i, on := range ways {
-		for _, r := range inOrder(records[i], l.random) {
+	take := func(on *listener, records []*net.SRV) {
+		for _, r := range inOrder(records, l.random) {
 			if r.Target == "." || r.Target == "" {
 				refused = true
 				continue
@@ -136,20 +141,47 @@ func (l *locator) services(ctx context.Context, u sip.Uri, ways []*listener) (fo
 			found = append(found, endpoint{on, strings.TrimSuffix(r.Target, "."), r.Port})
 		}
 	}
+	for i, c := range chosen {
+		take(c.on, named[i])
+	}
+	if len(found) == 0 { // records that lead nowhere are no better than none
+		refused = false
+		for i, on := range ways {
+			take(on, usual[i])
+		}
+	}
 	return found[:min(len(found), maxTargets)], !refused
 }
 
-// srv returns nil when there is none, or it cannot be known: the name's addresses are tried then.
-func (l *locator) srv(ctx context.Context, network, domain string) []*net.SRV {
-	service, proto := "sip", network
-	if network == "tls" {
-		service, proto = "sips", "tcp"
+// each looks up the records of all at once, and keeps the order.
+func each[T any](of []T, lookUp func(T) []*net.SRV) [][]*net.SRV {
+	records := make([][]*net.SRV, len(of))
+	var lookups sync.WaitGroup
+	for i, one := range of {
+		lookups.Go(func() { records[i] = lookUp(one) })
 	}
-	key := "_" + service + "._" + proto + "." + domain
+	lookups.Wait()
+	return records
+}
+
+// service is what SRV records stand under, as [net.Resolver.LookupSRV] has it: with name alone, under that one.
+type service struct{ service, proto, name string }
+
+// serviceOf returns the service of a domain for a transport (RFC 3263 section 4.2).
+func serviceOf(on *listener, domain string) service {
+	if on.network == "tls" {
+		return service{"sips", "tcp", domain}
+	}
+	return service{"sip", on.network, domain}
+}
+
+// srv returns nil when there is none, or it cannot be known: the name's addresses are tried then.
+func (l *locator) srv(ctx context.Context, of service) []*net.SRV {
+	key := "SRV " + of.service + " " + of.proto + " " + of.name
 	if l.outages.unknown(key) != nil {
 		return nil
 	}
-	_, records, err := l.resolver.LookupSRV(ctx, service, proto, domain)
+	_, records, err := l.resolver.LookupSRV(ctx, of.service, of.proto, of.name)
 	l.outages.lookedUp(ctx, key, err)
 	return records
 }

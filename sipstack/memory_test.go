@@ -145,7 +145,10 @@ func (t *nameTable) LookupNetIP(ctx context.Context, network, host string) ([]ne
 }
 
 func (t *nameTable) LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error) {
-	key := "_" + service + "._" + proto + "." + name
+	key := name
+	if service != "" || proto != "" {
+		key = "_" + service + "._" + proto + "." + name
+	}
 	if err := t.ask(ctx, key, name); err != nil {
 		return "", nil, err
 	}

@@ -78,7 +78,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 	}
 	s := &Stack{
 		cfg: cfg, media: m, log: zap.NewNop(), observer: nobody{}, asked: open{},
-		network: hostNetwork{}, dialer: &net.Dialer{}, resolver: net.DefaultResolver,
+		network: hostNetwork{}, dialer: &net.Dialer{}, resolver: newHostResolver(),
 		failed:  make(chan error, len(cfg.Listeners)),
 		dialogs: map[dialogID]*dialog{}, invites: map[inviteID]*invite{}, outgoing: map[outgoingID]*outgoing{},
 	}
