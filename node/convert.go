@@ -71,11 +71,23 @@ func (c Config) mediaAddress() (netip.Addr, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
 	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip4", host)
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil || len(found) == 0 {
 		return netip.Addr{}, &ConfigError{Key: key, Reason: fmt.Sprintf("%q has no address: %v", host, err)}
 	}
-	return found[0].Unmap(), nil
+	return ofFamily(found, c.SIP.Listen[0].Addr.Addr()), nil
+}
+
+// ofFamily returns the first address of the family that a listener has (of both at [::]: IPv4, which more phones have),
+// or else the first.
+func ofFamily(found []netip.Addr, listener netip.Addr) netip.Addr {
+	v6 := listener.Is6() && !listener.Is4In6() && !listener.IsUnspecified()
+	for _, a := range found {
+		if a.Unmap().Is6() == v6 {
+			return a.Unmap()
+		}
+	}
+	return found[0].Unmap()
 }
 
 // mediaConfig is the configuration as the media take it. Where nothing else is said RTP binds to the first

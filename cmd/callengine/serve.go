@@ -73,26 +73,35 @@ func (p *program) serve(ctx context.Context, s settings) error {
 		}
 		return failed(err)
 	}
-	p.welcome(n, cfg.SIP.Advertise, example)
+	p.welcome(n, cfg.SIP, example)
 	return failed(untilEnd(ctx, n, signals))
 }
 
-// welcome says on the console whom to call, at the advertised address if there is one.
-func (p *program) welcome(n *node.Node, advertised string, example bool) {
-	at := n.SIPAddrs()[0].String()
+// welcome says on the console whom to call.
+func (p *program) welcome(n *node.Node, sip node.SIPConfig, example bool) {
+	scheme, at := callable(sip.Listen[0].Network, n.SIPAddrs()[0].String(), sip.Advertise)
+	if example {
+		fmt.Fprintf(p.out, "The built-in example application takes the calls, because no other is configured:\n")
+		fmt.Fprintf(p.out, "  %s:hello@%s  says hello\n", scheme, at)
+		fmt.Fprintf(p.out, "  %s:refer@%s  refers your phone to %s:hello, or to the URI in its header X-Refer-To\n", scheme, at, scheme)
+	} else {
+		fmt.Fprintf(p.out, "Call %s:ANYTHING@%s\n", scheme, at)
+	}
+	fmt.Fprintf(p.out, "HTTP is at http://%s. Ctrl-C ends it.\n", n.APIAddr())
+}
+
+// callable returns the scheme and the host of URIs that lead to a listener: at the advertised address if there is one.
+func callable(network, listens, advertised string) (scheme, at string) {
+	scheme, at = "sip", listens
+	if network == "tls" {
+		scheme = "sips"
+	}
 	if _, _, err := net.SplitHostPort(advertised); err == nil {
 		at = advertised
 	} else if _, port, err := net.SplitHostPort(at); err == nil && advertised != "" {
 		at = net.JoinHostPort(strings.Trim(advertised, "[]"), port)
 	}
-	if example {
-		fmt.Fprintf(p.out, "The built-in example application takes the calls, because no other is configured:\n")
-		fmt.Fprintf(p.out, "  sip:hello@%s  says hello\n", at)
-		fmt.Fprintf(p.out, "  sip:refer@%s  refers your phone to sip:hello, or to the URI in its header X-Refer-To\n", at)
-	} else {
-		fmt.Fprintf(p.out, "Call sip:ANYTHING@%s\n", at)
-	}
-	fmt.Fprintf(p.out, "HTTP is at http://%s. Ctrl-C ends it.\n", n.APIAddr())
+	return scheme, at
 }
 
 // errSecondSignal ends a drain that is too slow for whoever waits for it.
