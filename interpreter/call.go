@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/callengine/callengine/state"
@@ -12,38 +13,54 @@ import (
 	"github.com/callengine/callengine/webhook"
 )
 
-// call is the call as its verbs see it. Everything in it belongs to the call's goroutine.
+// call is the call as its verbs see it. Everything in it belongs to the call's goroutine, but for what has a lock.
 type call struct {
 	*Runner
 	leg  Leg
-	info webhook.Call
 	base string // URL that returned the document that is running
 	// offHook: a 200 was or is being sent, so the call ends with BYE and not with a final response.
 	offHook bool
 	limits  Limits
 	life    context.Context // the call's own, which its documents' end with
-	over    error           // why the call is over, as its leg said before life did
+	end     context.CancelCauseFunc
+	over    error // why the call is over, as its leg said before life did
+	behind  activities
+
+	mu   sync.Mutex // guards what follows
+	info webhook.Call
 }
 
 var (
-	_ verbs.Call     = (*call)(nil)
-	_ verbs.Hanger   = (*call)(nil)
-	_ verbs.Ringer   = (*call)(nil)
-	_ verbs.Referrer = (*call)(nil)
-	_ verbs.Player   = (*call)(nil)
-	_ verbs.Keypad   = (*call)(nil)
-	_ verbs.Dialer   = (*call)(nil)
+	_ verbs.Call       = (*call)(nil)
+	_ verbs.Hanger     = (*call)(nil)
+	_ verbs.Ringer     = (*call)(nil)
+	_ verbs.Referrer   = (*call)(nil)
+	_ verbs.Player     = (*call)(nil)
+	_ verbs.Keypad     = (*call)(nil)
+	_ verbs.Dialer     = (*call)(nil)
+	_ verbs.Background = (*call)(nil)
 )
 
-func (c *call) Info() webhook.Call { return c.info }
+func (c *call) Info() webhook.Call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.info
+}
+
+// change changes the call's properties.
+func (c *call) change(f func(*webhook.Call)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f(&c.info)
+}
 
 func (c *call) SetTag(tag string) {
-	c.info.Tag = tag
+	c.change(func(info *webhook.Call) { info.Tag = tag })
 	c.note(state.Entry{Type: state.TypeCall, Call: &state.Call{Event: state.CallTagged, Tag: &tag}})
 }
 
 func (c *call) Answer(ctx context.Context) error {
-	if c.info.Answered() {
+	if c.Info().Answered() {
 		return nil
 	}
 	c.offHook = true
@@ -55,13 +72,13 @@ func (c *call) Answer(ctx context.Context) error {
 		}
 		return err
 	}
-	c.info.AnswerTime = at
+	c.change(func(info *webhook.Call) { info.AnswerTime = at })
 	c.note(state.Entry{Type: state.TypeCall, Call: &state.Call{Event: state.CallAnswered, At: at}})
 	return nil
 }
 
 func (c *call) Ring(ctx context.Context) error {
-	if c.info.Answered() {
+	if c.Info().Answered() {
 		return nil
 	}
 	if err := c.leg.Ring(ctx); err != nil {
@@ -75,8 +92,12 @@ func (c *call) Ring(ctx context.Context) error {
 // goes on in the background: the application need not wait for it to be told.
 const byeWait = time.Second
 
-// Hangup ends the call from our side.
-func (c *call) Hangup(ctx context.Context) error { return c.hangup(ctx, c.rejectCode) }
+// Hangup ends the call from our side, and what goes on behind its verbs.
+func (c *call) Hangup(ctx context.Context) error {
+	err := c.hangup(ctx, c.rejectCode)
+	c.endAll(verbs.ErrHungUp)
+	return err
+}
 
 func (c *call) hangup(ctx context.Context, rejectWith int) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), byeWait)
@@ -116,6 +137,10 @@ func (w *watched) Result() verbs.ReferResult {
 }
 
 func (c *call) Digits() (keys <-chan byte, stop func()) { return c.leg.Digits() }
+
+func (c *call) TakeDigits() (keys <-chan byte, stop func()) { return c.leg.TakeDigits() }
+
+func (c *call) OverhearDigits() (keys <-chan byte, stop func()) { return c.leg.OverhearDigits() }
 
 func (c *call) SendDigits(ctx context.Context, strokes []verbs.Stroke) error {
 	var keys strings.Builder

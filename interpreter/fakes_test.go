@@ -25,6 +25,7 @@ type fakeLeg struct {
 	speaking  func(ctx context.Context, s verbs.Speech) error
 	referral  *fakeReferral
 	noRefer   error
+	keys      chan byte
 }
 
 func (l *fakeLeg) note(what string) {
@@ -64,7 +65,12 @@ func (l *fakeLeg) PlayURL(_ context.Context, url string, _ *webhook.BasicAuth) e
 	l.note("play " + url)
 	return nil
 }
-func (l *fakeLeg) Digits() (<-chan byte, func()) { return nil, func() {} }
+func (l *fakeLeg) Digits() (<-chan byte, func())     { return nil, func() {} }
+func (l *fakeLeg) TakeDigits() (<-chan byte, func()) { return nil, func() {} }
+func (l *fakeLeg) OverhearDigits() (<-chan byte, func()) {
+	l.note("overhear")
+	return l.keys, func() { l.note("overhear no more") }
+}
 func (l *fakeLeg) SendDigits(_ context.Context, strokes []verbs.Stroke) error {
 	l.note(fmt.Sprintf("%d strokes", len(strokes)))
 	return nil
@@ -200,6 +206,8 @@ func (b *bench) run() {
 // disconnect returns the properties of the one disconnect event.
 func (b *bench) disconnect() map[string]any {
 	b.t.Helper()
+	b.app.mu.Lock()
+	defer b.app.mu.Unlock()
 	require.Equal(b.t, []string{"disconnect"}, types(b.app.sent), "there is exactly one disconnect event")
 	return properties(b.t, b.app.sent[0].ev)
 }

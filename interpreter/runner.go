@@ -1,6 +1,7 @@
 package interpreter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime/debug"
@@ -86,11 +87,12 @@ func (r *Runner) Run(ctx context.Context, limits Limits, info webhook.Call, invi
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	r.changes.begin(ctx, end)
-	c := &call{Runner: r, leg: leg, info: info, limits: limits, life: ctx}
-	if c.info.Tag == "" {
-		c.info.Tag = r.app.Tag
+	if info.Tag == "" {
+		info.Tag = r.app.Tag
 	}
-	tag := c.info.Tag // an entry is a value: the call's own tag will change
+	c := &call{Runner: r, leg: leg, info: info, limits: limits, life: ctx, end: end}
+	defer c.behind.all.Wait()
+	tag := info.Tag // an entry is a value: the call's own tag will change
 	r.note(state.Entry{Type: state.TypeCall, Call: &state.Call{
 		Event: state.CallInitiated, AccountID: info.AccountID, ApplicationID: info.ApplicationID,
 		From: info.From, To: info.To, Direction: string(info.Direction), SIPCallID: info.SIPCallID,
@@ -182,6 +184,7 @@ func (r *Runner) finish(ctx context.Context, c *call, e ending) {
 			r.log.Debug("hanging up was not confirmed", zap.Error(err))
 		}
 	}
+	c.endAll(cmp.Or(e.err, verbs.ErrHungUp)) // their events come before disconnect
 	end := webhook.End{Time: c.leg.EndTime(), Cause: string(cause), ErrorMessage: message}
 	if end.Time.IsZero() {
 		end.Time = time.Now()

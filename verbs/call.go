@@ -7,10 +7,10 @@ import (
 	"github.com/callengine/callengine/webhook"
 )
 
-// Call is what every verb may ask of the call that it runs on. All methods belong to the one goroutine that runs the
-// document; ctx ends with a typed cause ([ErrRemoteHangup], …) when the call ends.
+// Call is what every verb may ask of the call that it runs on. All methods but Info belong to the one goroutine that runs
+// the document; ctx ends with a typed cause ([ErrRemoteHangup], …) when the call ends.
 type Call interface {
-	// Info returns the properties of the call as they are now.
+	// Info returns the properties of the call as they are now. Any goroutine may ask.
 	Info() webhook.Call
 	// SetTag sets the call's tag; "" clears it.
 	SetTag(tag string)
@@ -72,11 +72,15 @@ type Player interface {
 	PlayRinging(ctx context.Context) error
 }
 
-// Keypad tells of the keys that the other side of a call presses.
+// Keypad tells of the keys that the other side of a call presses: 0 to 9, *, #, A to D. Each method returns those that are
+// pressed from now on until stop is called, which may be done more than once.
 type Keypad interface {
-	// Digits returns the keys that are pressed from now on until stop is called, which may be done more than once: 0 to 9,
-	// *, #, A to D. Meanwhile nobody else who listens is told of them.
+	// Digits is for a verb while it runs: of several who listen so, the one who began last is told.
 	Digits() (keys <-chan byte, stop func())
+	// TakeDigits is Digits for a verb that keeps the keys to itself: who overhears is not told of them.
+	TakeDigits() (keys <-chan byte, stop func())
+	// OverhearDigits is for what goes on behind the verbs: it tells of the keys that other verbs are told of, too.
+	OverhearDigits() (keys <-chan byte, stop func())
 }
 
 // Dialer presses keys on an answered call, for the other side to hear.

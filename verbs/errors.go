@@ -33,3 +33,9 @@ func (e *ActionError) Error() string { return fmt.Sprintf("%s: %s", e.Verb, e.Re
 
 // Unwrap returns what was behind the error.
 func (e *ActionError) Unwrap() error { return e.Err }
+
+// Why the context of an [Activity] ended, besides what ends a call's.
+var (
+	ErrStopped = errors.New("stopped by a verb")
+	ErrHungUp  = errors.New("the call was hung up")
+)

@@ -29,17 +29,23 @@ type fakeCall struct {
 	spoken     []Speech
 	hangupLive bool // the context of Hangup was not ended
 
+	behind  []*fakeActivity
+	told    []webhook.Event
+	toldTo  []webhook.Target
+	tellErr error
+
 	keys chan byte                                    // nil: nobody presses any
 	play func(ctx context.Context, what string) error // what Speak and PlayURL do; nil: they return at once
 }
 
 var (
-	_ Referrer = (*fakeCall)(nil)
-	_ Player   = (*fakeCall)(nil)
-	_ Ringer   = (*fakeCall)(nil)
-	_ Hanger   = (*fakeCall)(nil)
-	_ Keypad   = (*fakeCall)(nil)
-	_ Dialer   = (*fakeCall)(nil)
+	_ Referrer   = (*fakeCall)(nil)
+	_ Player     = (*fakeCall)(nil)
+	_ Ringer     = (*fakeCall)(nil)
+	_ Hanger     = (*fakeCall)(nil)
+	_ Keypad     = (*fakeCall)(nil)
+	_ Dialer     = (*fakeCall)(nil)
+	_ Background = (*fakeCall)(nil)
 )
 
 func (c *fakeCall) note(format string, args ...any) {
@@ -55,10 +61,16 @@ func (c *fakeCall) done() []string {
 	return slices.Clone(c.did)
 }
 
-func (c *fakeCall) Info() webhook.Call { return c.info }
+func (c *fakeCall) Info() webhook.Call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.info
+}
 
 func (c *fakeCall) SetTag(tag string) {
 	c.note("tag %q", tag)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.info.Tag = tag
 }
 
@@ -70,6 +82,8 @@ func (c *fakeCall) Answer(ctx context.Context) error {
 	if c.answerErr != nil {
 		return c.answerErr
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if !c.info.Answered() {
 		c.info.AnswerTime = time.Now()
 	}
@@ -135,8 +149,69 @@ func (c *fakeCall) PlayURL(ctx context.Context, url string, auth *webhook.BasicA
 	return c.playErr
 }
 
-func (c *fakeCall) Digits() (<-chan byte, func()) {
-	return c.keys, func() {}
+func (c *fakeCall) Digits() (<-chan byte, func()) { return c.keys, func() {} }
+
+func (c *fakeCall) TakeDigits() (<-chan byte, func()) { return c.keys, func() {} }
+
+func (c *fakeCall) OverhearDigits() (<-chan byte, func()) {
+	c.note("overhear")
+	return c.keys, func() { c.note("overhear no more") }
+}
+
+// Begin runs an activity until End or the test's own end.
+func (c *fakeCall) Begin(ctx context.Context, a Activity) {
+	begun := &fakeActivity{Activity: a, done: make(chan struct{})}
+	ctx, begun.end = context.WithCancelCause(context.WithoutCancel(ctx))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.behind = append(c.behind, begun)
+	go func() {
+		defer close(begun.done)
+		a.Run(ctx)
+	}()
+}
+
+// fakeActivity is what goes on behind the verbs.
+type fakeActivity struct {
+	Activity
+	end  context.CancelCauseFunc
+	done chan struct{}
+}
+
+func (c *fakeCall) Running() (all []Activity) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, a := range c.behind {
+		select {
+		case <-a.done:
+		default:
+			all = append(all, a.Activity)
+		}
+	}
+	return all
+}
+
+func (c *fakeCall) End(a Activity) { c.endAll(ErrStopped, a) }
+
+// endAll ends activities, all of them where none is named.
+func (c *fakeCall) endAll(cause error, named ...Activity) {
+	c.mu.Lock()
+	behind := slices.Clone(c.behind)
+	c.mu.Unlock()
+	for _, have := range behind {
+		if len(named) == 0 || slices.Contains(named, have.Activity) {
+			have.end(cause)
+			<-have.done
+		}
+	}
+}
+
+func (c *fakeCall) Tell(_ context.Context, to webhook.Target, ev webhook.Event) error {
+	c.note("tell %s %s %s", ev.Type, to.Method, to.URL)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.told, c.toldTo = append(c.told, ev), append(c.toldTo, to)
+	return c.tellErr
 }
 
 func (c *fakeCall) PlayRinging(ctx context.Context) error {

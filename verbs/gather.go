@@ -116,7 +116,7 @@ func (g *Gather) Execute(ctx context.Context, call Call) (Outcome, error) {
 	if !ok {
 		return Outcome{}, g.lacks("collect digits")
 	}
-	keys, stop := keypad.Digits() // before the answer: the first key may come with the ACK
+	keys, stop := keypad.TakeDigits() // before the answer: the first key may come with the ACK
 	defer stop()
 	if err := call.Answer(ctx); err != nil {
 		return Outcome{}, ended(ctx, err)

@@ -27,6 +27,8 @@ var (
 	pages = map[string]page{
 		"initiate": append(slices.Clone(head), "startTime", "sipCallId?", "uui?", "sipHeaders?", "diversion?", "stirShaken?"),
 		"redirect": append(slices.Clone(head), "startTime", "answerTime?", "tag?"),
+		"gather":   append(slices.Clone(head), "startTime", "answerTime", "tag?", "digits", "terminatingDigit"),
+		"dtmf":     append(slices.Clone(head), "startTime", "answerTime", "tag?", "digit"),
 		"referComplete": append(slices.Clone(head), "startTime", "answerTime", "tag?",
 			"referCallStatus", "referSipResponseCode?", "notifySipResponseCode?"),
 		"disconnect": append(slices.Clone(head), "startTime", "answerTime?", "tag?",
@@ -67,6 +69,8 @@ func TestEventBodies(t *testing.T) {
 		"redirect-unanswered": func() Event {
 			return NewRedirect(ringing)
 		},
+		"gather":                    func() Event { return NewGather(answered, Gathered{Digits: "4711", TerminatingDigit: "#"}) },
+		"dtmf":                      func() Event { return NewDTMF(answered, '5') },
 		"referComplete-connected":   func() Event { return NewReferComplete(answered, Refer{Success: true, ReferCode: 202, NotifyCode: 200}) },
 		"referComplete-unreachable": func() Event { return NewReferComplete(answered, Refer{ReferCode: 202, NotifyCode: 486}) },
 		"referComplete-rejected":    func() Event { return NewReferComplete(answered, Refer{ReferCode: 405}) },
