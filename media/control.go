@@ -32,6 +32,6 @@ func (s *Session) told(in bool, data []byte, remote netip.AddrPort, now time.Tim
 	s.mu.Unlock()
 	s.engine.observe(ControlPacket{
 		Time: now, In: in, CorrelationID: id, Data: bytes.Clone(data),
-		Local: s.rtcp.local(), Remote: netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port()),
+		Local: s.rtcp.local(), Remote: unmapped(remote),
 	})
 }

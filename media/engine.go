@@ -28,6 +28,8 @@ type Config struct {
 type Engine struct {
 	log      *zap.Logger
 	ports    *ports
+	host     *hostSockets
+	clocks   *clocks
 	latching latching
 	counters Counters
 	observe  func(ControlPacket) // nil: nobody
@@ -50,9 +52,19 @@ func WithLogger(l *zap.Logger) Option {
 	return func(e *Engine) { e.log, e.library.log, e.speech.log = l, l, l }
 }
 
-// WithListenPacket opens the sockets of RTP and RTCP with f. Default: the host's network.
+// WithListenPacket opens the sockets of RTP and RTCP with f, and reads each in a goroutine of its own; what is written to
+// them must not wait for long, as other sessions wait behind it. Default: the host's network, which on Linux a few
+// goroutines read.
 func WithListenPacket(f func(ctx context.Context, network, address string) (net.PacketConn, error)) Option {
-	return func(e *Engine) { e.ports.listen = f }
+	return func(e *Engine) {
+		e.ports.socket = func(at netip.Addr, port int) (socket, error) {
+			conn, err := f(context.Background(), "udp", address(at, port))
+			if err != nil {
+				return nil, err
+			}
+			return newPacketSocket(conn), nil
+		}
+	}
 }
 
 // WithHTTPClient fetches audio files, and speech of the engine "http", with c, whose rules about addresses, redirects and
@@ -83,10 +95,11 @@ func New(cfg Config, opts ...Option) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports.listen = listenPacket
+	host := newHostSockets()
+	ports.socket = host.open
 	ctx, end := context.WithCancel(context.Background())
 	e := &Engine{
-		log: zap.NewNop(), ports: ports, latching: newLatching(cfg), counters: noCounters{}, end: end, sessions: map[*Session]struct{}{},
+		log: zap.NewNop(), ports: ports, host: host, clocks: newClocks(), latching: newLatching(cfg), counters: noCounters{}, end: end, sessions: map[*Session]struct{}{},
 		frames:  sync.Pool{New: func() any { return new(frame) }},
 		library: newLibrary(ctx), speech: newSpeech(ctx, cfg.Speech.Voices),
 	}
@@ -112,7 +125,7 @@ func (e *Engine) Open(callID string) (*Session, error) { return e.OpenAt(callID,
 
 // OpenAt is Open at a local address other than Config.BindIP, such as one of the other family; zero: at that.
 func (e *Engine) OpenAt(callID string, at netip.Addr) (*Session, error) {
-	opened, err := e.ports.open(context.Background(), at)
+	opened, err := e.ports.open(at)
 	if err != nil {
 		return nil, err
 	}
@@ -170,6 +183,8 @@ func (e *Engine) Close() error {
 	for _, s := range open {
 		errs = append(errs, s.Close())
 	}
+	e.clocks.wait()
+	e.host.wait()
 	e.end()
 	e.library.close()
 	e.speech.close()

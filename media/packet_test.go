@@ -35,8 +35,8 @@ func openLoopback(t testing.TB) (*Session, *net.UDPConn) {
 func sending(s *Session) func() {
 	x := newSender(s)
 	start := time.Now()
-	x.pace = pacer{period: defaultPTime, next: start}
-	x.reporter.start(start.Add(time.Hour))
+	x.begin(start.Add(time.Hour)) // no report meanwhile
+	x.pace.next = start
 	p := newPlayout()
 	s.setPlayout(p)
 	var pcm [160]int16
@@ -50,8 +50,8 @@ func sending(s *Session) func() {
 func receiving(t testing.TB, s *Session, peer *net.UDPConn) func() {
 	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(s.Port()))
 	raw := rtpPacket(t, 0, 1, 0)
-	var p rtp.Packet
-	var buf [maxPacket]byte
+	a := &arrival{}
+	from := s.rtp.(interface{ read(*arrival) error })
 	sequence := uint16(0)
 	return func() {
 		raw[2], raw[3] = byte(sequence>>8), byte(sequence)
@@ -59,11 +59,11 @@ func receiving(t testing.TB, s *Session, peer *net.UDPConn) func() {
 		if _, err := peer.WriteToUDPAddrPort(raw, to); err != nil {
 			t.Fatal(err)
 		}
-		n, from, err := s.rtp.read(buf[:])
-		if err != nil {
+		if err := from.read(a); err != nil {
 			t.Fatal(err)
 		}
-		s.packet(&p, buf[:n], from, time.Now())
+		a.at = time.Now()
+		s.receiveRTP(a)
 	}
 }
 
@@ -106,7 +106,7 @@ func FuzzRTP(f *testing.F) {
 	f.Add([]byte{})
 	from := netip.MustParseAddrPort("192.0.2.7:4000")
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := &Session{engine: &Engine{counters: noCounters{}}, log: zap.NewNop(), params: params()}
+		s := &Session{engine: &Engine{counters: noCounters{}, log: zap.NewNop()}, params: params()}
 		s.media.signal(from)
 		var p rtp.Packet
 		s.packet(&p, b, from, time.Now())

@@ -1,7 +1,6 @@
 package media
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -18,7 +17,7 @@ type PortRange struct{ Min, Max int }
 // pair is an even port for RTP and the odd one above it for RTCP (RFC 3550 section 11), open.
 type pair struct {
 	port      int
-	rtp, rtcp net.PacketConn
+	rtp, rtcp socket
 }
 
 // ports hands out pairs of ports. The pair whose last use is the longest ago comes first, so that a peer who has not
@@ -26,7 +25,7 @@ type pair struct {
 type ports struct {
 	bind     netip.Addr
 	rest     time.Duration
-	listen   func(ctx context.Context, network, address string) (net.PacketConn, error)
+	socket   func(at netip.Addr, port int) (socket, error) // opens one; an address that is not valid: at all
 	counters Counters
 
 	mu    sync.Mutex
@@ -55,7 +54,7 @@ func newPorts(r PortRange, bind netip.Addr, rest time.Duration) (*ports, error) 
 }
 
 // open opens a pair at an address, or where the configuration says. It tries all that have rested: another program may hold some of them.
-func (p *ports) open(ctx context.Context, at netip.Addr) (pair, error) {
+func (p *ports) open(at netip.Addr) (pair, error) {
 	p.mu.Lock()
 	tries := len(p.free)
 	p.mu.Unlock()
@@ -65,7 +64,7 @@ func (p *ports) open(ctx context.Context, at netip.Addr) (pair, error) {
 		if !ok {
 			break
 		}
-		opened, err := p.bindPair(ctx, at, port)
+		opened, err := p.bindPair(at, port)
 		if err == nil {
 			return opened, nil
 		}
@@ -78,15 +77,15 @@ func (p *ports) open(ctx context.Context, at netip.Addr) (pair, error) {
 	return pair{}, ErrNoPorts
 }
 
-func (p *ports) bindPair(ctx context.Context, at netip.Addr, port int) (pair, error) {
+func (p *ports) bindPair(at netip.Addr, port int) (pair, error) {
 	if !at.IsValid() {
 		at = p.bind
 	}
-	rtp, err := p.listen(ctx, "udp", address(at, port))
+	rtp, err := p.socket(at, port)
 	if err != nil {
 		return pair{}, err
 	}
-	rtcp, err := p.listen(ctx, "udp", address(at, port+1))
+	rtcp, err := p.socket(at, port+1)
 	if err != nil {
 		return pair{}, errors.Join(err, rtp.Close())
 	}
@@ -125,12 +124,4 @@ func (p *ports) giveBack(port int) {
 	p.free = append(p.free, freed{port: port, at: time.Now()})
 	p.inUse--
 	p.counters.PortsInUse(p.inUse)
-}
-
-// listenPacket opens a socket of the host. One on 0.0.0.0 is of IPv4 alone: Go would take IPv6 there, too.
-func listenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
-	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().Is4() {
-		network += "4"
-	}
-	return (&net.ListenConfig{}).ListenPacket(ctx, network, address)
 }

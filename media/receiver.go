@@ -1,8 +1,6 @@
 package media
 
 import (
-	"errors"
-	"net"
 	"net/netip"
 	"time"
 
@@ -11,49 +9,36 @@ import (
 	"go.uber.org/zap"
 )
 
-// maxPacket is the longest packet that is looked at; what is longer arrives cut and fails to parse or to be audio.
-const maxPacket = 1500
-
-// maxReadErrors is how many reads may fail in a row before a socket is given up.
-const maxReadErrors = 100
-
-// receiveRTP reads the RTP socket until it is closed.
-func (s *Session) receiveRTP() {
-	var p rtp.Packet // used again for each, so that parsing does not allocate
-	s.read(s.rtp, func(b []byte, from netip.AddrPort) { s.packet(&p, b, from, time.Now()) })
+// receive has packets handled from now on.
+func (s *Session) receive() {
+	s.rtp.listen(handler{packet: s.receiveRTP, lost: func(err error) { s.lost(s.rtp, err) }})
+	s.rtcp.listen(handler{packet: s.receiveRTCP, lost: func(err error) { s.lost(s.rtcp, err) }})
 }
 
-// receiveRTCP reads the RTCP socket until it is closed.
-func (s *Session) receiveRTCP() {
-	s.read(s.rtcp, func(b []byte, from netip.AddrPort) { s.controlPacket(b, from, time.Now()) })
+func (s *Session) receiveRTP(a *arrival) {
+	defer s.survive()
+	s.packet(&a.rtp, a.data, a.from, a.at)
 }
 
-func (s *Session) read(from *socket, handle func([]byte, netip.AddrPort)) {
-	buf := make([]byte, maxPacket)
-	for failed := 0; failed < maxReadErrors; {
-		n, addr, err := from.read(buf)
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return
-		case err != nil:
-			failed++ // an ICMP message, for instance
-			continue
-		}
-		failed = 0
-		s.guarded(handle, buf[:n], addr)
+func (s *Session) receiveRTCP(a *arrival) {
+	defer s.survive()
+	s.controlPacket(a.data, a.from, a.at)
+}
+
+// survive drops a packet whose handling panics: foreign bytes must not end the process.
+func (s *Session) survive() {
+	if v := recover(); v != nil {
+		s.panicked("panic over a received packet", v)
 	}
-	s.log.Warn("media socket given up", zap.Stringer("local", from.LocalAddr()))
 }
 
-// guarded drops a packet whose handling panics: foreign bytes must not end the process.
-func (s *Session) guarded(handle func([]byte, netip.AddrPort), b []byte, from netip.AddrPort) {
-	defer func() {
-		if v := recover(); v != nil {
-			s.engine.counters.PanicRecovered()
-			s.log.Error("panic over a received packet", zap.Any("panic", v), zap.Stack("stack"))
-		}
-	}()
-	handle(b, from)
+func (s *Session) panicked(what string, v any) {
+	s.engine.counters.PanicRecovered()
+	s.logger().Error(what, zap.Any("panic", v), zap.Stack("stack"))
+}
+
+func (s *Session) lost(from socket, err error) {
+	s.logger().Warn("media socket given up", zap.Stringer("local", from.local()), zap.Error(err))
 }
 
 // packet handles one packet of the RTP socket. What is not RTP of the session's peer is dropped in silence.

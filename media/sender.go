@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// sender is the goroutine that owns the clock of a session: it sends RTP, and RTCP reports between.
+// sender is what a session sends: RTP every 20 ms, and RTCP reports between. The [clock] calls it.
 type sender struct {
 	s      *Session
 	pace   pacer
@@ -18,6 +18,11 @@ type sender struct {
 
 	reporter reporter
 	failing  bool // the last write failed; said once per row of failures
+
+	// The clock's.
+	when    time.Time // the next tick is due; zero: it was not added
+	at      int       // in the clock's heap
+	removed bool
 }
 
 // frame is the room that one packet is made in. It is needed for a moment only, and so belongs to no session.
@@ -35,29 +40,25 @@ func newSender(s *Session) *sender {
 	return x
 }
 
-func (x *sender) run() {
-	start := time.Now()
-	x.pace = pacer{period: defaultPTime, next: start}
-	x.reporter.start(start)
-	select {
-	case <-x.s.closing:
-		x.goodbye(start)
-		return
-	default:
-	}
-	x.tick(start) // now, and not by a timer that has expired already: two of those at once break Go 1.26's race detector
-	timer := time.NewTimer(time.Until(x.pace.next))
-	defer timer.Stop()
-	for {
-		select {
-		case <-timer.C:
-		case <-x.s.closing:
-			x.goodbye(time.Now())
-			return
+// begin sets when the first packet is due.
+func (x *sender) begin(now time.Time) {
+	x.pace = pacer{period: defaultPTime, next: now}
+	x.reporter.start(now)
+}
+
+// guarded ticks, and returns when the next packet is due. A panic costs the session a packet, and the others nothing.
+func (x *sender) guarded(now time.Time) (next time.Time) {
+	defer func() {
+		if v := recover(); v != nil {
+			x.s.panicked("panic over a packet to be sent", v)
+			next = x.pace.next
+			if !next.After(now) {
+				next = now.Add(x.pace.period)
+			}
 		}
-		x.tick(time.Now())
-		timer.Reset(time.Until(x.pace.next))
-	}
+	}()
+	x.tick(now)
+	return x.pace.next
 }
 
 // tick sends what is due at now.
@@ -163,7 +164,7 @@ func (x *sender) fill(packet []byte, p Params, pcm []int16) []byte {
 
 func (x *sender) failed(err error) {
 	if !x.failing {
-		x.s.log.Debug("RTP cannot be sent", zap.Error(err))
+		x.s.logger().Debug("RTP cannot be sent", zap.Error(err))
 	}
 	x.failing = true
 }
@@ -192,7 +193,7 @@ func (x *sender) report(now time.Time, bye bool) {
 		err = s.rtcp.write(b, to)
 	}
 	if err != nil {
-		s.log.Debug("RTCP cannot be sent", zap.Error(err))
+		s.logger().Debug("RTCP cannot be sent", zap.Error(err))
 	}
 }
 

@@ -16,10 +16,11 @@ import (
 // All methods may be called by several goroutines at once.
 type Session struct {
 	engine *Engine
-	log    *zap.Logger
+	callID string
 	port   int
-	rtp    *socket
-	rtcp   *socket
+	rtp    socket
+	rtcp   socket
+	clock  *clock
 
 	turn    chan struct{} // holds one token: whoever has it plays
 	started chan struct{} // closed by the first Configure
@@ -27,10 +28,8 @@ type Session struct {
 	ending  sync.Once
 	err     error // of Close
 
-	sending   sync.WaitGroup
-	receiving sync.WaitGroup
-
 	mu        sync.Mutex // guards what follows; held for no I/O
+	sender    *sender    // nil: before the first Configure
 	params    Params
 	window    time.Time // until when another source than the signalled one may be latched to
 	media     route
@@ -54,12 +53,14 @@ type Session struct {
 
 func newSession(e *Engine, opened pair, callID string) *Session {
 	return &Session{
-		engine: e, log: e.log.WithLazy(zap.String("call_id", callID), zap.Int("rtp_port", opened.port)),
-		correlation: callID,
-		port:        opened.port, rtp: newSocket(opened.rtp), rtcp: newSocket(opened.rtcp),
-		turn: make(chan struct{}, 1), started: make(chan struct{}),
-		closing: make(chan struct{}),
+		engine: e, callID: callID, correlation: callID, clock: e.clocks.pick(),
+		port: opened.port, rtp: opened.rtp, rtcp: opened.rtcp,
+		turn: make(chan struct{}, 1), started: make(chan struct{}), closing: make(chan struct{}),
 	}
+}
+
+func (s *Session) logger() *zap.Logger {
+	return s.engine.log.With(zap.String("call_id", s.callID), zap.Int("rtp_port", s.port))
 }
 
 // Port returns the local RTP port; RTCP has the next one.
@@ -73,29 +74,36 @@ func (s *Session) Port() int { return s.port }
 // source wins, and what others send is ignored and counted, so that nobody can divert the sound or speak in it; a new
 // p.Remote starts over.
 func (s *Session) Configure(p Params) {
+	now := time.Now()
+	if x := s.configure(p, now); x != nil {
+		close(s.started)
+		s.receive()
+		s.clock.add(x, now)
+	}
+}
+
+// configure takes over what was agreed on. The first time it returns the sender, for who starts it.
+func (s *Session) configure(p Params, now time.Time) *sender {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
 	case <-s.closing:
-		return
+		return nil
 	default:
 	}
 	if p.Remote != s.params.Remote {
 		s.reception.latching = probation{}
 	}
 	s.params = p
-	s.window = time.Now().Add(s.engine.latching.time)
+	s.window = now.Add(s.engine.latching.time)
 	s.media.signal(p.Remote)
 	s.control.signal(rtcpOf(p))
-	select {
-	case <-s.started:
-		return
-	default:
+	if s.sender != nil {
+		return nil
 	}
-	close(s.started)
-	s.sending.Go(newSender(s).run)
-	s.receiving.Go(s.receiveRTP)
-	s.receiving.Go(s.receiveRTCP)
+	s.sender = newSender(s)
+	s.sender.begin(now)
+	return s.sender
 }
 
 // Play plays src at the pace of the clock and returns when its last sample has been sent, or at once with the cause of
@@ -151,16 +159,19 @@ func (s *Session) setPlayout(p *playout) {
 	s.playout = p
 }
 
-// Close says goodbye to the peer (RTCP BYE), closes the sockets and gives the ports back. It is idempotent and returns
-// when all goroutines of the session have ended.
+// Close says goodbye to the peer (RTCP BYE), closes the sockets and gives the ports back. It is idempotent. When it returns
+// nothing is sent, and nobody told of anything, any more.
 func (s *Session) Close() error {
 	s.ending.Do(func() {
 		s.mu.Lock()
 		close(s.closing)
+		x := s.sender
 		s.mu.Unlock()
-		s.sending.Wait() // the BYE goes out on sockets that are still open
+		if x != nil {
+			s.clock.remove(x)
+			x.goodbye(time.Now())
+		}
 		s.err = errors.Join(s.rtp.Close(), s.rtcp.Close())
-		s.receiving.Wait()
 		s.engine.ports.giveBack(s.port)
 		s.engine.forget(s)
 	})

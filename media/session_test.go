@@ -144,7 +144,7 @@ func TestTimeThatWasLostIsInTheTimestamp(t *testing.T) {
 		p.put(make([]int16, ahead))
 		b.playout = p
 		x, start := newSender(b.Session), time.Now()
-		x.pace = pacer{period: defaultPTime, next: start}
+		x.begin(start)
 		x.tick(start)
 		x.tick(start.Add(time.Second))
 		packets, _ := received(t, b.rtp)

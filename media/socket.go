@@ -3,58 +3,44 @@ package media
 import (
 	"net"
 	"net/netip"
+	"time"
+
+	"github.com/pion/rtp"
 )
 
-// udpConn is how a socket is read and written without an allocation per packet; *net.UDPConn has it.
-type udpConn interface {
-	ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error)
-	WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error)
+// maxPacket is the longest packet that is looked at; what is longer arrives cut and fails to parse or to be audio.
+const maxPacket = 1500
+
+// maxReadErrors is how many reads may fail in a row before a socket is given up.
+const maxReadErrors = 100
+
+// socket is what a session has for RTP, and another one for RTCP.
+type socket interface {
+	// listen has a handler called for each packet from now on, until Close. It is called once.
+	listen(h handler)
+	// write sends a packet. One goroutine may write at a time.
+	write(b []byte, to netip.AddrPort) error
+	// local is the address that the socket is bound to.
+	local() netip.AddrPort
+	// Close is idempotent. When it returns, the handler is not called any more.
+	Close() error
 }
 
-// socket reads and writes packets by netip addresses, whatever the connection beneath offers. One goroutine may read
-// and one may write at a time.
-type socket struct {
-	net.PacketConn
-	udp udpConn // nil: not offered
-
-	to   netip.AddrPort // the address that addr was made from
-	addr net.Addr
+// handler is told of a socket's packets, one after the other, by a goroutine that may serve other sockets as well: it
+// must not wait, nor close the socket.
+type handler struct {
+	packet func(*arrival)
+	lost   func(error) // reading fails all the time, and is given up
 }
 
-func newSocket(c net.PacketConn) *socket {
-	udp, _ := c.(udpConn)
-	return &socket{PacketConn: c, udp: udp}
-}
+// arrival is a packet that has come, and room to take it apart in. It is only lent.
+type arrival struct {
+	data []byte
+	from netip.AddrPort // of IPv4 where it can be
+	at   time.Time
+	rtp  rtp.Packet // used again for each, so that parsing does not allocate
 
-func (s *socket) read(b []byte) (int, netip.AddrPort, error) {
-	if s.udp != nil {
-		n, from, err := s.udp.ReadFromUDPAddrPort(b)
-		return n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
-	}
-	n, addr, err := s.ReadFrom(b)
-	if err != nil {
-		return n, netip.AddrPort{}, err
-	}
-	from := addrPortOf(addr)
-	return n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), nil
-}
-
-func (s *socket) write(b []byte, to netip.AddrPort) error {
-	if s.udp != nil {
-		_, err := s.udp.WriteToUDPAddrPort(b, to)
-		return err
-	}
-	if to != s.to {
-		s.to, s.addr = to, net.UDPAddrFromAddrPort(to)
-	}
-	_, err := s.WriteTo(b, s.addr)
-	return err
-}
-
-// local is the address that the socket is bound to.
-func (s *socket) local() netip.AddrPort {
-	a := addrPortOf(s.LocalAddr())
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+	room [maxPacket]byte
 }
 
 func addrPortOf(a net.Addr) netip.AddrPort {
@@ -64,3 +50,5 @@ func addrPortOf(a net.Addr) netip.AddrPort {
 	p, _ := netip.ParseAddrPort(a.String()) // what is no IP address stays zero, and is not a peer
 	return p
 }
+
+func unmapped(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
