@@ -11,6 +11,7 @@ import (
 // handle takes a request from sipgo, in a goroutine of its own. What it answers late, or not at all, keeps nobody else
 // waiting.
 func (s *Stack) handle(req *sip.Request, tx *sip.ServerTx) {
+	grow(false)
 	if !s.begin() {
 		tx.Terminate()
 		return

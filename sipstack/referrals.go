@@ -80,7 +80,10 @@ func (r *referrals) start(target, referredBy string) (*Referral, error) {
 		cancel()
 		return nil, err
 	}
-	r.env.wg.Go(func() { f.run(ctx, hdrs) })
+	r.env.wg.Go(func() {
+		grow(false)
+		f.run(ctx, hdrs)
+	})
 	select {
 	case <-f.sent:
 		return f, nil

@@ -345,6 +345,7 @@ func (s *Stack) spawn(f func()) bool {
 		return false
 	}
 	go func() {
+		grow(false)
 		defer s.tasks.Done()
 		defer s.survive("")
 		f()

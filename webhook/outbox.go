@@ -132,6 +132,7 @@ func (o *Outbox) queue(d *debt) {
 
 // deliverAll is the goroutine of a call that has events to deliver; it ends with the last of them.
 func (o *Outbox) deliverAll(callID string) {
+	grow(false)
 	for d := o.first(callID); d != nil; d = o.after(callID) {
 		if !o.settle(d) {
 			return // it stays owed

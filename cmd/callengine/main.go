@@ -19,6 +19,10 @@ func main() {
 	// What the library writes past the logger that it is given is about its own bookkeeping.
 	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
 
+	if os.Getenv("GOGC") == "" {
+		collectFromFloor()
+	}
+
 	p := program{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Environ(), signals: signals}
 	os.Exit(p.run(context.Background(), os.Args[1:]))
 }
