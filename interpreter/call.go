@@ -39,6 +39,7 @@ var (
 	_ verbs.Keypad     = (*call)(nil)
 	_ verbs.Dialer     = (*call)(nil)
 	_ verbs.Background = (*call)(nil)
+	_ verbs.Recorder   = (*call)(nil)
 )
 
 func (c *call) Info() webhook.Call {

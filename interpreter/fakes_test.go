@@ -16,16 +16,17 @@ import (
 
 // fakeLeg records what is done to it.
 type fakeLeg struct {
-	mu        sync.Mutex
-	did       []string
-	status    int // of the rejection
-	answer    error
-	ended     time.Time
-	answering func(ctx context.Context) error // nil: answer
-	speaking  func(ctx context.Context, s verbs.Speech) error
-	referral  *fakeReferral
-	noRefer   error
-	keys      chan byte
+	mu         sync.Mutex
+	did        []string
+	status     int // of the rejection
+	answer     error
+	ended      time.Time
+	answering  func(ctx context.Context) error // nil: answer
+	speaking   func(ctx context.Context, s verbs.Speech) error
+	referral   *fakeReferral
+	noRefer    error
+	keys       chan byte
+	recordings []verbs.Recording // of StartRecording
 }
 
 func (l *fakeLeg) note(what string) {
@@ -86,6 +87,14 @@ type fakeReferral struct {
 	done   chan struct{}
 	result verbs.ReferResult
 }
+
+func (l *fakeLeg) Record(webhook.Call, verbs.Recording) verbs.Take { panic("nothing is recorded here") }
+func (l *fakeLeg) StartRecording(_ webhook.Call, r verbs.Recording) {
+	l.recordings = append(l.recordings, r)
+}
+func (l *fakeLeg) StopRecording()   {}
+func (l *fakeLeg) PauseRecording()  {}
+func (l *fakeLeg) ResumeRecording() {}
 
 func newReferral() *fakeReferral { return &fakeReferral{done: make(chan struct{})} }
 

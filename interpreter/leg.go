@@ -26,6 +26,17 @@ type Leg interface {
 	verbs.Player
 	verbs.Keypad
 	verbs.Dialer
+	Recorder
+}
+
+// Recorder records the sound of a leg, as [verbs.Recorder] says. It is told of the call as it is when a recording begins;
+// the URLs of targets are absolute.
+type Recorder interface {
+	Record(c webhook.Call, r verbs.Recording) verbs.Take
+	StartRecording(c webhook.Call, r verbs.Recording)
+	StopRecording()
+	PauseRecording()
+	ResumeRecording()
 }
 
 // Asker delivers synchronous events. [webhook.Client] is one.

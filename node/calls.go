@@ -91,9 +91,11 @@ func (a *admission) Serve(sip *sipstack.Leg) {
 	n := a.calls.node
 	ctx, end := context.WithCancelCause(n.drained)
 	defer end(nil)
-	call := &leg{callID: a.id, room: a.room, sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets, tracing: n.tracing}
+	call := &leg{takes: takes{callID: a.id, keeper: n.keeper, listen: sip.Media().Listen}, callID: a.id, room: a.room, sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets, tracing: n.tracing}
 	sip.OnDigit(call.press)
+	defer call.takes.end()
 	sip.OnEnd(func(cause error) {
+		call.takes.end()
 		call.ended()
 		end(translated(cause))
 	})
@@ -142,10 +144,12 @@ func (a *timedAsker) Ask(ctx context.Context, to webhook.Target, ev webhook.Even
 }
 
 // newCallID makes an id of the shape that the API promises: "c-" and groups of hexadecimal digits.
-func newCallID() string {
+func newCallID() string { return newID("c-") }
+
+func newID(prefix string) string {
 	var head [4]byte
 	_, _ = rand.Read(head[:]) // never fails
-	return "c-" + hex.EncodeToString(head[:]) + "-" + uuid.NewString()
+	return prefix + hex.EncodeToString(head[:]) + "-" + uuid.NewString()
 }
 
 // forInterpreter gives the application as its calls see it.

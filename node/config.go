@@ -18,15 +18,16 @@ type Config struct {
 	DrainTimeout time.Duration `yaml:"drain_timeout"` // how long live calls may go on after SIGTERM; 0: not at all
 	Applications []Application `yaml:"applications"`  // the first one that matches takes the call; none: 404
 
-	SIP     SIPConfig     `yaml:"sip"`
-	Refer   ReferConfig   `yaml:"refer"`
-	Media   MediaConfig   `yaml:"media"`
-	Webhook WebhookConfig `yaml:"webhook"`
-	API     APIConfig     `yaml:"api"`
-	State   StateConfig   `yaml:"state"`
-	Log     LogConfig     `yaml:"log"`
-	HEP     HEPConfig     `yaml:"hep"`
-	Tracing TracingConfig `yaml:"tracing"`
+	SIP        SIPConfig        `yaml:"sip"`
+	Refer      ReferConfig      `yaml:"refer"`
+	Media      MediaConfig      `yaml:"media"`
+	Webhook    WebhookConfig    `yaml:"webhook"`
+	API        APIConfig        `yaml:"api"`
+	Recordings RecordingsConfig `yaml:"recordings"`
+	State      StateConfig      `yaml:"state"`
+	Log        LogConfig        `yaml:"log"`
+	HEP        HEPConfig        `yaml:"hep"`
+	Tracing    TracingConfig    `yaml:"tracing"`
 }
 
 // Application is a web application, and which calls it gets.
@@ -147,6 +148,12 @@ type APIConfig struct {
 	Password  string `yaml:"password" secret:"true"`
 }
 
+// RecordingsConfig says where recordings are kept and for how long.
+type RecordingsConfig struct {
+	Dir       string        `yaml:"dir"`       // descriptions, and the files that are not in a store
+	Retention time.Duration `yaml:"retention"` // from the end of a recording on; at least 1m
+}
+
 // StateConfig says what is kept, where and for how long.
 type StateConfig struct {
 	Dir           string        `yaml:"dir"`
@@ -208,9 +215,10 @@ func DefaultConfig() Config {
 			DenyCIDRs:  []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("fe80::/10")},
 			MaxLatency: 10 * time.Second,
 		},
-		API:   APIConfig{Listen: "127.0.0.1:8088", PublicURL: "http://127.0.0.1:8088"},
-		State: StateConfig{Dir: "./callengine-data", Fsync: "interval", CallRetention: 24 * time.Hour, OutboxMaxAge: 24 * time.Hour},
-		Log:   LogConfig{Level: "info", Format: "console"},
+		API:        APIConfig{Listen: "127.0.0.1:8088", PublicURL: "http://127.0.0.1:8088"},
+		Recordings: RecordingsConfig{Dir: "./callengine-recordings", Retention: 30 * 24 * time.Hour},
+		State:      StateConfig{Dir: "./callengine-data", Fsync: "interval", CallRetention: 24 * time.Hour, OutboxMaxAge: 24 * time.Hour},
+		Log:        LogConfig{Level: "info", Format: "console"},
 
 		HEP:     HEPConfig{Transport: "udp", CaptureID: 2001},
 		Tracing: TracingConfig{SampleRatio: 1},

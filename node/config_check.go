@@ -65,6 +65,7 @@ func (c *checker) check() {
 		c.duration("webhook.max_latency", c.cfg.Webhook.MaxLatency, 10*time.Millisecond, time.Minute)
 	}
 	c.api()
+	c.recordings()
 	c.state()
 	c.oneOf("log.level", c.cfg.Log.Level, "debug", "info", "warn", "error")
 	c.oneOf("log.format", c.cfg.Log.Format, "console", "json")
@@ -199,6 +200,14 @@ func (c *checker) state() {
 	c.oneOf("state.fsync", s.Fsync, "interval", "always")
 	c.duration("state.call_retention", s.CallRetention, time.Second, 100*365*24*time.Hour)
 	c.duration("state.outbox_max_age", s.OutboxMaxAge, time.Second, 100*365*24*time.Hour)
+}
+
+func (c *checker) recordings() {
+	r := &c.cfg.Recordings
+	if r.Dir == "" {
+		c.fail("recordings.dir", "must not be empty")
+	}
+	c.duration("recordings.retention", r.Retention, time.Minute, 100*365*24*time.Hour)
 }
 
 func (c *checker) hep() {

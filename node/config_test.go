@@ -65,6 +65,8 @@ var keys = map[string]struct {
 	yaml, text string
 	want       any
 }{
+	"recordings.dir":              {"./callengine-recordings", "/var/lib/recordings", "/var/lib/recordings", "/var/lib/recordings"},
+	"recordings.retention":        {720 * time.Hour, "24h", "24h", 24 * time.Hour},
 	"account_id":                  {"5555555", `"5500001"`, "5500001", "5500001"},
 	"drain_timeout":               {30 * time.Second, "0s", "0s", time.Duration(0)},
 	"sip.listen":                  {DefaultConfig().SIP.Listen, "[udp://127.0.0.2, 'tcp://[::1]:0']", "udp://127.0.0.2,tcp://[::1]:0", []Listener{{"udp", netip.MustParseAddrPort("127.0.0.2:5060")}, {"tcp", netip.MustParseAddrPort("[::1]:0")}}},

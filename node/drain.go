@@ -29,6 +29,9 @@ func (n *Node) Drain(ctx context.Context) {
 	wait(grace, idle, drainCutoff)
 	n.closeIt(errClosed)
 	wait(grace, idle, drainGrace)
+	if left := n.keeper.archive.Idle(grace); left > 0 {
+		n.log.Warn("recordings wait for their store, until the next start", zap.Int("recordings", left))
+	}
 	if left := n.outbox.Drain(grace); left > 0 {
 		n.log.Error("events were not delivered before the node ended", zap.Int("events", left))
 	}

@@ -27,6 +27,7 @@ type leg struct {
 	targets []string // globs over the hosts that a caller may be referred to; none: any
 	tracing *tracing
 	keypad
+	takes
 
 	mu       sync.Mutex
 	gone     bool      // the other side has ended the call
@@ -44,7 +45,10 @@ func (l *leg) Ring(ctx context.Context) error { return translated(l.sip.Ring(ctx
 
 func (l *leg) Reject(ctx context.Context, status int) error { return l.sip.Reject(ctx, status) }
 
-func (l *leg) Bye(ctx context.Context) error { return l.sip.Bye(ctx) }
+func (l *leg) Bye(ctx context.Context) error {
+	l.takes.end() // what outlives the call is not to be recorded
+	return l.sip.Bye(ctx)
+}
 
 func (l *leg) EndTime() time.Time { return l.sip.EndTime() }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/callengine/callengine/sipstack"
 	"github.com/callengine/callengine/sipstack/hep"
 	"github.com/callengine/callengine/state"
+	"github.com/callengine/callengine/state/recordings"
 	"github.com/callengine/callengine/webhook"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -42,6 +43,11 @@ type metrics struct {
 	hepPackets    *prometheus.CounterVec
 	traceSpans    *prometheus.CounterVec
 	httpRequests  *prometheus.CounterVec
+
+	recordingsActive prometheus.Gauge
+	recordings       *prometheus.CounterVec
+	recordingBytes   prometheus.Counter
+	uploads          *prometheus.CounterVec
 
 	mu      sync.Mutex
 	pending map[string]struct{} // referrals under way, by call and id: their states are told more than once
@@ -91,6 +97,16 @@ func newMetrics(build BuildInfo) *metrics {
 	m.hepPackets = counter("hep_packets_total", "SIP messages and RTCP reports for a HEP collector, by result.", "result")
 	m.traceSpans = counter("trace_spans_total", "Spans of sampled calls for a collector of traces, by result.", "result")
 	m.httpRequests = counter("http_requests_total", "HTTP requests that the node answered, by path and status.", "method", "path", "code")
+	m.recordingsActive = gauge("recordings_active", "Recordings under way.").WithLabelValues()
+	m.recordings = counter("recordings_total", "Recordings that have ended, by result.", "result")
+	m.recordingBytes = counter("recording_bytes_total", "Bytes of recordings that have ended.").WithLabelValues()
+	m.uploads = counter("recording_uploads_total", "Attempts to put a recording into the store, by result.", "result")
+	for _, result := range []recordings.Status{recordings.Complete, recordings.Partial, recordings.Failed} {
+		m.recordings.WithLabelValues(string(result))
+	}
+	for _, result := range []string{"done", "failed"} {
+		m.uploads.WithLabelValues(result)
+	}
 	for _, result := range []hep.Result{hep.Sent, hep.Dropped, hep.Failed} {
 		m.hepPackets.WithLabelValues(string(result))
 	}
@@ -207,6 +223,28 @@ func (m *metrics) httpRequest(method, path string, code int) {
 }
 
 func (m *metrics) hepPacket(r hep.Result) { m.hepPackets.WithLabelValues(string(r)).Inc() }
+
+// recordingEnded counts a recording whose file is closed.
+func (m *metrics) recordingEnded(result recordings.Status, bytes int64) {
+	m.recordingsActive.Dec()
+	m.recordings.WithLabelValues(string(result)).Inc()
+	m.recordingBytes.Add(float64(bytes))
+}
+
+func (m *metrics) upload(r recordings.Result) {
+	result := "done"
+	if r == recordings.UploadFailed {
+		result = "failed"
+	}
+	m.uploads.WithLabelValues(result).Inc()
+}
+
+// waiting sets what tells how many recordings are not where they stay, or not told of.
+func (m *metrics) waiting(f func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "callengine_recordings_waiting", Help: "Recordings that are over, and for which something is left to do.",
+	}, func() float64 { return float64(f()) }))
+}
 
 func (m *metrics) spans(result string, n int) { m.traceSpans.WithLabelValues(result).Add(float64(n)) }
 

@@ -42,6 +42,7 @@ type Node struct {
 	sip     *sipstack.Stack
 	api     *api.Server
 	gate    *gate
+	keeper  *keeper
 	calls   *calls
 	hep     *hepTap  // nil: nothing is exported
 	tracing *tracing // nil: nothing is traced
@@ -92,7 +93,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	n.gate = newGate(cfg, n.metrics)
 	n.calls = newCalls(n)
 	n.parser = verbs.NewParser(cfg.languageConfig())
-	for _, assemble := range []func() error{n.assembleExport, n.assembleWebhooks, n.assembleMedia, n.assembleSIP} {
+	for _, assemble := range []func() error{n.assembleExport, n.assembleWebhooks, n.assembleMedia, n.assembleRecordings, n.assembleSIP} {
 		if err := assemble(); err != nil {
 			n.tracing.close() // the one that has begun something
 			return nil, err
@@ -161,6 +162,12 @@ func (n *Node) assembleMedia() error {
 	return err
 }
 
+func (n *Node) assembleRecordings() error {
+	n.keeper = newKeeper(n, nil)
+	n.metrics.waiting(n.keeper.archive.Waiting)
+	return nil
+}
+
 func (n *Node) assembleSIP() error {
 	tap := &sipTap{journal: n.journal, metrics: n.metrics, log: n.log, hep: n.hep, tracing: n.tracing}
 	opts := []sipstack.Option{sipstack.WithLogger(n.log), sipstack.WithObserver(tap), sipstack.WithDoor(&door{gate: n.gate, metrics: n.metrics, log: n.log})}
@@ -192,6 +199,9 @@ func (n *Node) Start(ctx context.Context) error {
 		return fmt.Errorf("api.listen %s: %w", n.cfg.API.Listen, err)
 	}
 	n.apiAddr = l.Addr()
+	if err := n.keeper.archive.Open(); err != nil {
+		return errors.Join(&ConfigError{Key: "recordings.dir", Reason: err.Error()}, l.Close())
+	}
 	if err := n.sip.Start(ctx); err != nil {
 		if file := (*sipstack.FileError)(nil); errors.As(err, &file) {
 			err = &ConfigError{Key: file.Key, Reason: file.Err.Error()}
@@ -274,6 +284,7 @@ func (n *Node) Close() error {
 		if n.hep != nil {
 			n.hep.exporter.Close()
 		}
+		n.keeper.archive.Close()
 		n.outbox.Close()
 		n.client.Close()
 		n.tracing.close()

@@ -9,15 +9,16 @@ import (
 type Type string
 
 const (
-	TypeSIP      Type = "sip"
-	TypeWebhook  Type = "webhook"
-	TypeDocument Type = "document"
-	TypeVerb     Type = "verb"
-	TypeTimer    Type = "timer"
-	TypeCall     Type = "call"
-	TypeMedia    Type = "media"
-	TypeDigit    Type = "digit"
-	TypeDialog   Type = "dialog"
+	TypeSIP       Type = "sip"
+	TypeWebhook   Type = "webhook"
+	TypeDocument  Type = "document"
+	TypeVerb      Type = "verb"
+	TypeTimer     Type = "timer"
+	TypeCall      Type = "call"
+	TypeMedia     Type = "media"
+	TypeDigit     Type = "digit"
+	TypeDialog    Type = "dialog"
+	TypeRecording Type = "recording"
 )
 
 // Entry is one thing that happened on a call. Exactly the payload that Type names is set. Entries are values: whoever
@@ -28,15 +29,16 @@ type Entry struct {
 	CallID string    `json:"callId"`
 	Type   Type      `json:"type"`
 
-	SIP      *SIP      `json:"sip,omitempty"`
-	Webhook  *Webhook  `json:"webhook,omitempty"`
-	Document *Document `json:"document,omitempty"`
-	Verb     *Verb     `json:"verb,omitempty"`
-	Timer    *Timer    `json:"timer,omitempty"`
-	Call     *Call     `json:"call,omitempty"`
-	Media    *Media    `json:"media,omitempty"`
-	Digit    *Digit    `json:"digit,omitempty"`
-	Dialog   *Dialog   `json:"dialog,omitempty"`
+	SIP       *SIP       `json:"sip,omitempty"`
+	Webhook   *Webhook   `json:"webhook,omitempty"`
+	Document  *Document  `json:"document,omitempty"`
+	Verb      *Verb      `json:"verb,omitempty"`
+	Timer     *Timer     `json:"timer,omitempty"`
+	Call      *Call      `json:"call,omitempty"`
+	Media     *Media     `json:"media,omitempty"`
+	Digit     *Digit     `json:"digit,omitempty"`
+	Dialog    *Dialog    `json:"dialog,omitempty"`
+	Recording *Recording `json:"recording,omitempty"`
 }
 
 // Vital reports whether recovery cannot do without the entry: a store that writes behind has it safe from the end of the
@@ -183,4 +185,25 @@ type Digit struct {
 // the node was restarted.
 type Dialog struct {
 	Snapshot json.RawMessage `json:"snapshot,omitempty"` // opaque, and never read out
+}
+
+// Recording events.
+const (
+	RecordingStarted   = "started"
+	RecordingPaused    = "paused"
+	RecordingResumed   = "resumed"
+	RecordingEnded     = "ended"
+	RecordingAvailable = "available" // its file is where it stays; or it is known that there is none
+)
+
+// Recording is a step in the life of a recording of the call. What is known of recordings is kept elsewhere (package
+// recordings): nothing is read from here.
+type Recording struct {
+	Event    string `json:"event"` // RecordingStarted, …
+	ID       string `json:"recordingId"`
+	Format   string `json:"fileFormat,omitempty"` // of RecordingStarted
+	Channels int    `json:"channels,omitempty"`   // of RecordingStarted
+	Millis   int64  `json:"millis,omitempty"`     // length of its sound; of RecordingEnded and RecordingAvailable
+	Status   string `json:"status,omitempty"`     // of RecordingAvailable: "complete", "partial" or "error"
+	Reason   string `json:"reason,omitempty"`     // of a status that is not "complete"
 }

@@ -108,6 +108,8 @@ func (d *drawing) entry(e Entry) {
 		d.call(at, e)
 	case e.Digit != nil:
 		d.note(at, styleCall, digitText(e.Digit))
+	case e.Recording != nil:
+		d.note(at, styleCall, recordingText(e.Recording))
 	case e.Media != nil:
 		d.note(at, styleQuiet, joined(": ", "sound "+e.Media.Event, e.Media.Detail))
 	default:

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // joined joins the parts that are not empty.
@@ -214,4 +215,19 @@ func digitText(d *Digit) string {
 		way = d.By
 	}
 	return joined(", ", "digit "+d.Digit, way)
+}
+
+func recordingText(r *Recording) string {
+	what := ""
+	switch {
+	case r.Channels > 1:
+		what = joined(", ", r.Format, strconv.Itoa(r.Channels)+" channels")
+	case r.Format != "":
+		what = r.Format
+	case r.Event == RecordingEnded, r.Event == RecordingAvailable && r.Status != "error":
+		what = joined(", ", (time.Duration(r.Millis) * time.Millisecond).String(), r.Status)
+	case r.Event == RecordingAvailable:
+		return joined(": ", "recording failed", r.Reason)
+	}
+	return joined(": ", joined(", ", "recording "+r.Event, what), r.Reason)
 }

@@ -95,6 +95,42 @@ type Stroke struct {
 	Length, Pause time.Duration
 }
 
+// Recorder records the sound of an answered call. That a recording cannot be written is no error: it has ended then.
+type Recorder interface {
+	// Record begins a recording of the other side, which goes on until the take is stopped or the call ends.
+	Record(r Recording) (Take, error)
+	// StartRecording begins a recording of both sides, which goes on while other verbs run until StopRecording or the end
+	// of the call. It does nothing while there is one already.
+	StartRecording(r Recording) error
+	// StopRecording, PauseRecording and ResumeRecording concern that of StartRecording, and do nothing when there is none.
+	StopRecording()
+	PauseRecording()
+	ResumeRecording()
+}
+
+// Take is a recording under way that a verb waits for.
+type Take interface {
+	// Ended is closed when the recording has ended by itself: it was long enough, silent for long enough, or could not be
+	// written.
+	Ended() <-chan struct{}
+	// Stop ends the recording, if it goes on, and returns what is known of it; its file may not be ready yet. A digit that
+	// ends it is not to be heard in the file.
+	Stop(digit bool) webhook.Recording
+}
+
+// Recording says how the call is recorded, and who is told of it. URLs are as in the document.
+type Recording struct {
+	Format         string        // "wav" or "mp3"
+	MultiChannel   bool          // of StartRecording: a channel for each side
+	Longest        time.Duration // of Record
+	Silence        time.Duration // of Record: of the other side, after which it ends; 0: never
+	Tag            *string       // that the verb gave the call; nil: none
+	Available      *webhook.Target
+	Transcribe     bool
+	DetectLanguage bool
+	Transcribed    *webhook.Target
+}
+
 // Speech is a text to speak.
 type Speech struct {
 	Voice  string // name in the voice table, "susan"

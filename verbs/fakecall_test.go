@@ -29,10 +29,13 @@ type fakeCall struct {
 	spoken     []Speech
 	hangupLive bool // the context of Hangup was not ended
 
-	behind  []*fakeActivity
-	told    []webhook.Event
-	toldTo  []webhook.Target
-	tellErr error
+	behind    []*fakeActivity
+	told      []webhook.Event
+	toldTo    []webhook.Target
+	tellErr   error
+	takeEnds  time.Duration // of Record: after which its recording ends by itself
+	recorded  []Recording   // that were begun
+	recordErr error
 
 	keys chan byte                                    // nil: nobody presses any
 	play func(ctx context.Context, what string) error // what Speak and PlayURL do; nil: they return at once
@@ -46,6 +49,7 @@ var (
 	_ Keypad     = (*fakeCall)(nil)
 	_ Dialer     = (*fakeCall)(nil)
 	_ Background = (*fakeCall)(nil)
+	_ Recorder   = (*fakeCall)(nil)
 )
 
 func (c *fakeCall) note(format string, args ...any) {
@@ -256,3 +260,36 @@ func (c *fakeCall) SendDigits(_ context.Context, strokes []Stroke) error {
 	}
 	return c.playErr
 }
+
+// fakeTake is a recording that the test ends.
+type fakeTake struct {
+	note  func(string, ...any)
+	ended chan struct{}
+}
+
+func (t *fakeTake) Ended() <-chan struct{} { return t.ended }
+
+func (t *fakeTake) Stop(digit bool) webhook.Recording {
+	t.note("stop %v", digit)
+	return webhook.Recording{ID: "r-1", MediaURL: "https://node.example/r-1/media", Channels: 1, Format: "wav", Duration: 1500 * time.Millisecond}
+}
+
+func (c *fakeCall) Record(r Recording) (Take, error) {
+	c.note("record")
+	c.recorded = append(c.recorded, r)
+	take := &fakeTake{c.note, make(chan struct{})}
+	if time.AfterFunc(c.takeEnds, func() { close(take.ended) }); c.recordErr != nil {
+		return nil, c.recordErr
+	}
+	return take, nil
+}
+
+func (c *fakeCall) StartRecording(r Recording) error {
+	c.note("start recording")
+	c.recorded = append(c.recorded, r)
+	return c.recordErr
+}
+
+func (c *fakeCall) StopRecording()   { c.note("stop recording") }
+func (c *fakeCall) PauseRecording()  { c.note("pause recording") }
+func (c *fakeCall) ResumeRecording() { c.note("resume recording") }

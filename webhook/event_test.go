@@ -33,6 +33,10 @@ var (
 			"referCallStatus", "referSipResponseCode?", "notifySipResponseCode?"),
 		"disconnect": append(slices.Clone(head), "startTime", "answerTime?", "tag?",
 			"endTime", "cause", "errorMessage?", "errorId?", "sipCallId?"),
+		"recordComplete": append(slices.Clone(head), "startTime", "answerTime", "tag?",
+			"recordingId", "mediaUrl", "endTime", "duration", "channels", "fileFormat"),
+		"recordingAvailable": append(slices.Clone(head), "startTime", "tag?",
+			"recordingId", "mediaUrl?", "endTime", "duration", "channels", "fileFormat", "status"),
 	}
 )
 
@@ -45,6 +49,10 @@ var (
 		CallURL:   "https://node.example.com/api/v2/accounts/5500001/calls/c-5a1f0b7e-20c41d93-7f3e-4c58-9a11-0d6be2f41c77",
 		StartTime: start, AnswerTime: start.Add(2757 * time.Millisecond),
 		Tag: "order-1182", SIPCallID: "7f2c9d1e44b0@caller.example.com",
+	}
+	recorded = Recording{
+		ID: "r-5a1f0b7e-0f4be2d7-8c15-4f0e-9d3b-61a7c8e5f204", MediaURL: answered.CallURL + "/recordings/r-5a1f0b7e-0f4be2d7-8c15-4f0e-9d3b-61a7c8e5f204/media",
+		Start: start.Add(7 * time.Second), End: start.Add(27*time.Second + 56*time.Millisecond), Duration: 20056 * time.Millisecond, Channels: 1, Format: "wav",
 	}
 	ringing = func() Call {
 		c := answered
@@ -77,6 +85,11 @@ func TestEventBodies(t *testing.T) {
 		"referComplete-unknown":     func() Event { return NewReferComplete(answered, Refer{}) },
 		"disconnect-hangup": func() Event {
 			return NewDisconnect(answered, End{Time: start.Add(27077 * time.Millisecond), Cause: "hangup"})
+		},
+		"recordComplete":     func() Event { return NewRecordComplete(answered, recorded) },
+		"recordingAvailable": func() Event { return NewRecordingAvailable(answered, recorded, "complete") },
+		"recordingAvailable-failed": func() Event {
+			return NewRecordingAvailable(ringing, Recording{ID: recorded.ID, Start: start, End: start, Channels: 2, Format: "mp3"}, "error")
 		},
 		"disconnect-error": func() Event {
 			return NewDisconnect(ringing, End{
@@ -150,4 +163,13 @@ func TestTimesAreUTCWithMilliseconds(t *testing.T) {
 
 func TestEachEventHasItsOwnID(t *testing.T) {
 	assert.NotEqual(t, NewRedirect(answered).ID, NewRedirect(answered).ID)
+}
+
+func TestDurationsAreISO8601(t *testing.T) {
+	for want, d := range map[string]time.Duration{
+		"PT0S": 0, "PT20.056S": 20056 * time.Millisecond, "PT13.67S": 13670 * time.Millisecond, "PT7200S": 2 * time.Hour,
+		"PT0.5S": 500*time.Millisecond + 125*time.Microsecond,
+	} {
+		assert.Equal(t, want, Duration(d).String())
+	}
 }

@@ -1,0 +1,64 @@
+package webhook
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Recording holds the properties of a recording, as the events about it carry them.
+type Recording struct {
+	ID       string // "r-…"
+	MediaURL string // where its file can be fetched; "": there is none
+	Start    time.Time
+	End      time.Time
+	Duration time.Duration // of its sound
+	Channels int
+	Format   string // "wav" or "mp3"
+}
+
+type recording struct {
+	properties
+	RecordingID string   `json:"recordingId"`
+	MediaURL    string   `json:"mediaUrl,omitempty"`
+	EndTime     Time     `json:"endTime"`
+	Duration    Duration `json:"duration"`
+	Channels    int      `json:"channels"`
+	FileFormat  string   `json:"fileFormat"`
+	Status      string   `json:"status,omitempty"`
+}
+
+// recordingOf makes the properties of a recording's event, in which startTime is the recording's.
+func recordingOf(eventType string, c Call, r Recording) recording {
+	c.StartTime = r.Start
+	return recording{
+		propertiesOf(eventType, c), r.ID, r.MediaURL, Time(r.End), Duration(r.Duration), r.Channels, r.Format, "",
+	}
+}
+
+// NewRecordComplete makes the event that tells the application of the end of a <Record>, and asks for the next document.
+func NewRecordComplete(c Call, r Recording) Event {
+	e := recordingOf("recordComplete", c, r)
+	return build(e.properties, e)
+}
+
+// NewRecordingAvailable makes the event that tells the application that a recording can be had: status is "complete" or
+// "partial"; or that it cannot: "error". The call's answerTime is not in it.
+func NewRecordingAvailable(c Call, r Recording, status string) Event {
+	c.AnswerTime = time.Time{}
+	e := recordingOf("recordingAvailable", c, r)
+	e.Status = status
+	return build(e.properties, e)
+}
+
+// Duration is a duration as events print it: ISO 8601 in seconds, "PT20.056S", to the millisecond.
+type Duration time.Duration
+
+// String returns the duration in ISO 8601.
+func (d Duration) String() string {
+	s := strconv.FormatFloat(time.Duration(d).Round(time.Millisecond).Seconds(), 'f', 3, 64)
+	return "PT" + strings.TrimRight(strings.TrimRight(s, "0"), ".") + "S"
+}
+
+// MarshalText implements [encoding.TextMarshaler].
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
