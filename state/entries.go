@@ -3,14 +3,18 @@ package state
 // chunkLen is how many entries are stored together: most calls fill a few chunks, and none is ever copied to grow.
 const chunkLen = 16
 
-// entries are the journal of one call, by number from 1.
-type entries struct{ chunks [][]Entry }
+// entries are the journal of one call, by number from 1, or the end of it.
+type entries struct {
+	base   int // so many entries before the first chunk are not in memory
+	chunks [][]Entry
+}
 
+// len is how many entries the journal has, those that are not in memory included.
 func (l *entries) len() int {
 	if len(l.chunks) == 0 {
-		return 0
+		return l.base
 	}
-	return (len(l.chunks)-1)*chunkLen + len(l.chunks[len(l.chunks)-1])
+	return l.base + (len(l.chunks)-1)*chunkLen + len(l.chunks[len(l.chunks)-1])
 }
 
 func (l *entries) add(e Entry) {
@@ -22,17 +26,25 @@ func (l *entries) add(e Entry) {
 	l.chunks[last] = append(l.chunks[last], e)
 }
 
-// at returns the entry with a number that is there.
+// at returns the entry with a number that is in memory.
 func (l *entries) at(seq uint64) Entry {
-	i := int(seq) - 1
+	i := int(seq) - 1 - l.base
 	return l.chunks[i/chunkLen][i%chunkLen]
 }
 
-// all returns a copy.
-func (l *entries) all() []Entry {
-	all := make([]Entry, 0, l.len())
-	for _, c := range l.chunks {
-		all = append(all, c...)
+// all returns a copy of what is in memory.
+func (l *entries) all() []Entry { return l.after(uint64(l.base)) }
+
+// after returns a copy of the entries behind a number, which is in memory or the last one that is not.
+func (l *entries) after(seq uint64) []Entry {
+	some := make([]Entry, 0, l.len()-int(seq))
+	for i := int(seq) - l.base; i < l.len()-l.base; {
+		chunk := l.chunks[i/chunkLen][i%chunkLen:]
+		some = append(some, chunk...)
+		i += len(chunk)
 	}
-	return all
+	return some
 }
+
+// forget takes what there is out of memory, but remembers how much it was.
+func (l *entries) forget() { l.base, l.chunks = l.len(), nil }

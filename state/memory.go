@@ -3,10 +3,8 @@ package state
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -26,100 +24,31 @@ const (
 // the space has run out.
 //
 // No method blocks; contexts are not looked at, so that the end of a call can be written down after its context ended.
-type Memory struct {
-	retention time.Duration
-	maxBytes  int64
-
-	mu    sync.Mutex
-	calls map[string]*stored
-	order []*stored // by number: the order in which the calls appeared
-	last  uint64    // number of the newest call
-	over  overQueue // calls that may be dropped, the one that has been over for longest first
-	bytes int64     // of the calls in over
-}
+type Memory struct{ index }
 
 var _ Store = (*Memory)(nil)
 
 // NewMemory returns an empty store.
 func NewMemory(cfg MemoryConfig) *Memory {
-	if cfg.Retention <= 0 {
-		cfg.Retention = defaultRetention
-	}
-	if cfg.MaxBytes <= 0 {
-		cfg.MaxBytes = defaultMaxBytes
-	}
-	return &Memory{retention: cfg.Retention, maxBytes: cfg.MaxBytes, calls: map[string]*stored{}}
+	m := &Memory{newIndex(cfg.Retention, cfg.MaxBytes)}
+	m.shelf = m
+	return m
 }
 
-// stored is one call in memory.
-type stored struct {
-	number  uint64 // the call's place in the order of all calls; never given again
-	entries entries
-	record  Record
-	bytes   int64
-	owed    map[uint64]struct{} // entries whose event is still owed
-	rest    rest
-	quiet   time.Time // when the last entry was appended
-	place   int       // in Memory.over; notOver: it is not there
-}
+func (m *Memory) keeps(c *stored) bool { return c.keep() }
 
-const notOver = -1
-
-func (c *stored) keep() bool { return len(c.owed) > 0 || c.record.live() }
+// release forgets a call: there is no other place for it.
+func (m *Memory) release(c *stored, _ bool) { m.forget(c) }
 
 // Append implements [Store]. It fails only for an entry without a call.
 func (m *Memory) Append(_ context.Context, e Entry) (uint64, error) {
 	if e.CallID == "" {
-		return 0, errors.New("journal entry without a call")
+		return 0, errNoCall
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.append(e), nil
-}
-
-// append is called with the lock held.
-func (m *Memory) append(e Entry) uint64 {
-	now := time.Now()
-	c := m.calls[e.CallID]
-	if c == nil {
-		m.last++
-		c = &stored{number: m.last, place: notOver}
-		m.calls[e.CallID] = c
-		m.order = append(m.order, c)
-		c.record.CallID = e.CallID
-	}
-	if e.Time.IsZero() {
-		e.Time = now
-	}
-	e.Seq = uint64(c.entries.len()) + 1
-	m.leaveOver(c)
-	c.entries.add(e)
-	c.bytes += sizeOf(&e)
-	c.quiet = now
-	c.record.Apply(e)
-	c.rest.apply(&e)
-	c.account(&e)
-	if !c.keep() {
-		m.enterOver(c)
-	}
-	m.drop(now, c)
-	return e.Seq
-}
-
-// account notes what is owed.
-func (c *stored) account(e *Entry) {
-	if e.Webhook == nil {
-		return
-	}
-	switch e.Webhook.Event {
-	case WebhookOwed:
-		if c.owed == nil {
-			c.owed = map[uint64]struct{}{}
-		}
-		c.owed[e.Seq] = struct{}{}
-	case WebhookDelivered, WebhookFailed:
-		delete(c.owed, e.Webhook.OwedSeq)
-	}
+	_, seq := m.append(e)
+	return seq, nil
 }
 
 // Journal implements [Store].
@@ -149,23 +78,15 @@ func (m *Memory) Record(_ context.Context, callID string) (Record, error) {
 
 // Records implements [Store].
 func (m *Memory) Records(_ context.Context, q Query) (records []Record, next string, err error) {
-	after, err := readPageToken(q.After)
+	after, limit, err := q.page()
 	if err != nil {
 		return nil, "", err
-	}
-	limit := q.Limit
-	if limit <= 0 {
-		limit = DefaultLimit
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.drop(time.Now(), nil)
-	from, found := slices.BinarySearchFunc(m.order, after, byNumber)
-	if found {
-		from++
-	}
 	var last uint64
-	for _, c := range m.order[from:] {
+	for _, c := range m.after(after) {
 		if c.record.State == "" || !c.record.matches(q) {
 			continue
 		}
@@ -186,7 +107,8 @@ func (m *Memory) Owe(_ context.Context, callID string, event []byte) (uint64, er
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.append(entry), nil
+	_, seq := m.append(entry)
+	return seq, nil
 }
 
 // Delivered implements [Store]. To say it twice changes nothing.
@@ -199,26 +121,36 @@ func (m *Memory) Failed(_ context.Context, callID string, seq uint64, reason str
 	return m.settle(callID, seq, WebhookFailed, reason)
 }
 
-// settle ends a debt. It returns [ErrNotOwed] (wrapped) when there never was one.
 func (m *Memory) settle(callID string, seq uint64, event, reason string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := m.calls[callID]
-	if c == nil || seq == 0 || seq > uint64(c.entries.len()) || !isOwed(c.entries.at(seq)) {
-		return fmt.Errorf("call %s, entry %d: %w", callID, seq, ErrNotOwed)
+	entry, err := m.settling(callID, seq, event, reason)
+	if entry != nil {
+		m.append(*entry)
 	}
-	if _, open := c.owed[seq]; !open {
-		return nil
-	}
-	owed := c.entries.at(seq).Webhook
-	m.append(Entry{CallID: callID, Type: TypeWebhook, Webhook: &Webhook{
-		Event: event, EventID: owed.EventID, EventType: owed.EventType,
-		Method: owed.Method, URL: owed.URL, OwedSeq: seq, Error: reason,
-	}})
-	return nil
+	return err
 }
 
-func isOwed(e Entry) bool { return e.Webhook != nil && e.Webhook.Event == WebhookOwed }
+// Unfinished implements [Store].
+func (m *Memory) Unfinished(context.Context) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.unfinished(), nil
+}
+
+// Debts implements [Store].
+func (m *Memory) Debts(context.Context) ([]Debt, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.debts(), nil
+}
+
+// DeadLetters implements [Store].
+func (m *Memory) DeadLetters(context.Context) ([]DeadLetter, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.deadLetters(), nil
+}
 
 // Close implements [Store]. What was kept can still be read.
 func (m *Memory) Close() error { return nil }

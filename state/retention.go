@@ -1,44 +1,37 @@
 package state
 
 import (
-	"cmp"
 	"container/heap"
-	"slices"
 	"time"
 )
 
-// enterOver and leaveOver move a call in and out of those that may be dropped.
-func (m *Memory) enterOver(c *stored) {
-	heap.Push(&m.over, c)
-	m.bytes += c.bytes
+// enterOver and leaveOver move a call in and out of those that may leave the memory.
+func (x *index) enterOver(c *stored) {
+	heap.Push(&x.over, c)
+	x.bytes += c.bytes
 }
 
-func (m *Memory) leaveOver(c *stored) {
+func (x *index) leaveOver(c *stored) {
 	if c.place == notOver {
 		return
 	}
-	heap.Remove(&m.over, c.place)
-	m.bytes -= c.bytes
+	heap.Remove(&x.over, c.place)
+	x.bytes -= c.bytes
 }
 
-// drop forgets calls that are over: those whose time is up, and the oldest while there are too many, but never current,
+// drop releases calls that are over: those whose time is up, and the oldest while there are too many, but never current,
 // which has just been appended to: its next entry is about to follow.
-func (m *Memory) drop(now time.Time, current *stored) {
-	for len(m.over) > 0 {
-		oldest := m.over[0]
-		expired := now.Sub(oldest.quiet) > m.retention
-		if oldest == current || !expired && m.bytes <= m.maxBytes {
+func (x *index) drop(now time.Time, current *stored) {
+	for len(x.over) > 0 {
+		oldest := x.over[0]
+		expired := now.Sub(oldest.quiet) > x.retention
+		if oldest == current || !expired && x.bytes <= x.maxBytes {
 			return
 		}
-		m.leaveOver(oldest)
-		delete(m.calls, oldest.record.CallID)
-		if i, found := slices.BinarySearchFunc(m.order, oldest.number, byNumber); found {
-			m.order = slices.Delete(m.order, i, i+1)
-		}
+		x.leaveOver(oldest)
+		x.shelf.release(oldest, expired)
 	}
 }
-
-func byNumber(c *stored, number uint64) int { return cmp.Compare(c.number, number) }
 
 // overQueue is a heap of calls by the time of their last entry.
 type overQueue []*stored

@@ -21,6 +21,16 @@ type Query struct {
 	Limit              int    // 0: DefaultLimit
 }
 
+// page returns the number of the last call of the page before, and how many records the page takes.
+func (q *Query) page() (after uint64, limit int, err error) {
+	limit = q.Limit
+	if limit <= 0 {
+		limit = DefaultLimit
+	}
+	after, err = readPageToken(q.After)
+	return after, limit, err
+}
+
 // Store keeps journals. It is safe for concurrent use. Entries of one call have the order in which they were appended.
 // It satisfies webhook.Ledger.
 type Store interface {
@@ -45,5 +55,8 @@ type Store interface {
 	Unfinished(ctx context.Context) ([]string, error)
 	// Debts returns what is still owed, in order for each call.
 	Debts(ctx context.Context) ([]Debt, error)
+	// DeadLetters returns the events of the calls that are kept which were given up and not owed again since, in order for
+	// each call.
+	DeadLetters(ctx context.Context) ([]DeadLetter, error)
 	Close() error
 }

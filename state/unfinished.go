@@ -1,7 +1,6 @@
 package state
 
 import (
-	"context"
 	"slices"
 	"time"
 )
@@ -14,7 +13,14 @@ type Debt struct {
 	CallID string
 	Seq    uint64    // of the entry by which it is owed, which Delivered and Failed ask for
 	Since  time.Time // when it was owed
-	Event  []byte    // as it was given to Owe
+	Event  []byte    // as it was given to Owe; not to be changed
+}
+
+// DeadLetter is an asynchronous event that was given up. To owe it again takes it off the list.
+type DeadLetter struct {
+	Debt
+	GivenUp time.Time
+	Reason  string
 }
 
 // rest is what is left to do of a call, as far as its journal tells.
@@ -52,34 +58,4 @@ func (r *rest) unfinished(refers []Refer) bool {
 		return true
 	}
 	return slices.ContainsFunc(refers, func(f Refer) bool { return f.Status == ReferPending })
-}
-
-// Unfinished implements [Store].
-func (m *Memory) Unfinished(context.Context) (ids []string, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, c := range m.order {
-		if c.rest.unfinished(c.record.Refers) {
-			ids = append(ids, c.record.CallID)
-		}
-	}
-	return ids, nil
-}
-
-// Debts implements [Store].
-func (m *Memory) Debts(context.Context) (debts []Debt, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, c := range m.order {
-		seqs := make([]uint64, 0, len(c.owed))
-		for seq := range c.owed {
-			seqs = append(seqs, seq)
-		}
-		slices.Sort(seqs)
-		for _, seq := range seqs {
-			e := c.entries.at(seq)
-			debts = append(debts, Debt{CallID: e.CallID, Seq: seq, Since: e.Time, Event: slices.Clone([]byte(e.Webhook.Owed))})
-		}
-	}
-	return debts, nil
 }

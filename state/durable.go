@@ -1,0 +1,420 @@
+package state
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// DurableConfig says where journals are kept, and for how long.
+type DurableConfig struct {
+	Dir        string        // of the store in the process; it is made if there is none
+	NATSURL    string        // of a NATS server or cluster with JetStream, which is used instead
+	SyncAlways bool          // each message is on the disk before it counts as written, not just with the operating system
+	Retention  time.Duration // of a call that is over, from its last entry on; 0: 24 h
+	MaxBytes   int64         // of journals on disk, from which on the oldest calls that are over go first; 0: 4 GiB
+	Memory     int64         // of calls that are over in memory, about; 0: 64 MiB
+	Reserve    int64         // bytes of the disk that are left alone; 0: 16 MiB
+}
+
+const (
+	defaultMaxDisk = 4 << 30
+	defaultReserve = 16 << 20
+)
+
+// Durable is a store on NATS JetStream. Everything that is appended is in memory first, and written behind by one
+// goroutine, several entries of a call in one message. Append waits for the disk only with an entry that recovery cannot
+// do without ([Entry.Vital]).
+//
+// Calls that are up are read from memory, and so are those that have been over for a short time; older ones are read back.
+// A call that is over goes when its time or the space has run out; what is up or owes something never does.
+//
+// A disk that is full or fails stops nothing: [Durable.Failing] tells, calls go on in memory, and what is missing is
+// written when it can be. Make one with [NewDurable], then [Durable.Open] it; it is safe for concurrent use.
+type Durable struct {
+	index
+	cfg   DurableConfig
+	log   *zap.Logger
+	codec codec
+
+	dir  *stateDir // nil: the store is elsewhere
+	link *link     // belongs to the writer while that runs; guarded by linkMu for readers
+
+	linkMu sync.RWMutex
+
+	// Guarded by the index's lock.
+	urgent   []*stored // wait for the writer, and somebody for them
+	patient  []*stored // wait for the writer until packTime is over
+	fresh    []*stored // have values that are out of date
+	pending  map[uint64]receipt
+	token    uint64 // of the last message sent
+	acked    uint64 // the last message of the journals that was written, in order
+	room     *sync.Cond
+	failing  error // nil: the disk does what it should
+	since    time.Time
+	opened   bool
+	closed   bool
+	lost     int // entries that could not be read when the store was opened
+	bytes    uint64
+	written  Written
+	packing  *time.Timer // wakes the writer for those that are patient
+	patience time.Time   // when the first of them began to wait
+
+	wake    chan struct{} // one: the writer looks at everything when it wakes up
+	ending  chan struct{}
+	working sync.WaitGroup
+	scratch bytes.Buffer // of the writer
+	replies string       // subject of the answers to what is written
+	cycle   cycle        // of the writer
+}
+
+// Written counts what was written since the start.
+type Written struct {
+	Entries, Messages, Bytes uint64
+}
+
+var _ Store = (*Durable)(nil)
+
+// DurableOption replaces a default of [NewDurable].
+type DurableOption func(*Durable)
+
+// WithLogger sets the logger. Default: none.
+func WithLogger(l *zap.Logger) DurableOption { return func(d *Durable) { d.log = l } }
+
+// NewDurable returns a store that is not open. It does nothing with the disk.
+func NewDurable(cfg DurableConfig, opts ...DurableOption) (*Durable, error) {
+	if cfg.Dir == "" && cfg.NATSURL == "" {
+		return nil, errors.New("a durable store needs a directory, or a NATS server")
+	}
+	if cfg.MaxBytes <= 0 {
+		cfg.MaxBytes = defaultMaxDisk
+	}
+	if cfg.Reserve <= 0 {
+		cfg.Reserve = defaultReserve
+	}
+	codec, err := newCodec()
+	if err != nil {
+		return nil, err
+	}
+	d := &Durable{
+		index: newIndex(cfg.Retention, cfg.Memory), cfg: cfg, log: zap.NewNop(), codec: codec,
+		pending: map[uint64]receipt{}, wake: make(chan struct{}, 1), ending: make(chan struct{}),
+	}
+	d.shelf = d
+	d.room = sync.NewCond(&d.mu)
+	for _, o := range opts {
+		o(d)
+	}
+	return d, nil
+}
+
+// Open makes the directory this process's own, starts the server, reads what there is, and begins to write. Its errors
+// are a [DirError], or NATS's. Nothing else may be called before it has returned nil, but Close.
+func (d *Durable) Open(ctx context.Context) (err error) {
+	if d.cfg.NATSURL == "" {
+		if d.dir, err = openDir(d.cfg.Dir); err != nil {
+			return err
+		}
+	}
+	if err = d.start(ctx); err != nil && d.dir != nil {
+		err = errors.Join(err, d.dir.close())
+	}
+	return err
+}
+
+func (d *Durable) start(ctx context.Context) (err error) {
+	if d.link, err = d.connect(ctx); err != nil {
+		return err
+	}
+	if err := d.load(ctx); err != nil {
+		return errors.Join(err, d.link.close())
+	}
+	if err := d.listen(); err != nil {
+		return errors.Join(err, d.link.close())
+	}
+	d.opened = true
+	d.packing = time.AfterFunc(time.Hour, d.rouse)
+	d.packing.Stop()
+	d.working.Go(d.write)
+	d.working.Go(d.watch)
+	d.working.Go(d.tend)
+	return nil
+}
+
+// keeps reports whether a call has to stay in memory: there is something to do for it, or it is not written.
+func (d *Durable) keeps(c *stored) bool {
+	return c.busy() || c.disk.fresh || c.disk.filing || c.disk.written < uint64(c.entries.len())
+}
+
+// release takes out of memory what is on disk. Of a call that owes an event, or has one that was given up, what it takes
+// to deal with that stays; of one whose time is over, nothing.
+func (d *Durable) release(c *stored, expired bool) {
+	switch {
+	case len(c.owed) == 0 && expired:
+		d.forget(c)
+	case len(c.owed) > 0 || len(c.dead) > 0:
+		c.entries.forget()
+		c.bytes = 0
+	default:
+		c.held = nil
+	}
+}
+
+// Append implements [Store]. It waits until a vital entry is safe, unless the disk fails: then it is in memory, and
+// written later. It fails for an entry without a call, for an id that is none, and after Close.
+func (d *Durable) Append(ctx context.Context, e Entry) (uint64, error) {
+	if e.CallID == "" {
+		return 0, errNoCall
+	}
+	if !isKey(e.CallID) {
+		return 0, fmt.Errorf("call %q: an id is of letters, digits, - and _", e.CallID)
+	}
+	return d.add(ctx, e.CallID, func() (*Entry, error) { return &e, nil })
+}
+
+var errClosed = errors.New("the store is closed")
+
+// add appends the entry that make returns, with the lock held and the call in memory; nil: none.
+func (d *Durable) add(ctx context.Context, callID string, make func() (*Entry, error)) (uint64, error) {
+	if err := d.ready(ctx, callID); err != nil {
+		return 0, err
+	}
+	e, err := make()
+	if e == nil || err != nil {
+		d.mu.Unlock()
+		return 0, err
+	}
+	c, seq := d.append(*e)
+	wait := d.enlist(c, e.Vital(), seq)
+	d.mu.Unlock()
+	if wait != nil {
+		<-wait
+	}
+	return seq, nil
+}
+
+// ready takes the lock, with a known call in memory. On an error the lock is not held.
+func (d *Durable) ready(ctx context.Context, callID string) error {
+	for {
+		d.mu.Lock()
+		if d.closed || !d.opened {
+			d.mu.Unlock()
+			return errClosed
+		}
+		c := d.calls[callID]
+		if c == nil || c.held != nil {
+			return nil
+		}
+		d.mu.Unlock()
+		if err := d.revive(ctx, c); err != nil {
+			return err
+		}
+	}
+}
+
+// enlist tells the writer of a call with something new. It returns what to wait for; nil: nothing.
+func (d *Durable) enlist(c *stored, vital bool, seq uint64) <-chan struct{} {
+	if !c.disk.fresh {
+		c.disk.fresh = true
+		d.fresh = append(d.fresh, c)
+	}
+	if d.failing != nil {
+		return nil
+	}
+	if vital {
+		w := waiter{seq, make(chan struct{})}
+		c.disk.waiting = append(c.disk.waiting, w)
+		d.urgent = append(d.urgent, c)
+		d.rouse()
+		return w.safe
+	}
+	if !c.disk.listed {
+		c.disk.listed = true
+		d.patient = append(d.patient, c)
+		if len(d.patient) == 1 {
+			d.patience = time.Now()
+			d.packing.Reset(d.packAfter())
+		}
+	}
+	return nil
+}
+
+// rouse wakes the writer up.
+func (d *Durable) rouse() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Journal implements [Store].
+func (d *Durable) Journal(ctx context.Context, callID string) ([]Entry, error) {
+	d.mu.Lock()
+	d.drop(time.Now(), nil)
+	c := d.calls[callID]
+	if c == nil {
+		d.mu.Unlock()
+		return nil, ErrNotFound
+	}
+	if c.held != nil && c.entries.base == 0 {
+		defer d.mu.Unlock()
+		return c.entries.all(), nil
+	}
+	first := c.disk.first
+	d.mu.Unlock()
+	journal, err := d.readJournal(ctx, callID, first)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.held != nil { // what may not be on disk yet
+		journal = merge(journal, c.entries.all())
+	}
+	return journal, nil
+}
+
+// Record implements [Store]. A call of which nothing is known but SIP messages, because it was refused before the
+// application was asked, has no record.
+func (d *Durable) Record(ctx context.Context, callID string) (Record, error) {
+	d.mu.Lock()
+	d.drop(time.Now(), nil)
+	c := d.calls[callID]
+	var record Record
+	if c != nil && c.held != nil {
+		record = c.record
+	}
+	d.mu.Unlock()
+	switch {
+	case c == nil:
+		return record, ErrNotFound
+	case record.CallID == "":
+		var err error
+		if record, err = d.filedRecord(ctx, callID); err != nil {
+			return record, err
+		}
+	}
+	if record.State == "" {
+		return Record{}, ErrNotFound
+	}
+	return record, nil // whatever it points at is never changed
+}
+
+func (d *Durable) filedRecord(ctx context.Context, callID string) (Record, error) {
+	d.linkMu.RLock()
+	defer d.linkMu.RUnlock()
+	m, err := d.link.value(ctx, callID)
+	if err != nil {
+		return Record{}, err
+	}
+	f, err := d.codec.unfile(m.data)
+	return f.Record, err
+}
+
+// Records implements [Store].
+func (d *Durable) Records(ctx context.Context, q Query) (records []Record, next string, err error) {
+	after, limit, err := q.page()
+	if err != nil {
+		return nil, "", err
+	}
+	var last uint64
+	for {
+		d.mu.Lock()
+		d.drop(time.Now(), nil)
+		some := d.some(after)
+		d.mu.Unlock()
+		if len(some) == 0 {
+			return records, "", nil
+		}
+		for _, s := range some {
+			after = s.number
+			if s.record.CallID == "" {
+				if s.record, err = d.filedRecord(ctx, s.id); errors.Is(err, ErrNotFound) {
+					continue // its time was over meanwhile
+				} else if err != nil {
+					return nil, "", err
+				}
+			}
+			if s.record.State == "" || !s.record.matches(q) {
+				continue
+			}
+			if len(records) == limit {
+				return records, pageToken(last), nil
+			}
+			records = append(records, s.record)
+			last = s.number
+		}
+	}
+}
+
+// someLen is how many calls a reader of records looks at without letting go of the lock.
+const someLen = 1000
+
+type listed struct {
+	id     string
+	number uint64
+	record Record // without a call's id: it is on disk
+}
+
+func (d *Durable) some(after uint64) []listed {
+	calls := d.after(after)
+	some := make([]listed, 0, min(len(calls), someLen))
+	for _, c := range calls[:min(len(calls), someLen)] {
+		l := listed{id: c.id, number: c.number}
+		if c.held != nil {
+			l.record = c.record
+		}
+		some = append(some, l)
+	}
+	return some
+}
+
+// Owe implements [Store]. It waits until the debt is safe.
+func (d *Durable) Owe(ctx context.Context, callID string, event []byte) (uint64, error) {
+	e, err := owedEntry(callID, event)
+	if err != nil {
+		return 0, err
+	}
+	return d.Append(ctx, e)
+}
+
+// Delivered implements [Store]. To say it twice changes nothing. A crash may undo it: then the event is delivered again.
+func (d *Durable) Delivered(ctx context.Context, callID string, seq uint64) error {
+	return d.settle(ctx, callID, seq, WebhookDelivered, "")
+}
+
+// Failed implements [Store]. After Delivered it changes nothing.
+func (d *Durable) Failed(ctx context.Context, callID string, seq uint64, reason string) error {
+	return d.settle(ctx, callID, seq, WebhookFailed, reason)
+}
+
+func (d *Durable) settle(ctx context.Context, callID string, seq uint64, event, reason string) error {
+	_, err := d.add(ctx, callID, func() (*Entry, error) { return d.settling(callID, seq, event, reason) })
+	return err
+}
+
+// Unfinished implements [Store].
+func (d *Durable) Unfinished(context.Context) ([]string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.unfinished(), nil
+}
+
+// Debts implements [Store].
+func (d *Durable) Debts(context.Context) ([]Debt, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.debts(), nil
+}
+
+// DeadLetters implements [Store].
+func (d *Durable) DeadLetters(context.Context) ([]DeadLetter, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.deadLetters(), nil
+}

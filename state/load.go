@@ -1,0 +1,191 @@
+package state
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// load reads what there is: the values of calls, then the journals of those with messages that no value tells, and of
+// those that are not over.
+func (d *Durable) load(ctx context.Context) error {
+	journals, err := d.link.js.Stream(ctx, journalStream)
+	if err != nil {
+		return fmt.Errorf("NATS JetStream: stream %s: %w", journalStream, err)
+	}
+	there := journals.CachedInfo().State
+	told, err := d.loadValues(ctx)
+	if err != nil {
+		return err
+	}
+	d.acked, d.bytes = there.LastSeq, there.Bytes
+	if told > there.LastSeq {
+		d.log.Error("the end of the journals is missing; calls are read from what is left",
+			zap.Uint64("messages", told-there.LastSeq), zap.Uint64("left_up_to", there.LastSeq))
+		told = 0
+	}
+	touched, err := d.touched(ctx, told+1)
+	if err != nil {
+		return err
+	}
+	for _, c := range d.calls {
+		if _, known := touched[c.id]; !known && c.held != nil && c.busy() {
+			touched[c.id] = c.disk.first
+		}
+	}
+	if err := d.loadJournals(ctx, touched); err != nil {
+		return err
+	}
+	d.index.order = d.index.order[:0]
+	for _, c := range d.calls {
+		d.index.order = append(d.index.order, c)
+		d.last = max(d.last, c.number)
+		if c.held != nil {
+			d.settleDown(c)
+		}
+	}
+	slices.SortFunc(d.index.order, func(a, b *stored) int { return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.id, b.id)) })
+	return nil
+}
+
+// busy reports whether there is something left to do for the call but to deliver what it owes.
+func (h *held) busy() bool { return h.record.live() || h.rest.unfinished(h.record.Refers) }
+
+// loadValues reads the calls' values and returns the checkpoint; 0: there is none, or a value cannot be read.
+func (d *Durable) loadValues(ctx context.Context) (told uint64, err error) {
+	broken := false
+	err = d.link.scan(ctx, recordStream, recordSubject+">", 1, func(m streamed) error {
+		id := strings.TrimPrefix(m.subject, recordSubject)
+		if id == checkpointKey {
+			d.cycle.seq = m.seq
+			if told, err = readCheckpoint(m.data); err != nil {
+				broken = true
+			}
+			return nil
+		}
+		f, err := d.codec.unfile(m.data)
+		if err != nil {
+			broken = true
+			d.log.Error("a call's value could not be read; it is derived from its journal anew", zap.String("call_id", id), zap.Error(err))
+			return nil
+		}
+		d.calls[id] = f.stored(id, m.seq)
+		return nil
+	})
+	if broken {
+		told = 0
+	}
+	d.cycle.pinned, d.cycle.goal = told, told
+	return told, err
+}
+
+// stored is the call of a value, in memory as far as there is something to do for it.
+func (f *filed) stored(id string, seq uint64) *stored {
+	c := &stored{id: id, number: f.Number, quiet: time.Unix(0, f.Quiet), place: notOver}
+	last := uint64(f.Last)
+	c.disk = disk{handed: last, written: last, first: f.First, since: time.Unix(f.Since, 0), value: seq}
+	h := &held{entries: entries{base: f.Last}, record: f.Record, owed: f.Owed, dead: f.Dead}
+	h.rest = rest{f.Rest.Begun, f.Rest.Ended, f.Rest.Told, f.Rest.Outlive, f.Rest.Settled}
+	if h.busy() || len(h.owed) > 0 || len(h.dead) > 0 {
+		c.held = h
+	}
+	return c
+}
+
+// touched returns the calls of the journals' messages from one on, and the first of these.
+func (d *Durable) touched(ctx context.Context, from uint64) (map[string]uint64, error) {
+	calls := map[string]uint64{}
+	err := d.link.scan(ctx, journalStream, journalSubject+"*", from, func(m streamed) error {
+		id := strings.TrimPrefix(m.subject, journalSubject)
+		if _, known := calls[id]; !known {
+			calls[id] = m.seq
+		}
+		return nil
+	})
+	return calls, err
+}
+
+// loadJournals reads the journals of calls. What cannot be read is told of; it is no reason not to start.
+func (d *Durable) loadJournals(ctx context.Context, calls map[string]uint64) error {
+	for id, first := range calls {
+		known := d.calls[id]
+		if known != nil {
+			first = min(first, known.disk.first)
+		}
+		journal, since, err := d.read(ctx, id, first)
+		if err != nil {
+			return err
+		}
+		if len(journal) == 0 {
+			d.log.Error("a call's journal is missing; what is known of the call is dropped", zap.String("call_id", id))
+			delete(d.calls, id)
+			continue
+		}
+		c := &stored{id: id, number: uint64(journal[0].Time.UnixNano()), place: notOver, held: replayed(id, journal)}
+		last := uint64(len(journal))
+		c.quiet = journal[last-1].Time
+		c.disk = disk{handed: last, written: last, first: first, since: since, untold: first, fresh: true}
+		if known != nil {
+			c.number, c.disk.value = known.number, known.disk.value
+		}
+		d.calls[id] = c
+		d.fresh = append(d.fresh, c)
+	}
+	return nil
+}
+
+// replayed derives what is in memory of a call from its journal.
+func replayed(id string, journal []Entry) *held {
+	h := &held{}
+	h.record.CallID = id
+	for _, e := range journal {
+		h.apply(e)
+	}
+	return h
+}
+
+// readJournal reads the journal of a call whose first message is known.
+func (d *Durable) readJournal(ctx context.Context, callID string, first uint64) ([]Entry, error) {
+	d.linkMu.RLock()
+	defer d.linkMu.RUnlock()
+	journal, _, err := d.read(ctx, callID, first)
+	return journal, err
+}
+
+// read returns a call's journal, and when its first message was written.
+func (d *Durable) read(ctx context.Context, callID string, first uint64) (journal []Entry, since time.Time, err error) {
+	err = d.link.scan(ctx, journalStream, journalSubject+callID, first, func(m streamed) error {
+		entries, err := d.codec.unpack(callID, m.data)
+		if err != nil { // what can be read of it counts
+			d.log.Error("a message of a journal could not be read", zap.String("call_id", callID), zap.Uint64("message", m.seq), zap.Error(err))
+		}
+		if since.IsZero() {
+			since = m.time
+		}
+		journal = merge(journal, entries)
+		return nil
+	})
+	return journal, since, err
+}
+
+// revive takes a call into memory that is on disk alone.
+func (d *Durable) revive(ctx context.Context, c *stored) error {
+	journal, err := d.readJournal(ctx, c.id, c.disk.first)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c.held != nil || d.calls[c.id] != c {
+		return nil
+	}
+	c.held = replayed(c.id, journal)
+	last := uint64(len(journal))
+	c.disk.handed, c.disk.written = last, last
+	return nil
+}

@@ -1,0 +1,117 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+
+	"go.uber.org/zap"
+)
+
+// cycle is how far the writer has come with the values of calls. A value is derived from the call's journal; the
+// checkpoint says up to which message of the journals' stream the values are up to date, so that nothing before it has to
+// be read when the store is opened.
+type cycle struct {
+	open   int    // values on their way
+	goal   uint64 // what the checkpoint will be when they have been written
+	pinned uint64 // what it is
+	seq    uint64 // of its message
+}
+
+// reset forgets what was on its way.
+func (c *cycle) reset() { c.open, c.goal = 0, c.pinned }
+
+// checkpoint is the value of checkpointKey.
+func checkpoint(pinned uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{packVersion}, pinned)
+}
+
+func readCheckpoint(value []byte) (uint64, error) {
+	if len(value) != 9 || value[0] != packVersion {
+		return 0, errPack
+	}
+	return binary.BigEndian.Uint64(value[1:]), nil
+}
+
+// publishValues writes the values that are out of date. Those of the round before have to be there first. A value tells of
+// nothing that the journal on disk does not: a call with more in memory waits for the next round, and the checkpoint with
+// it.
+func (d *Durable) publishValues() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failing != nil || d.cycle.open > 0 {
+		return
+	}
+	if d.cycle.goal > d.cycle.pinned {
+		d.cycle.pinned = d.cycle.goal
+		d.send(recordSubject+checkpointKey, bytes.NewBuffer(checkpoint(d.cycle.pinned)), func(seq uint64) { d.cycle.seq = seq })
+	}
+	some := d.fresh
+	d.fresh = nil
+	d.cycle.goal = d.acked // what is acknowledged later is in the next round
+	var ready []*stored
+	for _, c := range some {
+		switch {
+		case c.held == nil || d.calls[c.id] != c:
+		case c.disk.first == 0 || c.disk.written < uint64(c.entries.len()):
+			d.fresh = append(d.fresh, c)
+			if c.disk.untold != 0 {
+				d.cycle.goal = min(d.cycle.goal, c.disk.untold-1)
+			}
+		default:
+			ready = append(ready, c)
+		}
+	}
+	for i, c := range ready {
+		if c.held == nil || d.calls[c.id] != c {
+			continue
+		}
+		f := c.filed()
+		c.disk.file()
+		d.cycle.open++
+		d.mu.Unlock()
+		err := d.codec.file(&d.scratch, &f)
+		d.mu.Lock()
+		if err != nil {
+			d.log.Error("a call's value could not be packed", zap.String("call_id", c.id), zap.Error(err))
+			d.cycle.open--
+			continue
+		}
+		d.send(recordSubject+c.id, &d.scratch, func(seq uint64) { d.filed(c, seq) })
+		if d.failing != nil {
+			for _, c := range ready[i+1:] {
+				c.disk.fresh = false
+				d.refresh(c)
+			}
+			return
+		}
+	}
+}
+
+// refresh has a call's value written again.
+func (d *Durable) refresh(c *stored) {
+	if c.held != nil && !c.disk.fresh {
+		d.leaveOver(c)
+		c.disk.fresh = true
+		d.fresh = append(d.fresh, c)
+	}
+}
+
+// filed notes that a call's value is written.
+func (d *Durable) filed(c *stored, seq uint64) {
+	d.cycle.open--
+	c.disk.filing, c.disk.value = false, seq
+	if c.held != nil && d.calls[c.id] == c {
+		d.settleDown(c)
+	}
+}
+
+// filed is the call's value.
+func (c *stored) filed() filed {
+	r := c.rest
+	return filed{
+		Number: c.number, First: c.disk.first, Since: c.disk.since.Unix(), Last: c.entries.len(), Quiet: c.quiet.UnixNano(),
+		Record: c.record, Rest: filedRest{r.begun, r.ended, r.told, r.outlive, r.settled},
+		Owed: slices.Clone(c.owed), Dead: slices.Clone(c.dead),
+	}
+}
