@@ -66,12 +66,11 @@ func isCRLF(raw []byte) bool { return len(raw) <= 4 && len(bytes.Trim(raw, "\r\n
 func (g *gate) request(m *rawMessage, raw []byte, source net.Addr, stream bool) (message, answer []byte) {
 	found := m.requestFault(stream)
 	if found.code == 0 {
-		changed, ok := m.tidy()
-		changed = m.unnamed(raw) || m.spelled() || changed
-		if ok && changed {
-			raw = m.bytes()
+		result := m.tidy()
+		if (m.unnamed(raw) || m.spelled()) && result != malformedField {
+			result = rewritten
 		}
-		if ok && g.parses(raw) {
+		if raw, ok := g.readable(m, raw, result); ok {
 			return raw, nil
 		}
 		found = malformed("Malformed Header Field")
@@ -92,17 +91,28 @@ func (g *gate) response(m *rawMessage, raw []byte, stream bool) []byte {
 	if m.responseFault(stream) {
 		return nil
 	}
-	changed, ok := m.tidy()
-	if !ok {
-		return nil
+	result := m.tidy()
+	if m.spelled() && result != malformedField {
+		result = rewritten
 	}
-	if m.spelled() || changed {
+	raw, _ = g.readable(m, raw, result)
+	return raw
+}
+
+// readable returns a message that was tidied as the parser is to read it; false: it cannot.
+func (g *gate) readable(m *rawMessage, raw []byte, result tidied) ([]byte, bool) {
+	switch {
+	case result == malformedField:
+		return nil, false
+	case result == plainly && isPlainStart(m.start):
+		return raw, true
+	case result == rewritten:
 		raw = m.bytes()
 	}
 	if !g.parses(raw) {
-		return nil
+		return nil, false
 	}
-	return raw
+	return raw, true
 }
 
 // parses reports whether the parser takes a message. One that makes it panic it does not.
@@ -140,7 +150,7 @@ func (m *rawMessage) unnamed(raw []byte) bool {
 		if f.name != "via" {
 			continue
 		}
-		if strings.Contains(strings.ToLower(f.value), ";branch=") || strings.Contains(strings.ToLower(from), ";tag=") {
+		if strings.Contains(f.value, ";branch=") || strings.Contains(from, ";tag=") { // both are tidy
 			return false
 		}
 		head, _, _ := bytes.Cut(raw, []byte("\r\n\r\n"))

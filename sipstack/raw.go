@@ -12,6 +12,7 @@ type rawMessage struct {
 	body   []byte
 	ended  bool // the empty line behind the head is there
 	broken bool // a line does not end in CRLF, or has a CR inside
+	folded bool // a header field has more than one line
 }
 
 // rawField is a header field. One that was folded is one line here.
@@ -46,6 +47,7 @@ func (m *rawMessage) read(raw []byte) {
 		case first:
 			m.start, first = line, false
 		case (line[0] == ' ' || line[0] == '\t') && len(m.fields) > 0:
+			m.folded = true
 			last := &m.fields[len(m.fields)-1]
 			last.value = strings.TrimSpace(last.value + " " + trimBlank(line))
 		default:

@@ -212,37 +212,69 @@ func tidyAddresses(name, value string) (string, bool) {
 	return strings.Join(values, ", "), ok
 }
 
-// tidy writes what the parser would read wrongly in another way, and reports whether it changed something. false in ok:
-// a field is malformed.
-func (m *rawMessage) tidy() (changed, ok bool) {
-	several := false
+// tidied is what came of tidying a message.
+type tidied int
+
+const (
+	malformedField tidied = iota
+	rewritten             // something was changed
+	unchanged             // nothing was
+	plainly               // nothing was, and the parser need not be asked whether it can read it
+)
+
+// tidy writes what the parser would read wrongly in another way.
+func (m *rawMessage) tidy() tidied {
+	result, several := plainly, false
+	if m.folded {
+		result = unchanged
+	}
 	for i := range m.fields {
 		f := &m.fields[i]
-		tidied, valid := f.value, true
+		if f.isPlain() {
+			continue
+		}
+		value, valid := f.value, true
 		switch {
 		case f.name == "via":
 			var values []string
 			values, valid = tidyVia(f.value)
 			several = several || len(values) > 1
-			tidied = strings.Join(values, ",")
+			value = strings.Join(values, ",")
 		case f.name == "cseq":
 			number, method, _ := strings.Cut(strings.ReplaceAll(f.value, "\t", " "), " ")
-			tidied = number + " " + trimBlank(method)
+			value = number + " " + trimBlank(method)
 		case isAddressField(f.name):
-			tidied, valid = tidyAddresses(f.name, f.value)
+			value, valid = tidyAddresses(f.name, f.value)
 		}
 		if !valid {
-			return false, false
+			return malformedField
 		}
-		if tidied != f.value {
-			f.value, changed = tidied, true
+		result = min(result, unchanged)
+		if value != f.value {
+			f.value, result = value, rewritten
 		}
 	}
 	if several {
 		m.splitVias()
-		changed = true
+		result = rewritten
 	}
-	return changed, true
+	return result
+}
+
+// isPlain reports whether a field that is not malformed is as the parser wants it, for sure.
+func (f *rawField) isPlain() bool {
+	switch f.name {
+	case "via":
+		return isPlainVia(f.value)
+	case "cseq":
+		number, method, _ := strings.Cut(f.value, " ")
+		return isPlainToken(number) && isPlainToken(method)
+	case "from", "to", "contact", "route", "record-route", "refer-to", "referred-by":
+		return isPlainAddress(f.value)
+	case "content-type":
+		return f.value != ""
+	}
+	return true
 }
 
 // splitVias gives each value of a Via field, which is tidy, a field of its own.

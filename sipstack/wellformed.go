@@ -82,6 +82,9 @@ func (m *rawMessage) responseFault(stream bool) bool {
 // uriFault tells what is wrong with a Request-URI.
 func uriFault(uri string) fault {
 	bad := malformed("Malformed Request-URI")
+	if isPlainURI(uri) {
+		return fault{}
+	}
 	if !isURI(uri) {
 		return bad
 	}
