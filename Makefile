@@ -8,17 +8,20 @@ FUZZTIME    ?= 1m
 SOAKTIME    ?= 10m
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-# What is needed beside Go, make and gcc: program:Debian package.
+# What is needed beside Go, make and gcc: program or file:Debian package.
 SPEECH  := espeak-ng:espeak-ng
+SPHINX  := /usr/share/pocketsphinx
+HEARING := pocketsphinx_continuous:pocketsphinx $(SPHINX)/model/en-us/en-us/mdef:pocketsphinx-en-us \
+	$(SPHINX)/test/data/goforward.raw:pocketsphinx-testdata
 PHONES  := baresip:baresip-core sipp:sip-tester
 PROXIES := kamailio:kamailio
 EXPERTS := tshark:tshark
 
-# install PROGRAM:PACKAGE...: installs those packages whose program is missing, or says which, and fails. A daemon among them
+# install PROGRAM:PACKAGE...: installs those packages whose program, or file, is missing, or says which, and fails. A daemon among them
 # is not started: the tests start their own. Programs may be in an sbin that PATH does not name.
 define install
 	@missing=""; PATH="$$PATH:/usr/sbin:/sbin"; \
-	for p in $(1); do command -v "$${p%%:*}" >/dev/null || missing="$$missing $${p##*:}"; done; \
+	for p in $(1); do command -v "$${p%%:*}" >/dev/null || [ -e "$${p%%:*}" ] || missing="$$missing $${p##*:}"; done; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "Please install these Debian packages, or what your system calls them:$$missing" >&2; \
@@ -88,7 +91,7 @@ bench: deps ## the benchmarks, and their figures as a table; some minutes
 	@$(table)
 
 deps: ## install what the suite needs
-	$(call install,$(SPEECH) $(PHONES) $(PROXIES))
+	$(call install,$(SPEECH) $(HEARING) $(PHONES) $(PROXIES))
 
 speech:
 	$(call install,$(SPEECH))
