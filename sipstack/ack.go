@@ -61,6 +61,7 @@ func (d *dialog) ackDone(w *ackWait) {
 func (s *Stack) ack(req *sip.Request) {
 	d := s.dialog(req)
 	if d == nil {
+		s.handOverAck(req)
 		return
 	}
 	d.mu.Lock()

@@ -130,7 +130,9 @@ func (s *Stack) inDialog(req *sip.Request, tx *sip.ServerTx, handle func(*dialog
 	d := s.dialog(req)
 	switch {
 	case d == nil:
-		s.noDialog(req, tx)
+		if !s.handOver(req, tx) {
+			s.noDialog(req, tx)
+		}
 		return
 	case d.isGone():
 		s.late(d, req, tx)
@@ -144,7 +146,9 @@ func (s *Stack) inDialog(req *sip.Request, tx *sip.ServerTx, handle func(*dialog
 		s.respond(tx, s.again(req, d.inbox.previous()))
 		return
 	}
-	d.heard(flow{on: s.arrivedOn(tx, d), source: sourceOf(req)})
+	if !isHanded(req) {
+		d.heard(flow{on: s.arrivedOn(tx, d), source: sourceOf(req)})
+	}
 	d.learn(req)
 	left := false
 	t := &turn{stack: s, req: req, tx: tx, leave: func(a answer) {

@@ -27,6 +27,7 @@ type Stack struct {
 	resolver resolver
 	locator  *locator
 	onInvite func(Invitation) (Admission, error)
+	owners   Owners // nil: this node is alone
 
 	secret       [32]byte // of the tags
 	tap          *tap
