@@ -25,7 +25,7 @@ func (s *Stack) options(req *sip.Request, tx *sip.ServerTx) {
 }
 
 // info takes an INFO (RFC 6086): phones send it for keys. Other content means nothing to us, which is no reason to refuse
-// it (RFC 2976 section 2.2).
+// it (RFC 2976 section 2.2). Its turn lasts until the key has been told: keys come in the order in which they were pressed.
 func (s *Stack) info(d *dialog, t *turn) {
 	if d.leg.Err() != nil { // the INVITE's usage, to which it belongs, is over
 		t.respond(sip.StatusCallTransactionDoesNotExists, "")
@@ -35,7 +35,7 @@ func (s *Stack) info(d *dialog, t *turn) {
 		t.send(refused)
 		return
 	}
-	t.respond(sip.StatusOK, "")
+	t.reply(sip.StatusOK, "")
 	contentType, _ := headerValue(t.req, "Content-Type", "c")
 	if digit, ok := infoDigit(contentType, t.req.Body()); ok {
 		d.leg.session.media.Press(digit)
