@@ -23,6 +23,7 @@ func BenchmarkSpeechAfterVerb(b *testing.B) {
 			app := script.Application(scenario.ApplicationConfig{})
 			anyPort := netip.MustParseAddrPort("127.0.0.1:0")
 			cfg := node.DefaultConfig()
+			cfg.State.Dir = ""
 			cfg.SIP.Listen = []node.Listener{{Network: "udp", Addr: anyPort}}
 			cfg.API.Listen, cfg.API.PublicURL = anyPort.String(), ""
 			cfg.Applications = []node.Application{{

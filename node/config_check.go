@@ -197,7 +197,8 @@ func (c *checker) api() {
 
 func (c *checker) state() {
 	s := &c.cfg.State
-	c.oneOf("state.fsync", s.Fsync, "interval", "always")
+	c.oneOf("state.fsync", s.Fsync, "interval", fsyncAlways)
+	c.number("state.max_mb", s.MaxMB, 64, math.MaxInt32)
 	c.duration("state.call_retention", s.CallRetention, time.Second, 100*365*24*time.Hour)
 	c.duration("state.outbox_max_age", s.OutboxMaxAge, time.Second, 100*365*24*time.Hour)
 }
@@ -239,7 +240,7 @@ func (c *checker) tracing() {
 // unbuilt are the keys that may only have their default: what they ask for is not there yet, and a setting, above all one
 // for security, must not be ignored in silence.
 var unbuilt = []string{
-	"state.dir", "state.nats_url", "state.fsync",
+	"state.nats_url",
 }
 
 const notBuilt = "not supported yet"

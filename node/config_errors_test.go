@@ -132,9 +132,9 @@ func TestAFileIsRefusedWithKeyAndLine(t *testing.T) {
 		"user with a colon":       {"sip:\n  users:\n  - {username: 'a:b', password: c}", "3: sip.users[0].username: must hold no colon and no control characters"},
 		"user twice":              {"sip:\n  users:\n  - {username: a, password: b}\n  - {username: a, password: c}", "4: sip.users[1].username: a stands there twice"},
 		"latency of webhooks":     {"webhook: {max_latency: 1ms}", "1: webhook.max_latency: must be from 10ms to 1m"},
-		"state directory":         {"state: {dir: /var/lib/callengine}", "1: state.dir: not supported yet"},
 		"NATS":                    {"state: {nats_url: 'nats://127.0.0.1'}", "1: state.nats_url: not supported yet"},
-		"fsync always":            {"state: {fsync: always}", "1: state.fsync: not supported yet"},
+		"fsync of no kind":        {"state: {fsync: never}", "1: state.fsync: must be interval or always"},
+		"too little state":        {"state: {max_mb: 63}", "1: state.max_mb: must be from 64 to 2147483647"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := configFile(t, tc.file)
@@ -166,7 +166,7 @@ func TestTheEnvironmentAndFlagsAreRefusedWithTheirNames(t *testing.T) {
 		"element of a list":         {ConfigSource{Env: []string{"CALLENGINE_SIP_ALLOW=10.0.0.0/8,x"}}, `CALLENGINE_SIP_ALLOW: sip.allow: "x" is no range of addresses such as 10.0.0.0/8`},
 		"empty element":             {ConfigSource{Env: []string{"CALLENGINE_SIP_ALLOW=10.0.0.0/8,,"}}, "CALLENGINE_SIP_ALLOW: sip.allow: holds an empty element"},
 		"range of a list's element": {ConfigSource{Env: []string{"CALLENGINE_MEDIA_CODECS=PCMU,G729"}}, "CALLENGINE_MEDIA_CODECS: media.codecs[1]: must be PCMU or PCMA"},
-		"not built":                 {ConfigSource{Env: []string{"CALLENGINE_STATE_FSYNC=always"}}, "CALLENGINE_STATE_FSYNC: state.fsync: not supported yet"},
+		"not built":                 {ConfigSource{Env: []string{"CALLENGINE_STATE_NATS_URL=nats://127.0.0.1"}}, "CALLENGINE_STATE_NATS_URL: state.nats_url: not supported yet"},
 		"truth value":               {ConfigSource{Env: []string{"CALLENGINE_SIP_TLS_VERIFY_CLIENT=ja"}}, "CALLENGINE_SIP_TLS_VERIFY_CLIENT: sip.tls.verify_client: must be true or false"},
 		"list of objects":           {ConfigSource{Env: []string{"CALLENGINE_APPLICATIONS=[]"}}, "CALLENGINE_APPLICATIONS: applications: a list of objects can be set by the configuration file alone"},
 		"into a list of objects":    {ConfigSource{Env: []string{"CALLENGINE_SIP_USERS_0_PASSWORD=x"}}, "CALLENGINE_SIP_USERS_0_PASSWORD: sip.users: a list of objects can be set by the configuration file alone"},

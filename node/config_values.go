@@ -18,6 +18,9 @@ const (
 	EngineNone    = "none"
 )
 
+// fsyncAlways has each message on the disk before it counts as written.
+const fsyncAlways = "always"
+
 // Listener is a transport and where it listens. As a text it is "udp://127.0.0.1:5060".
 type Listener struct {
 	Network string // "udp", "tcp" or "tls"

@@ -48,6 +48,26 @@ func TestDrainTurnsNewCallsAwayAndLetsLiveOnesGoOn(t *testing.T) {
 	})
 }
 
+func TestDrainAnswersOptionsWith503(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
+		ask := func(address, transport, want string) {
+			t.Helper()
+			p := b.script.Phone(scenario.PhoneConfig{Address: address, Transport: transport})
+			p.Send("10.0.0.1:5060", outOfDialog(p, "OPTIONS", b.uri("desk")))
+			p.Expect(want + " OPTIONS")
+		}
+		c := b.call(response(`<Pause duration="10"/>`))
+		ask("10.0.1.2:5060", "udp", "200")
+		ask("10.0.1.3:5060", "tcp", "200")
+		finish := b.drain()
+		ask("10.0.1.4:5060", "udp", "503")
+		ask("10.0.1.5:5060", "tcp", "503")
+		finish()
+		c.Expect("BYE")
+		b.disconnect("hangup", "")
+	})
+}
+
 func TestDrainWithoutCallsIsOverAtOnce(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		assert.Zero(t, b.drain()())

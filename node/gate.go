@@ -82,6 +82,13 @@ func (g *gate) Full() int {
 	return retryAfter
 }
 
+// Closing implements [sipstack.Door].
+func (g *gate) Closing() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.draining
+}
+
 // reason says why no call would be let in now; "": one would. It may be asked as often as anybody likes.
 func (g *gate) reason(now time.Time) string { return g.why(now, g.backlog.spent) }
 

@@ -76,6 +76,7 @@ func onLoopback(t *testing.T, change func(*node.Config), opts ...node.Option) *l
 func loopbackConfig() node.Config {
 	anyPort := netip.MustParseAddrPort("127.0.0.1:0")
 	cfg := node.DefaultConfig()
+	cfg.State.Dir = ""
 	cfg.SIP.SilenceAfter = 0        // tests break rules on purpose
 	cfg.SIP.OverloadControl = false // the machine has other work
 	cfg.SIP.Listen = []node.Listener{{Network: "udp", Addr: anyPort}, {Network: "tcp", Addr: anyPort}}

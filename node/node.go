@@ -33,6 +33,7 @@ type Node struct {
 	speech  media.Synthesizer // nil: the configured engine
 
 	store   state.Store
+	durable *state.Durable // nil: the store is none
 	metrics *metrics
 	journal *journal
 	parser  *verbs.Parser
@@ -86,8 +87,8 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	n.drained, n.drainIt = context.WithCancelCause(context.Background())
 	n.closed, n.closeIt = context.WithCancelCause(context.Background())
 	n.metrics = newMetrics(n.build)
-	if n.store == nil {
-		n.store = state.NewMemory(state.MemoryConfig{Retention: cfg.State.CallRetention})
+	if err := n.assembleState(); err != nil {
+		return nil, err
 	}
 	n.journal = &journal{Store: n.store, metrics: n.metrics, log: n.log}
 	n.gate = newGate(cfg, n.metrics)
@@ -188,8 +189,11 @@ func (n *Node) assembleSIP() error {
 	return nil
 }
 
-// Start opens the sockets and begins to take calls. It returns when everything listens; ctx bounds the opening alone.
+// Start opens the store and the sockets and begins to take calls. It returns when everything listens; ctx bounds the opening alone.
 func (n *Node) Start(ctx context.Context) error {
+	if err := n.openState(ctx); err != nil {
+		return err
+	}
 	listen := listenHTTP
 	if n.network != nil {
 		listen = n.network.Listen
@@ -243,8 +247,11 @@ func (n *Node) ready() (bool, string) {
 	if !n.started.Load() {
 		return false, "starting"
 	}
-	reason := n.gate.reason(time.Now())
-	return reason == "", whyFull[reason]
+	if reason := n.gate.reason(time.Now()); reason != "" {
+		return false, whyFull[reason]
+	}
+	trouble := n.stateTrouble()
+	return trouble == "", trouble
 }
 
 // SIPAddrs returns the addresses that SIP listens on, in the configuration's order.

@@ -59,6 +59,7 @@ func onStage(t *testing.T, with settings, script func(t *testing.T, s *stage)) {
 		s.app = s.Application(scenario.ApplicationConfig{Address: "app.example:80"})
 		s.phone = s.Phone(with.phone)
 		cfg := node.DefaultConfig()
+		cfg.State.Dir = ""
 		cfg.Applications = []node.Application{{
 			ID: "shop", Match: []string{"*"}, CallbackTimeout: 15 * time.Second,
 			CallInitiatedCallbackURL: "http://app.example/initiate", CallInitiatedMethod: "POST", CallInitiatedFallbackMethod: "POST",

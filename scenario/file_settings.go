@@ -122,6 +122,7 @@ func (s *settings) config(f *File, a addresses, t timers) (node.Config, error) {
 		{"media.tts", map[string]string{"engine": "http", "url": a["speech"]}},
 		{"applications", []any{application}},
 		{"drain_timeout", "1h"},
+		{"state.dir", ""},
 	}
 	for key, value := range t.keys() {
 		bases = append(bases, setting{key, value.String()})

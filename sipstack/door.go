@@ -14,6 +14,8 @@ import (
 type Door interface {
 	// Full returns 0 when a new call can be taken; else it is refused with 503 and this Retry-After, in seconds.
 	Full() (retryAfter int)
+	// Closing reports whether no new call will be taken any more: OPTIONS that asks for that gets 503.
+	Closing() bool
 	// TurnedAway tells of somebody who was turned away.
 	TurnedAway(Refusal)
 }
@@ -38,6 +40,7 @@ type Refusal struct {
 type open struct{}
 
 func (open) Full() int          { return 0 }
+func (open) Closing() bool      { return false }
 func (open) TurnedAway(Refusal) {}
 
 // WithDoor asks d whether there is room for a call. Default: there always is.
@@ -119,6 +122,8 @@ func (d *door) packet(m sniffed, isSIP bool, raw []byte, peer net.Addr) (pass bo
 			}
 		}
 	case m.requires:
+	case m.Method == "OPTIONS" && d.Closing():
+		res = unavailable(retrySoon)
 	case m.Method == "OPTIONS":
 		res = statelessResponse{code: sip.StatusOK, headers: []string{
 			"Allow: " + allow, "Supported: " + d.supported, "Accept: " + accept, "Allow-Events: " + allowEvents,

@@ -26,6 +26,8 @@ func (d *testDoor) Full() int {
 	return d.full
 }
 
+func (d *testDoor) Closing() bool { return false }
+
 func (d *testDoor) TurnedAway(r Refusal) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

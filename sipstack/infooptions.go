@@ -1,15 +1,22 @@
 package sipstack
 
 import (
+	"strconv"
+
 	"github.com/emiago/sipgo/sip"
 )
 
-// options answers OPTIONS, which asks for nothing but that (RFC 3261 section 11.2). With a To tag it is in a dialog.
+// options answers OPTIONS, which asks for nothing but that, as an INVITE would be answered (RFC 3261 section 11.2): with
+// 503 from when on no call is taken any more. With a To tag it is in a dialog.
 func (s *Stack) options(req *sip.Request, tx *sip.ServerTx) {
 	capabilities := []sip.Header{sip.NewHeader("Accept", accept), sip.NewHeader("Allow-Events", allowEvents)}
 	if tagOf(req.To().Params) == "" {
 		if refused := s.unsupported(req); refused != nil {
 			s.respond(tx, refused)
+			return
+		}
+		if s.door.Closing() {
+			s.respond(tx, s.response(req, sip.StatusServiceUnavailable, "", sip.NewHeader("Retry-After", strconv.Itoa(retrySoon))))
 			return
 		}
 		s.respond(tx, s.response(req, sip.StatusOK, "", capabilities...))

@@ -42,10 +42,10 @@ type Durable struct {
 	log   *zap.Logger
 	codec codec
 
-	dir  *stateDir // nil: the store is elsewhere
-	link *link     // belongs to the writer while that runs; guarded by linkMu for readers
+	dir *stateDir // nil: the store is elsewhere
 
-	linkMu sync.RWMutex
+	linkMu sync.RWMutex // the writer alone changes link
+	link   *link
 
 	// Guarded by the index's lock.
 	urgent   []*stored // wait for the writer, and somebody for them
@@ -59,9 +59,7 @@ type Durable struct {
 	since    time.Time
 	opened   bool
 	closed   bool
-	lost     int // entries that could not be read when the store was opened
-	bytes    uint64
-	written  Written
+	figures  Figures
 	packing  *time.Timer // wakes the writer for those that are patient
 	patience time.Time   // when the first of them began to wait
 
@@ -71,11 +69,6 @@ type Durable struct {
 	scratch bytes.Buffer // of the writer
 	replies string       // subject of the answers to what is written
 	cycle   cycle        // of the writer
-}
-
-// Written counts what was written since the start.
-type Written struct {
-	Entries, Messages, Bytes uint64
 }
 
 var _ Store = (*Durable)(nil)

@@ -25,6 +25,7 @@ func (d *Durable) Failing() error {
 func (d *Durable) fail(reason error) {
 	if d.failing == nil {
 		d.since = time.Now()
+		d.figures.Failures++
 		d.log.Error("state cannot be written; calls go on in memory, and what is missing is written when it can be", zap.Error(reason))
 	}
 	d.failing = reason

@@ -23,7 +23,7 @@ func (d *Durable) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.acked, d.bytes = there.LastSeq, there.Bytes
+	d.acked, d.figures.Stored = there.LastSeq, there.Bytes
 	if told > there.LastSeq {
 		d.log.Error("the end of the journals is missing; calls are read from what is left",
 			zap.Uint64("messages", told-there.LastSeq), zap.Uint64("left_up_to", there.LastSeq))

@@ -72,7 +72,7 @@ func (d *Durable) trim(ctx context.Context, now time.Time) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.bytes = there.Bytes
+	d.figures.Stored = there.Bytes
 	return err
 }
 

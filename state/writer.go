@@ -95,7 +95,7 @@ func (d *Durable) publishCalls(calls []*stored) {
 				return
 			}
 			c.disk.handed = from + uint64(n)
-			d.written.Entries += uint64(n)
+			d.figures.Entries += uint64(n)
 			d.send(journalSubject+c.id, &d.scratch, func(seq uint64) { d.wrote(c, from, from+uint64(n), seq) })
 		}
 	}
@@ -111,8 +111,8 @@ func (d *Durable) send(subject string, data *bytes.Buffer, done func(seq uint64)
 	}
 	d.token++
 	d.pending[d.token] = receipt{time.Now(), done}
-	d.written.Messages++
-	d.written.Bytes += uint64(data.Len())
+	d.figures.Messages++
+	d.figures.Bytes += uint64(data.Len())
 	reply := d.replies + strconv.FormatUint(d.token, 36)
 	d.mu.Unlock()
 	err := d.link.conn.PublishRequest(subject, reply, data.Bytes())

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/callengine/callengine/node"
@@ -49,6 +50,7 @@ func (p *program) serve(ctx context.Context, s settings) error {
 		return err
 	}
 	signals := p.signals()
+	syscall.Umask(0o077) // state holds secrets, and the store in the process makes files that a group may read
 	log := newLogger(cfg.Log, p.err)
 	for _, w := range warnings {
 		log.Warn("configuration", zap.String("warning", w))

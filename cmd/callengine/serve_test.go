@@ -19,7 +19,7 @@ import (
 // freePorts has a node choose its ports, so that tests disturb nobody.
 var freePorts = []string{
 	"CALLENGINE_SIP_LISTEN=udp://127.0.0.1:0,tcp://127.0.0.1:0", "CALLENGINE_API_LISTEN=127.0.0.1:0",
-	"CALLENGINE_MEDIA_RTP_PORTS=31000-31999",
+	"CALLENGINE_MEDIA_RTP_PORTS=31000-31999", "CALLENGINE_STATE_DIR=",
 }
 
 // serving is a node that runs in this process, or in one of its own.
