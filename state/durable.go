@@ -15,6 +15,7 @@ import (
 type DurableConfig struct {
 	Dir        string        // of the store in the process; it is made if there is none
 	NATSURL    string        // of a NATS server or cluster with JetStream, which is used instead
+	Partition  string        // of the cluster; "": the only one
 	SyncAlways bool          // each message is on the disk before it counts as written, not just with the operating system
 	Retention  time.Duration // of a call that is over, from its last entry on; 0: 24 h
 	MaxBytes   int64         // of journals on disk, from which on the oldest calls that are over go first; 0: 4 GiB
@@ -39,6 +40,7 @@ const (
 type Durable struct {
 	index
 	cfg   DurableConfig
+	names names
 	log   *zap.Logger
 	codec codec
 
@@ -95,7 +97,7 @@ func NewDurable(cfg DurableConfig, opts ...DurableOption) (*Durable, error) {
 		return nil, err
 	}
 	d := &Durable{
-		index: newIndex(cfg.Retention, cfg.Memory), cfg: cfg, log: zap.NewNop(), codec: codec,
+		index: newIndex(cfg.Retention, cfg.Memory), cfg: cfg, names: namesOf(cfg.Partition), log: zap.NewNop(), codec: codec,
 		pending: map[uint64]receipt{}, wake: make(chan struct{}, 1), ending: make(chan struct{}),
 	}
 	d.shelf = d

@@ -135,6 +135,6 @@ func (d *Durable) reconnect(ctx context.Context) error {
 
 // probe writes what is there already.
 func (d *Durable) probe(ctx context.Context) error {
-	_, err := d.link.js.Publish(ctx, recordSubject+checkpointKey, checkpoint(d.cycle.pinned))
+	_, err := d.link.js.Publish(ctx, d.names.record+checkpointKey, checkpoint(d.cycle.pinned))
 	return err
 }

@@ -17,15 +17,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// Names in NATS. A journal's messages have the call in their subject; a call's value is under its id as the key of a
-// bucket (nats kv), and checkpointKey tells up to which message of the journals the values are up to date.
 const (
-	journalStream   = "callengine_journal"
-	journalSubject  = "callengine.journal."
-	recordBucket    = "callengine_calls"
-	recordStream    = "KV_" + recordBucket
-	recordSubject   = "$KV." + recordBucket + "."
-	checkpointKey   = "_checkpoint"
+	checkpointKey   = "_checkpoint" // among the values of calls: up to which message of the journals these are up to date
 	maxPayload      = 8 << 20
 	syncInterval    = time.Second
 	linkTime        = 10 * time.Second // to start, connect and make streams
@@ -39,13 +32,14 @@ type link struct {
 	server *server.Server // nil: it is elsewhere
 	conn   *nats.Conn
 	js     jetstream.JetStream
+	names  names
 }
 
 // connect starts the server, if it is to be in the process, connects to it, and sees to it that the streams are there.
 func (d *Durable) connect(ctx context.Context) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, linkTime)
 	defer cancel()
-	l := &link{}
+	l := &link{names: d.names}
 	opts := []nats.Option{nats.Name("callengine"), nats.ReconnectBufSize(-1), nats.MaxReconnects(-1), nats.NoCallbacksAfterClientClose()}
 	url := d.cfg.NATSURL
 	if d.dir != nil {
@@ -94,11 +88,11 @@ func startServer(dir string, syncAlways bool, log *zap.Logger) (*server.Server, 
 
 func (l *link) streams(ctx context.Context, own bool) error {
 	journal := jetstream.StreamConfig{
-		Name: journalStream, Subjects: []string{journalSubject + "*"}, Storage: jetstream.FileStorage, AllowDirect: true,
+		Name: l.names.journals, Subjects: []string{l.names.journal + "*"}, Storage: jetstream.FileStorage, AllowDirect: true,
 		Description: "the journals of callengine's calls, one subject per call",
 	}
 	records := jetstream.StreamConfig{
-		Name: recordStream, Subjects: []string{recordSubject + ">"}, Storage: jetstream.FileStorage, AllowDirect: true,
+		Name: l.names.records, Subjects: []string{l.names.record + ">"}, Storage: jetstream.FileStorage, AllowDirect: true,
 		MaxMsgsPerSubject: 1, AllowRollup: true, DenyDelete: true, Discard: jetstream.DiscardNew,
 		Description: "the records of callengine's calls, derived from their journals",
 	}
@@ -203,11 +197,11 @@ func (l *link) scanSome(ctx context.Context, stream, subject string, from uint64
 
 // value reads the value of a call; ErrNotFound: there is none.
 func (l *link) value(ctx context.Context, key string) (streamed, error) {
-	request, err := json.Marshal(map[string]any{"last_by_subj": recordSubject + key})
+	request, err := json.Marshal(map[string]any{"last_by_subj": l.names.record + key})
 	if err != nil {
 		return streamed{}, err
 	}
-	m, err := l.conn.RequestWithContext(ctx, directGetPrefix+recordStream, request)
+	m, err := l.conn.RequestWithContext(ctx, directGetPrefix+l.names.records, request)
 	if err != nil {
 		return streamed{}, fmt.Errorf("read the record of call %s: %w", key, err)
 	}

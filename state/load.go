@@ -14,9 +14,9 @@ import (
 // load reads what there is: the values of calls, then the journals of those with messages that no value tells, and of
 // those that are not over.
 func (d *Durable) load(ctx context.Context) error {
-	journals, err := d.link.js.Stream(ctx, journalStream)
+	journals, err := d.link.js.Stream(ctx, d.names.journals)
 	if err != nil {
-		return fmt.Errorf("NATS JetStream: stream %s: %w", journalStream, err)
+		return fmt.Errorf("NATS JetStream: stream %s: %w", d.names.journals, err)
 	}
 	there := journals.CachedInfo().State
 	told, err := d.loadValues(ctx)
@@ -59,8 +59,8 @@ func (h *held) busy() bool { return h.record.live() || h.rest.unfinished(h.recor
 // loadValues reads the calls' values and returns the checkpoint; 0: there is none, or a value cannot be read.
 func (d *Durable) loadValues(ctx context.Context) (told uint64, err error) {
 	broken := false
-	err = d.link.scan(ctx, recordStream, recordSubject+">", 1, func(m streamed) error {
-		id := strings.TrimPrefix(m.subject, recordSubject)
+	err = d.link.scan(ctx, d.names.records, d.names.record+">", 1, func(m streamed) error {
+		id := strings.TrimPrefix(m.subject, d.names.record)
 		if id == checkpointKey {
 			d.cycle.seq = m.seq
 			if told, err = readCheckpoint(m.data); err != nil {
@@ -100,8 +100,8 @@ func (f *filed) stored(id string, seq uint64) *stored {
 // touched returns the calls of the journals' messages from one on, and the first of these.
 func (d *Durable) touched(ctx context.Context, from uint64) (map[string]uint64, error) {
 	calls := map[string]uint64{}
-	err := d.link.scan(ctx, journalStream, journalSubject+"*", from, func(m streamed) error {
-		id := strings.TrimPrefix(m.subject, journalSubject)
+	err := d.link.scan(ctx, d.names.journals, d.names.journal+"*", from, func(m streamed) error {
+		id := strings.TrimPrefix(m.subject, d.names.journal)
 		if _, known := calls[id]; !known {
 			calls[id] = m.seq
 		}
@@ -159,7 +159,7 @@ func (d *Durable) readJournal(ctx context.Context, callID string, first uint64) 
 
 // read returns a call's journal, and when its first message was written.
 func (d *Durable) read(ctx context.Context, callID string, first uint64) (journal []Entry, since time.Time, err error) {
-	err = d.link.scan(ctx, journalStream, journalSubject+callID, first, func(m streamed) error {
+	err = d.link.scan(ctx, d.names.journals, d.names.journal+callID, first, func(m streamed) error {
 		entries, err := d.codec.unpack(callID, m.data)
 		if err != nil { // what can be read of it counts
 			d.log.Error("a message of a journal could not be read", zap.String("call_id", callID), zap.Uint64("message", m.seq), zap.Error(err))

@@ -42,7 +42,7 @@ func (d *Durable) trim(ctx context.Context, now time.Time) error {
 	}
 	d.linkMu.RLock()
 	defer d.linkMu.RUnlock()
-	journals, err := d.link.js.Stream(ctx, journalStream)
+	journals, err := d.link.js.Stream(ctx, d.names.journals)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (d *Durable) trim(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	records, err := d.link.js.Stream(ctx, recordStream)
+	records, err := d.link.js.Stream(ctx, d.names.records)
 	if err != nil {
 		return err
 	}

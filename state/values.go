@@ -44,7 +44,7 @@ func (d *Durable) publishValues() {
 	}
 	if d.cycle.goal > d.cycle.pinned {
 		d.cycle.pinned = d.cycle.goal
-		d.send(recordSubject+checkpointKey, bytes.NewBuffer(checkpoint(d.cycle.pinned)), func(seq uint64) { d.cycle.seq = seq })
+		d.send(d.names.record+checkpointKey, bytes.NewBuffer(checkpoint(d.cycle.pinned)), func(seq uint64) { d.cycle.seq = seq })
 	}
 	some := d.fresh
 	d.fresh = nil
@@ -77,7 +77,7 @@ func (d *Durable) publishValues() {
 			d.cycle.open--
 			continue
 		}
-		d.send(recordSubject+c.id, &d.scratch, func(seq uint64) { d.filed(c, seq) })
+		d.send(d.names.record+c.id, &d.scratch, func(seq uint64) { d.filed(c, seq) })
 		if d.failing != nil {
 			for _, c := range ready[i+1:] {
 				c.disk.fresh = false

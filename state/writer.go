@@ -96,7 +96,7 @@ func (d *Durable) publishCalls(calls []*stored) {
 			}
 			c.disk.handed = from + uint64(n)
 			d.figures.Entries += uint64(n)
-			d.send(journalSubject+c.id, &d.scratch, func(seq uint64) { d.wrote(c, from, from+uint64(n), seq) })
+			d.send(d.names.journal+c.id, &d.scratch, func(seq uint64) { d.wrote(c, from, from+uint64(n), seq) })
 		}
 	}
 }

@@ -1,0 +1,21 @@
+package state
+
+// names are what a partition's journals and values are called in NATS. A store in the process has one partition, without
+// a name; of the nodes that share a NATS cluster each has its own, and may hold those of nodes that are gone.
+type names struct {
+	journals string // stream: a journal's messages have the call in their subject
+	journal  string // subject, before the call's id
+	records  string // stream of the bucket (NATS KV) in which a call's value is under its id
+	record   string // subject, before the call's id
+}
+
+func namesOf(partition string) names {
+	bucket, subject := "callengine_calls", "callengine.journal."
+	stream := "callengine_journal"
+	if partition != "" {
+		bucket += "_" + partition
+		stream += "_" + partition
+		subject += partition + "."
+	}
+	return names{journals: stream, journal: subject, records: "KV_" + bucket, record: "$KV." + bucket + "."}
+}
