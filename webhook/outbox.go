@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -16,14 +15,17 @@ type OutboxConfig struct {
 	MaxAge     time.Duration // after which an event is given up; 0: 24 h
 	MinBackoff time.Duration // before the second attempt; it doubles with each; 0: 1 s
 	MaxBackoff time.Duration // between attempts at most; 0: 5 min
+	PerHost    int           // requests under way to one host at most; 0: 256
 }
 
 // Outbox delivers asynchronous events: each is owed in the ledger until an application has taken it, in the order of its
-// call. A call whose application is slow or away delays no other call's events. It is safe for concurrent use.
+// call. A call whose application is slow or away delays no other call's events; what is owed takes room, but a goroutine
+// only while it is on its way. It is safe for concurrent use.
 //
 // An attempt that fails for a reason that may pass is repeated with growing pauses: no connection, a time-out, a broken
 // reply, the statuses 408, 425, 429 (whose Retry-After is honoured) and 5xx. Any other status is final, as is the
-// configuration's refusal, and the end of the event's age: the event is a dead letter then, logged at error.
+// configuration's refusal, and the end of the event's age: the event is a dead letter then, logged at error. The ledger
+// has it, and [Outbox.Resend] owes it anew.
 type Outbox struct {
 	client *Client
 	ledger Ledger
@@ -32,15 +34,14 @@ type Outbox struct {
 
 	lifetime context.Context // ends with Close
 	end      context.CancelFunc
-	hurry    chan struct{} // closed by the first Drain: pauses are cut short from then on
-	drain    sync.Once
 	running  sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
-	queues map[string][]*debt // by call; the first of a queue is under way
-	idle   chan struct{}      // closed when there is nothing owed any more; replaced when there is again
-	dead   []DeadLetter
+	hurry  bool                    // since the first Drain: pauses are short
+	queues map[string]*queue       // by call
+	hosts  map[string]*destination // by scheme and authority: those with events to deliver
+	idle   chan struct{}           // closed when there is nothing owed any more; replaced when there is again
 }
 
 // OutboxOption replaces a default of [NewOutbox].
@@ -62,9 +63,12 @@ func NewOutbox(c *Client, l Ledger, cfg OutboxConfig, opts ...OutboxOption) *Out
 		cfg.MaxBackoff = 5 * time.Minute
 	}
 	cfg.MaxBackoff = max(cfg.MaxBackoff, cfg.MinBackoff)
+	if cfg.PerHost <= 0 {
+		cfg.PerHost = 256
+	}
 	o := &Outbox{
 		client: c, ledger: l, cfg: cfg, log: zap.NewNop(),
-		hurry: make(chan struct{}), queues: map[string][]*debt{}, idle: make(chan struct{}),
+		queues: map[string]*queue{}, hosts: map[string]*destination{}, idle: make(chan struct{}),
 	}
 	close(o.idle)
 	o.lifetime, o.end = context.WithCancel(context.Background())
@@ -84,6 +88,7 @@ type debt struct {
 
 	// Guarded by the outbox's lock.
 	attempts int
+	rounds   int            // since the pauses began to grow
 	last     *DeliveryError // of the last attempt
 	next     time.Time      // when the next one is due; zero: now
 }
@@ -112,60 +117,54 @@ func (o *Outbox) Send(ctx context.Context, to Target, ev Event) error {
 	return nil
 }
 
-// queue puts a debt in its place: events leave in the order of the ledger, whoever came first to this line.
-func (o *Outbox) queue(d *debt) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.queues) == 0 {
-		o.idle = make(chan struct{})
-	}
-	q, busy := o.queues[d.event.CallID]
-	at := len(q)
-	for at > 1 && q[at-1].seq > d.seq {
-		at--
-	}
-	o.queues[d.event.CallID] = slices.Insert(q, at, d)
-	if !busy && !o.closed {
-		o.running.Go(func() { o.deliverAll(d.event.CallID) })
-	}
+// Owed is an event as a ledger has it.
+type Owed struct {
+	CallID string
+	Seq    uint64    // by which it is owed
+	Since  time.Time // when it was
+	Event  []byte    // as it was given to [Ledger].Owe
 }
 
-// deliverAll is the goroutine of a call that has events to deliver; it ends with the last of them.
-func (o *Outbox) deliverAll(callID string) {
-	grow(false)
-	for d := o.first(callID); d != nil; d = o.after(callID) {
-		if !o.settle(d) {
-			return // it stays owed
-		}
+// Resume takes charge of an event that is owed since before the process began. Its id and body are what they were, and so
+// is the age at which it is given up. Whoever resumes does so in the ledger's order, and before the same calls send more.
+func (o *Outbox) Resume(owed Owed) error {
+	d, err := owed.debt()
+	if err != nil {
+		return err
 	}
-}
-
-func (o *Outbox) first(callID string) *debt {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.queues[callID][0]
-}
-
-// after removes the first debt of a call and returns the next, or nil when there is none.
-func (o *Outbox) after(callID string) *debt {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if q := o.queues[callID]; len(q) > 1 {
-		q[0] = nil
-		o.queues[callID] = q[1:]
-		return q[1]
-	}
-	delete(o.queues, callID)
-	if len(o.queues) == 0 {
-		close(o.idle)
-	}
+	o.queue(d)
 	return nil
+}
+
+// Resend owes an event anew that was given up, under the same id and with the same body, and takes charge of it.
+func (o *Outbox) Resend(ctx context.Context, given Owed) error {
+	d, err := given.debt()
+	if err != nil {
+		return err
+	}
+	if d.seq, err = o.ledger.Owe(ctx, given.CallID, given.Event); err != nil {
+		return fmt.Errorf("owe %s again: %w", d.event.Type, err)
+	}
+	d.since = time.Now()
+	o.queue(d)
+	return nil
+}
+
+func (w Owed) debt() (*debt, error) {
+	var e envelope
+	if err := json.Unmarshal(w.Event, &e); err != nil {
+		return nil, fmt.Errorf("event owed by call %s: %w", w.CallID, err)
+	}
+	return &debt{
+		seq: w.Seq, since: w.Since, target: e.Target,
+		event: Event{ID: e.ID, Type: e.Type, CallID: w.CallID, Body: e.Body},
+	}, nil
 }
 
 // Drain waits until nothing is owed any more, or ctx ends, and returns how many events are still undelivered, each of
 // which it logs. Pauses between attempts are cut short from now on: there may be no later.
 func (o *Outbox) Drain(ctx context.Context) (undelivered int) {
-	o.drain.Do(func() { close(o.hurry) })
+	o.hasten()
 	for {
 		o.mu.Lock()
 		idle, owed := o.idle, len(o.queues) > 0
@@ -192,6 +191,9 @@ func (o *Outbox) Drain(ctx context.Context) (undelivered int) {
 func (o *Outbox) Close() {
 	o.mu.Lock()
 	o.closed = true
+	for _, h := range o.hosts {
+		h.stop()
+	}
 	o.mu.Unlock()
 	o.end()
 	o.running.Wait()

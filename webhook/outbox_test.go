@@ -155,7 +155,7 @@ func TestQueueHasTheOrderOfTheLedger(t *testing.T) {
 		o.queue(&debt{seq: seq, event: event("e", "c-1")})
 	}
 	var got []uint64
-	for _, d := range o.queues["c-1"] {
+	for _, d := range o.queues["c-1"].debts {
 		got = append(got, d.seq)
 	}
 	assert.Equal(t, []uint64{3, 5, 7, 8, 9}, got)

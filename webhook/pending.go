@@ -23,21 +23,13 @@ type PendingEvent struct {
 	LastError string    // of the last attempt; "" before there was one
 }
 
-// DeadLetter is an event that was given up; LastError says why.
-type DeadLetter struct {
-	PendingEvent
-	GivenUp time.Time
-}
-
-const maxDeadLetters = 1000 // kept to be looked at; the oldest go first, the ledger has them all
-
 // Pending returns the events that are owed, the oldest first.
 func (o *Outbox) Pending() []PendingEvent {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var pending []PendingEvent
 	for _, q := range o.queues {
-		for _, d := range q {
+		for _, d := range q.debts {
 			pending = append(pending, d.pending())
 		}
 	}
@@ -47,23 +39,33 @@ func (o *Outbox) Pending() []PendingEvent {
 	return pending
 }
 
-// DeadLetters returns the events that were given up last, the oldest first: 1000 at most.
-func (o *Outbox) DeadLetters() []DeadLetter {
+// Waiting counts the events that are owed.
+func (o *Outbox) Waiting() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return slices.Clone(o.dead)
+	n := 0
+	for _, q := range o.queues {
+		n += len(q.debts)
+	}
+	return n
 }
 
-func (o *Outbox) bury(d *debt, reason error) DeadLetter {
+// Hurry ends the pause of an event that is owed, so that it is tried at once. It reports whether there is such an event;
+// one behind others of its call waits for these.
+func (o *Outbox) Hurry(eventID string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	letter := DeadLetter{d.pending(), time.Now()}
-	letter.LastError = reason.Error()
-	if len(o.dead) == maxDeadLetters {
-		o.dead = slices.Delete(o.dead, 0, 1)
+	for _, q := range o.queues {
+		if !slices.ContainsFunc(q.debts, func(d *debt) bool { return d.event.ID == eventID }) {
+			continue
+		}
+		if q.place >= 0 {
+			first := q.debts[0]
+			o.wake(q.host, func(d *debt) bool { return d == first })
+		}
+		return true
 	}
-	o.dead = append(o.dead, letter)
-	return letter
+	return false
 }
 
 // pending describes a debt. The outbox's lock is held.

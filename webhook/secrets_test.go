@@ -58,12 +58,13 @@ func TestNoSecretsAreShown(t *testing.T) {
 				require.Error(t, err)
 				log.Error("as it may be logged", zap.Error(err))
 
-				o := NewOutbox(c, &ledger{}, OutboxConfig{MaxAge: time.Minute}, WithOutboxLogger(log))
+				l := &strictLedger{failed: map[uint64]string{}}
+				o := NewOutbox(c, l, OutboxConfig{MaxAge: time.Minute}, WithOutboxLogger(log))
 				require.NoError(t, o.Send(t.Context(), to, testEvent))
 				synctest.Wait()
 				pending := fmt.Sprintf("%+v", o.Pending())
 				time.Sleep(time.Hour)
-				dead := fmt.Sprintf("%+v", o.DeadLetters())
+				dead := fmt.Sprintf("%+v", l.failed)
 				o.Close()
 
 				for _, shown := range []string{err.Error(), fmt.Sprintf("%v %+v %q", err, err, err), logged.String(), pending, dead} {

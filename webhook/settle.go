@@ -21,31 +21,38 @@ var (
 	errInternal = errors.New("internal error")
 )
 
-// settle delivers an event or gives it up. It returns false when the outbox was closed before.
-func (o *Outbox) settle(d *debt) bool {
-	for round := 1; ; round++ {
-		failed := o.attempt(d)
-		switch {
-		case failed == nil:
-			o.note(d, "delivered", o.ledger.Delivered)
-			return true
-		case o.lifetime.Err() != nil:
-			return false
-		case !failed.temporary():
-			o.giveUp(d, failed)
-			return true
-		}
-		left := o.cfg.MaxAge - time.Since(d.since)
-		if left <= 0 {
-			o.giveUp(d, fmt.Errorf("%w: %w", errExpired, failed))
-			return true
-		}
-		pause := min(o.pause(round, failed), left) // the last attempt is made when the time is over, not before
-		o.logFailure(d, round, pause)
-		if !o.wait(d, pause) {
-			return false
-		}
+// settle makes one attempt to deliver an event. over: it is delivered, or given up; otherwise pause is how long to wait.
+func (o *Outbox) settle(d *debt) (pause time.Duration, over bool) {
+	failed := o.attempt(d)
+	if o.lifetime.Err() != nil && failed != nil {
+		return 0, false
 	}
+	o.told(d.target, failed)
+	switch {
+	case failed == nil:
+		o.note(d, "delivered", o.ledger.Delivered)
+		return 0, true
+	case !failed.temporary():
+		o.giveUp(d, failed)
+		return 0, true
+	}
+	left := o.cfg.MaxAge - time.Since(d.since)
+	if left <= 0 {
+		o.giveUp(d, fmt.Errorf("%w: %w", errExpired, failed))
+		return 0, true
+	}
+	round := o.round(d)
+	pause = min(o.pause(round, failed), left) // the last attempt is made when the time is over, not before
+	o.logFailure(d, round, pause)
+	return pause, false
+}
+
+// round counts the attempts with a pause behind them.
+func (o *Outbox) round(d *debt) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	d.rounds++
+	return d.rounds
 }
 
 // attempt sends an event to its URL, and if that fails to its fallback URL. The result is of the one that may still be
@@ -87,7 +94,6 @@ func (o *Outbox) count(d *debt) (earlier int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	d.attempts++
-	d.next = time.Time{}
 	return d.attempts - 1
 }
 
@@ -105,28 +111,6 @@ func (o *Outbox) pause(round int, failed *DeliveryError) time.Duration {
 	return max(jittered, min(failed.retryAfter, maxRetryAfter))
 }
 
-// wait waits for the next attempt. It returns false when the outbox was closed.
-func (o *Outbox) wait(d *debt, pause time.Duration) bool {
-	hurry := o.hurry
-	select {
-	case <-hurry: // nothing is gained by a long pause any more, nor by none
-		pause, hurry = min(pause, o.cfg.MinBackoff), nil
-	default:
-	}
-	o.mu.Lock()
-	d.next = time.Now().Add(pause)
-	o.mu.Unlock()
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-hurry:
-	case <-o.lifetime.Done():
-		return false
-	}
-	return true
-}
-
 // failer is a ledger that tells an event that was given up from one that was delivered.
 type failer interface {
 	// Failed notes that the event owed under seq was given up, and why.
@@ -134,7 +118,10 @@ type failer interface {
 }
 
 func (o *Outbox) giveUp(d *debt, reason error) {
-	letter := o.bury(d, reason)
+	o.mu.Lock()
+	letter := d.pending()
+	o.mu.Unlock()
+	letter.LastError = reason.Error()
 	o.log.Error("event given up", append(letter.fields(), zap.Time("owed", letter.Owed))...)
 	f, ok := o.ledger.(failer)
 	if !ok {

@@ -42,14 +42,12 @@ func TestStatusesThatAreRetried(t *testing.T) {
 				if retried {
 					assert.Equal(t, []string{"e-1", "e-1"}, seen.all())
 					assert.Equal(t, []uint64{1}, l.delivered)
-					assert.Empty(t, o.DeadLetters())
+					assert.Empty(t, l.failed)
 					return
 				}
 				assert.Len(t, seen.all(), 1)
 				assert.Empty(t, l.delivered)
 				assert.Contains(t, l.failed[1], fmt.Sprintf("http://app.example/: status %d", status))
-				require.Len(t, o.DeadLetters(), 1)
-				assert.Equal(t, l.failed[1], o.DeadLetters()[0].LastError)
 			})
 		})
 	}
@@ -162,18 +160,16 @@ func TestEventsAreGivenUpAtTheirAge(t *testing.T) {
 		require.NoError(t, o.Send(t.Context(), Target{URL: "http://nobody.example/"}, event("e-2", "c-1")))
 		assert.Zero(t, settled(o))
 		assert.Equal(t, time.Hour, time.Since(begun), "the last attempts are made when the time is over")
-		dead := o.DeadLetters()
-		require.Len(t, dead, 2)
-		assert.Equal(t, []string{"e-1", "e-2"}, []string{dead[0].ID, dead[1].ID})
-		assert.Equal(t, begun.Add(time.Hour), dead[0].GivenUp)
-		assert.Contains(t, dead[0].LastError, "too old: disconnect could not be delivered: http://nobody.example/a?…: dial tcp: connection refused")
-		assert.Equal(t, 1, dead[1].Attempts, "an event that had to wait for another gets its attempt all the same")
 		assert.Equal(t, []uint64{1, 2}, l.delivered, "a ledger that knows no better is told that no more attempts are needed")
 
 		errors := logs.FilterLevelExact(zap.ErrorLevel).All()
 		require.Len(t, errors, 2)
 		assert.Equal(t, "c-1", errors[0].ContextMap()["call_id"])
 		assert.Equal(t, "e-1", errors[0].ContextMap()["event_id"])
+		assert.Equal(t, begun.Add(time.Hour), errors[0].Time)
+		assert.Contains(t, errors[0].ContextMap()["error"], "too old: disconnect could not be delivered: http://nobody.example/a?…: dial tcp: connection refused")
+		assert.Equal(t, "e-2", errors[1].ContextMap()["event_id"])
+		assert.EqualValues(t, 1, errors[1].ContextMap()["attempts"], "an event that had to wait for another gets its attempt all the same")
 		assert.Len(t, logs.FilterLevelExact(zap.WarnLevel).All(), 1, "the first failure alone is worth a warning")
 	})
 }
@@ -181,12 +177,13 @@ func TestEventsAreGivenUpAtTheirAge(t *testing.T) {
 func TestRefusedEventsAreDeadAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(t, newNetwork(), Config{AllowHosts: []string{"app.example"}})
-		o := NewOutbox(c, &ledger{}, OutboxConfig{})
+		l := &strictLedger{failed: map[uint64]string{}}
+		o := NewOutbox(c, l, OutboxConfig{})
 		t.Cleanup(o.Close)
 		require.NoError(t, o.Send(t.Context(), Target{URL: "http://evil.test/"}, event("e-1", "c-1")))
 		require.NoError(t, o.Send(t.Context(), Target{URL: "http://app.example/", Method: "PUT"}, event("e-2", "c-1")))
 		synctest.Wait()
-		assert.Len(t, o.DeadLetters(), 2)
+		assert.Len(t, l.failed, 2)
 	})
 }
 
@@ -225,7 +222,6 @@ func TestAsynchronousFallback(t *testing.T) {
 				require.NoError(t, o.Send(t.Context(), to, event("e-1", "c-1")))
 				assert.Zero(t, settled(o))
 				assert.Equal(t, tc.want, got)
-				assert.Equal(t, tc.dead, len(o.DeadLetters()) == 1)
 				assert.Equal(t, tc.dead, len(l.failed) == 1)
 			})
 		})
@@ -295,14 +291,4 @@ func TestAPanicCostsAnAttempt(t *testing.T) {
 		assert.Equal(t, []uint64{1}, l.delivered)
 		assert.Equal(t, 1, logs.FilterField(zap.Any("panic", "broken")).Len())
 	})
-}
-
-func TestDeadLettersAreLimited(t *testing.T) {
-	o := NewOutbox(nil, nil, OutboxConfig{})
-	for i := range maxDeadLetters + 5 {
-		o.bury(&debt{event: event(fmt.Sprintf("e-%d", i), "c-1")}, errExpired)
-	}
-	dead := o.DeadLetters()
-	require.Len(t, dead, maxDeadLetters)
-	assert.Equal(t, "e-5", dead[0].ID)
 }
