@@ -18,6 +18,9 @@ type Modifier interface {
 	// Replace returns an [*interpreter.DocumentError] for a document that is not valid.
 	Replace(callID string, document []byte) error
 	Complete(callID string) error
+	// PauseRecording pauses the recording of a StartRecording that is under way, or goes on with it. It returns
+	// [ErrNoRecording] when there is none.
+	PauseRecording(callID string, paused bool) error
 }
 
 // rigid is the modifier of a server that has none.
@@ -26,6 +29,7 @@ type rigid struct{}
 func (rigid) Redirect(string, interpreter.Redirection) error { return interpreter.ErrNotModifiable }
 func (rigid) Replace(string, []byte) error                   { return interpreter.ErrNotModifiable }
 func (rigid) Complete(string) error                          { return interpreter.ErrNotModifiable }
+func (rigid) PauseRecording(string, bool) error              { return ErrNoRecording }
 
 // Largest bodies of requests, in bytes.
 const (

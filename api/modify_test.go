@@ -38,6 +38,11 @@ func (m *fakeModifier) Complete(id string) error {
 	return m.err
 }
 
+func (m *fakeModifier) PauseRecording(id string, paused bool) error {
+	m.did = append(m.did, fmt.Sprint("pause ", id, " ", paused))
+	return m.err
+}
+
 func with(contentType, body string) func(*http.Request) {
 	return func(r *http.Request) {
 		r.Header.Set("Content-Type", contentType)

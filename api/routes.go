@@ -55,6 +55,11 @@ func (s *Server) routes() http.Handler {
 	account("/calls/{callId}", methods{http.MethodGet: s.getCall, http.MethodPost: s.postCall})
 	account("/calls/{callId}/bxml", methods{http.MethodPut: s.putDocument})
 	account("/calls/{callId}/journal", methods{http.MethodGet: s.getJournal})
+	account("/recordings", methods{http.MethodGet: s.listRecordings})
+	account("/calls/{callId}/recording", methods{http.MethodPut: s.putRecording})
+	account("/calls/{callId}/recordings", methods{http.MethodGet: s.listCallRecordings})
+	account("/calls/{callId}/recordings/{recordingId}", methods{http.MethodGet: s.getRecording, http.MethodDelete: s.deleteRecording})
+	account("/calls/{callId}/recordings/{recordingId}/media", methods{http.MethodGet: s.getMedia, http.MethodDelete: s.deleteMedia})
 	for path, allowed := range later {
 		there := methods{}
 		for _, method := range allowed {
@@ -77,14 +82,9 @@ var later = map[string][]string{
 	"/conferences/{conferenceId}/recordings":                     {http.MethodGet},
 	"/conferences/{conferenceId}/recordings/{recordingId}":       {http.MethodGet},
 	"/conferences/{conferenceId}/recordings/{recordingId}/media": {http.MethodGet},
-	"/recordings":                                            {http.MethodGet},
-	"/calls/{callId}/recording":                              {http.MethodPut},
-	"/calls/{callId}/recordings":                             {http.MethodGet},
-	"/calls/{callId}/recordings/{recordingId}":               {http.MethodGet, http.MethodDelete},
-	"/calls/{callId}/recordings/{recordingId}/media":         {http.MethodGet, http.MethodDelete},
-	"/calls/{callId}/recordings/{recordingId}/transcription": {http.MethodGet, http.MethodPost, http.MethodDelete},
-	"/calls/{callId}/transcriptions":                         {http.MethodGet},
-	"/calls/{callId}/transcriptions/{transcriptionId}":       {http.MethodGet, http.MethodDelete},
+	"/calls/{callId}/recordings/{recordingId}/transcription":     {http.MethodGet, http.MethodPost, http.MethodDelete},
+	"/calls/{callId}/transcriptions":                             {http.MethodGet},
+	"/calls/{callId}/transcriptions/{transcriptionId}":           {http.MethodGet, http.MethodDelete},
 	"/statistics": {http.MethodGet},
 }
 

@@ -53,9 +53,6 @@ func TestWhatIsNotHereYetSaysSo(t *testing.T) { // docs/api.md
 		"GET /conferences", "GET /conferences/conf-1", "POST /conferences/conf-1", "PUT /conferences/conf-1/bxml",
 		"GET /conferences/conf-1/members/c-1", "PUT /conferences/conf-1/members/c-1",
 		"GET /conferences/conf-1/recordings", "GET /conferences/conf-1/recordings/r-1", "GET /conferences/conf-1/recordings/r-1/media",
-		"GET /recordings", "PUT /calls/c-1/recording", "GET /calls/c-1/recordings",
-		"GET /calls/c-1/recordings/r-1", "DELETE /calls/c-1/recordings/r-1",
-		"GET /calls/c-1/recordings/r-1/media", "DELETE /calls/c-1/recordings/r-1/media",
 		"GET /calls/c-1/recordings/r-1/transcription", "POST /calls/c-1/recordings/r-1/transcription", "DELETE /calls/c-1/recordings/r-1/transcription",
 		"GET /statistics", "GET /calls/c-1/transcriptions", "GET /calls/c-1/transcriptions/t-1", "DELETE /calls/c-1/transcriptions/t-1",
 	} {

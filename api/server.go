@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/callengine/callengine/state"
+	"github.com/callengine/callengine/state/recordings"
 	"go.uber.org/zap"
 )
 
@@ -38,6 +39,7 @@ type Server struct {
 	mask    func(string) string
 	log     *zap.Logger
 	modify  Modifier
+	kept    Recordings
 	count   func(method, path string, code int)
 	handler http.Handler
 }
@@ -57,6 +59,9 @@ func WithMask(f func(document string) string) Option { return func(s *Server) { 
 // WithModifier sets what changes calls. Default: nothing can be changed, 409.
 func WithModifier(m Modifier) Option { return func(s *Server) { s.modify = m } }
 
+// WithRecordings sets where recordings are. Default: there are none.
+func WithRecordings(r Recordings) Option { return func(s *Server) { s.kept = r } }
+
 // WithRequests is told of every answer: the method ("other": none that the API knows), the pattern of its path
 // ("other": there is no such path), and the status. It must not block. Default: nobody.
 func WithRequests(f func(method, path string, code int)) Option {
@@ -72,7 +77,7 @@ func New(cfg Config, store Store, opts ...Option) *Server {
 	s := &Server{
 		cfg: cfg, store: store, log: zap.NewNop(),
 		ready:  func() (bool, string) { return true, "" },
-		modify: rigid{}, count: func(string, string, int) {},
+		modify: rigid{}, kept: recordings.New(recordings.Config{}), count: func(string, string, int) {},
 	}
 	for _, o := range opts {
 		o(s)

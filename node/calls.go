@@ -23,9 +23,12 @@ type calls struct {
 
 	mu      sync.Mutex
 	runners map[string]*interpreter.Runner // of the calls that are being served, by id
+	takes   map[string]*takes
 }
 
-func newCalls(n *Node) *calls { return &calls{node: n, runners: map[string]*interpreter.Runner{}} }
+func newCalls(n *Node) *calls {
+	return &calls{node: n, runners: map[string]*interpreter.Runner{}, takes: map[string]*takes{}}
+}
 
 // admit decides about a new call. It is called in the INVITE's own goroutine.
 func (c *calls) admit(inv sipstack.Invitation) (sipstack.Admission, error) {
@@ -109,7 +112,7 @@ func (a *admission) Serve(sip *sipstack.Leg) {
 		interpreter.Config{RejectCode: n.cfg.SIP.RejectCode},
 		a.app.forInterpreter(), n.parser, &timedAsker{n.client, n.gate, a.app.ID}, n.outbox, n.journal, opts...,
 	)
-	defer a.calls.serving(a.id, runner)()
+	defer a.calls.serving(a.id, runner, &call.takes)()
 	runner.Run(ctx, interpreter.Limits{Drained: n.drained, Closed: n.closed}, webhook.Call{
 		AccountID:     n.cfg.AccountID,
 		ApplicationID: a.app.ID,

@@ -220,3 +220,12 @@ func (k *keeper) own(address string) (callID, id string, ok bool) {
 	}
 	return parts[0], parts[2], true
 }
+
+// source returns the sound of a recording of this node's, to be played on a call.
+func (k *keeper) source(ctx context.Context, callID, id string) (media.Source, error) {
+	sound, r, err := k.archive.Media(ctx, callID, id)
+	if err != nil {
+		return nil, err
+	}
+	return media.OpenSource(r.Format, sound)
+}

@@ -145,6 +145,9 @@ func (l *leg) Speak(ctx context.Context, s verbs.Speech) error {
 
 func (l *leg) PlayURL(ctx context.Context, address string, auth *webhook.BasicAuth) error {
 	return l.play(ctx, "PlayAudio", func() (media.Source, error) {
+		if callID, id, own := l.keeper.own(address); own {
+			return l.keeper.source(ctx, callID, id)
+		}
 		var credentials *media.Auth
 		if auth != nil {
 			credentials = &media.Auth{Username: auth.Username, Password: auth.Password}

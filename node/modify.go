@@ -8,14 +8,15 @@ import (
 var _ api.Modifier = (*calls)(nil)
 
 // serving notes who runs a call until the function that it returns is called.
-func (c *calls) serving(id string, runner *interpreter.Runner) (served func()) {
+func (c *calls) serving(id string, runner *interpreter.Runner, t *takes) (served func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.runners[id] = runner
+	c.runners[id], c.takes[id] = runner, t
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		delete(c.runners, id)
+		delete(c.takes, id)
 	}
 }
 
@@ -48,4 +49,15 @@ func (c *calls) Complete(callID string) error {
 		return r.Complete()
 	}
 	return interpreter.ErrNotModifiable
+}
+
+// PauseRecording implements [api.Modifier].
+func (c *calls) PauseRecording(callID string, paused bool) error {
+	c.mu.Lock()
+	t := c.takes[callID]
+	c.mu.Unlock()
+	if t == nil || !t.pause(paused) {
+		return api.ErrNoRecording
+	}
+	return nil
 }

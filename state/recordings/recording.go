@@ -44,9 +44,18 @@ type Recording struct {
 
 	// Wishes are what is to be done when the recording can be had, until it is done: those of the one who made the
 	// recording, opaque to the archive. They may hold credentials, and are never read out.
-	Wishes json.RawMessage `json:"wishes,omitempty"`
-	// Transcription is what is known of the recording's transcription, opaque to the archive; its text is an attachment.
-	Transcription json.RawMessage `json:"transcription,omitempty"`
+	Wishes        json.RawMessage `json:"wishes,omitempty"`
+	Transcription *Transcription  `json:"transcription,omitempty"` // nil: none was asked for
+}
+
+// Transcription is what is known of a recording's transcription. Its text is kept beside the recording ([Archive.Attach]).
+// It is a value, too: a change replaces it.
+type Transcription struct {
+	ID            string    `json:"id"`     // "t-…"
+	Status        string    `json:"status"` // "processing", "available", … (docs/api.md)
+	CompletedTime time.Time `json:"completedTime,omitzero"`
+	// Wish is how it is to be made and who is told, until that is done; opaque to the archive, and never read out.
+	Wish json.RawMessage `json:"wish,omitempty"`
 }
 
 // Available reports whether its sound can be had.

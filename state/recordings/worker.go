@@ -164,9 +164,7 @@ func (a *Archive) interrupted(e *entry, r Recording) {
 func (a *Archive) keep(ctx context.Context, e *entry, r Recording) error {
 	switch {
 	case r.Outcome == Failed:
-		if err := remove(a.path(&r)); err != nil {
-			return err
-		}
+		_ = remove(a.path(&r)) // it holds nothing
 	case a.store != nil && !r.Remote:
 		if err := a.upload(ctx, &r); err != nil {
 			return err
