@@ -15,6 +15,7 @@ HEARING := pocketsphinx_continuous:pocketsphinx $(SPHINX)/model/en-us/en-us/mdef
 	$(SPHINX)/test/data/goforward.raw:pocketsphinx-testdata
 PHONES  := baresip:baresip-core sipp:sip-tester
 PROXIES := kamailio:kamailio
+CODECS  := ffmpeg:ffmpeg
 EXPERTS := tshark:tshark
 
 # install PROGRAM:PACKAGE...: installs those packages whose program, or file, is missing, or says which, and fails. A daemon among them
@@ -91,7 +92,7 @@ bench: deps ## the benchmarks, and their figures as a table; some minutes
 	@$(table)
 
 deps: ## install what the suite needs
-	$(call install,$(SPEECH) $(HEARING) $(PHONES) $(PROXIES))
+	$(call install,$(SPEECH) $(HEARING) $(PHONES) $(PROXIES) $(CODECS))
 
 speech:
 	$(call install,$(SPEECH))

@@ -3,7 +3,7 @@ package media
 import "github.com/pion/rtp"
 
 // segmentLength is the longest that one event can say that it lasts (RFC 4733 section 2.5.1.3): a key that is pressed for
-// longer (8 s) goes on as another event, which begins that much later. Some senders step by whole packets up to there.
+// longer (8 s, by the clock of Opus 1.4 s) goes on as another event, which begins that much later. Some senders step by whole packets up to there.
 const segmentLength = 1<<16 - 1
 
 // events makes digits of the events of RFC 4733. All packets of an event bear the time of its beginning, so that one is
@@ -18,7 +18,7 @@ type events struct {
 }
 
 // packet reads one packet, and returns the digit that begins with it, if one does.
-func (e *events) packet(h *rtp.Header, payload []byte) (key byte, begins bool) {
+func (e *events) packet(codec Codec, h *rtp.Header, payload []byte) (key byte, begins bool) {
 	// RFC 4733 section 2.3: event, end and volume, duration. What is no key of a phone (flash, the tones of a fax) is none here.
 	if len(payload) < 4 || int(payload[0]) >= len(Digits) {
 		return 0, false
@@ -29,7 +29,7 @@ func (e *events) packet(h *rtp.Header, payload []byte) (key byte, begins bool) {
 	}
 	code, ended := payload[0], payload[1]&0x80 != 0
 	goesOn := same && code == e.code &&
-		(h.Timestamp == e.timestamp || !e.ended && !h.Marker && isNextSegment(h.Timestamp-e.timestamp))
+		(h.Timestamp == e.timestamp || !e.ended && !h.Marker && isNextSegment(codec, h.Timestamp-e.timestamp))
 	*e = events{
 		known: true, ssrc: h.SSRC, sequence: h.SequenceNumber, timestamp: h.Timestamp, code: code,
 		ended: ended || goesOn && e.ended && h.Timestamp == e.timestamp,
@@ -37,6 +37,6 @@ func (e *events) packet(h *rtp.Header, payload []byte) (key byte, begins bool) {
 	return Digits[code], !goesOn
 }
 
-func isNextSegment(after uint32) bool {
-	return after > segmentLength-uint32(maxFrame) && after <= segmentLength+1
+func isNextSegment(codec Codec, after uint32) bool {
+	return after > segmentLength-uint32(codec.ticks(maxFrame)) && after <= segmentLength+1
 }

@@ -127,7 +127,7 @@ func TestAKeyCountsOnceWhateverBecomesOfItsPackets(t *testing.T) {
 			var e events
 			var got []byte
 			for _, p := range packets {
-				if key, begins := e.packet(p.header(), p.payload()); begins {
+				if key, begins := e.packet(PCMU, p.header(), p.payload()); begins {
 					got = append(got, key)
 				}
 			}
@@ -170,15 +170,15 @@ func FuzzDTMF(f *testing.F) {
 		var e events
 		for packet := range slices.Chunk(b, 8) {
 			if len(packet) < 4 {
-				_, begins := e.packet(&rtp.Header{}, packet)
+				_, begins := e.packet(PCMU, &rtp.Header{}, packet)
 				require.False(t, begins)
 				return
 			}
 			h := rtp.Header{SequenceNumber: binary.BigEndian.Uint16(packet), Timestamp: uint32(binary.BigEndian.Uint16(packet[2:])), Marker: marker}
-			if key, begins := e.packet(&h, packet[4:]); begins {
+			if key, begins := e.packet(PCMU, &h, packet[4:]); begins {
 				require.Contains(t, Digits, string(key))
 			}
-			_, again := e.packet(&h, packet[4:])
+			_, again := e.packet(PCMU, &h, packet[4:])
 			require.False(t, again)
 		}
 	})

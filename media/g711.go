@@ -1,8 +1,47 @@
 package media
 
-import "math/bits"
+import (
+	"errors"
+	"math/bits"
+)
 
-// G.711 as in ITU-T G.191's reference: a sign, an exponent of three bits, a mantissa of four.
+// errPayload is returned for a payload that can't be read.
+var errPayload = errors.New("malformed payload")
+
+// g711 is one of the laws of G.711, one byte for each sample. It has no state.
+type g711 Codec
+
+func (law g711) encode(dst []byte, pcm []int16) int {
+	dst = dst[:len(pcm)]
+	if Codec(law) == PCMA {
+		for i, s := range pcm {
+			dst[i] = linearToALaw(s)
+		}
+		return len(pcm)
+	}
+	for i, s := range pcm {
+		dst[i] = linearToMuLaw(s)
+	}
+	return len(pcm)
+}
+
+func (law g711) Decode(dst []int16, payload []byte) (int, error) {
+	if len(payload) > len(dst) {
+		return 0, errPayload
+	}
+	if Codec(law) == PCMA {
+		for i, b := range payload {
+			dst[i] = aLawToLinear(b)
+		}
+		return len(payload), nil
+	}
+	for i, b := range payload {
+		dst[i] = muLawToLinear(b)
+	}
+	return len(payload), nil
+}
+
+// The laws are as in ITU-T G.191's reference: a sign, an exponent of three bits, a mantissa of four.
 
 // muLawBias is added to the magnitude, so that each segment starts at a power of two.
 const muLawBias = 0x84

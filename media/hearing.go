@@ -3,11 +3,16 @@ package media
 import (
 	"slices"
 	"sync"
+	"time"
+
+	"github.com/callengine/callengine/media/jitter"
+	"github.com/pion/rtp"
 )
 
 // Listener is told of the sound of a call, both directions at once and in step: in is what the peer says, out what is
 // sent to it, each the same number of samples (as long as one packet of ours, 20 ms as a rule). One call follows the other without
-// a gap from the moment it listens; what is missing is silence, so that the samples of either are a clock. The slices are
+// a gap from the moment it listens; what was lost is made up or else silence, so that the samples of either are a clock. What the peer says is held back
+// for as long as its packets' delay varies, 25 to 200 ms. The slices are
 // only lent: they are used again after the call. It is called by the goroutine that sends and must not block.
 type Listener func(in, out []int16)
 
@@ -18,7 +23,7 @@ func (s *Session) Listen(f Listener) (stop func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.hearing == nil {
-		s.hearing = newHearing()
+		s.hearing = newHearing(s.engine.counters)
 	}
 	s.listeners = append(slices.Clip(s.listeners), l)
 	return func() { s.deafen(l) }
@@ -44,7 +49,7 @@ func (s *Session) overhear(samples int, out []int16) {
 	room := s.engine.frames.Get().(*frame)
 	defer s.engine.frames.Put(room)
 	in := room.pcm[:samples]
-	hearing.take(in)
+	hearing.take(in, time.Now())
 	if out == nil {
 		quiet := s.engine.frames.Get().(*frame)
 		defer s.engine.frames.Put(quiet)
@@ -56,49 +61,45 @@ func (s *Session) overhear(samples int, out []int16) {
 	}
 }
 
-const (
-	hearingRoom  = SampleRate          // samples of the peer that may wait: a second
-	hearingDelay = 3 * SampleRate / 50 // samples: how long the first packet waits for those that are late, 60 ms
-)
-
-// hearing is the peer's sound between its packets and who listens: samples stand at their timestamp, late packets and
-// those in another order find their place, what was lost is silence.
+// hearing is the peer's sound between its packets and who listens.
 type hearing struct {
-	mu      sync.Mutex
-	ring    [hearingRoom]int16 // at timestamp modulo its length; zero where nothing is
-	next    uint32             // timestamp that is taken next
-	running bool               // next is set
+	mu     sync.Mutex
+	buffer *jitter.Buffer
 }
 
-func newHearing() *hearing { return &hearing{} }
+func newHearing(c Counters) *hearing {
+	return &hearing{buffer: jitter.New(func(codec uint8) jitter.Decoder { return newDecoder(Codec(codec)) }, lateAndConcealed{c})}
+}
 
-// put takes over the sound of a packet.
-func (h *hearing) put(codec Codec, timestamp uint32, payload []byte) {
+// put takes over a packet of sound.
+func (h *hearing) put(codec Codec, p *rtp.Packet, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	ahead := int(int32(timestamp - h.next))
-	if !h.running || ahead > hearingRoom-maxFrame || ahead < -hearingRoom {
-		clear(h.ring[:]) // the first, or the peer's clock leapt
-		h.running, h.next = true, timestamp-hearingDelay
-	}
-	for i, b := range payload {
-		if at := timestamp + uint32(i); int32(at-h.next) >= 0 && at-h.next < hearingRoom {
-			h.ring[at%hearingRoom] = codec.decode(b)
-		}
-	}
+	h.buffer.Put(jitter.Packet{
+		Format: jitter.Format{Type: p.PayloadType, Codec: uint8(codec), Clock: codec.Clock()},
+		SSRC:   p.SSRC, Sequence: p.SequenceNumber, Timestamp: p.Timestamp, Payload: p.Payload,
+	}, now)
+}
+
+// skip takes note of a packet without sound.
+func (h *hearing) skip(header *rtp.Header) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.buffer.Skip(header.SSRC, header.SequenceNumber)
 }
 
 // take moves the samples that are due to dst.
-func (h *hearing) take(dst []int16) {
+func (h *hearing) take(dst []int16, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.running {
-		clear(dst)
-		return
-	}
-	for i := range dst {
-		at := h.next % hearingRoom
-		dst[i], h.ring[at] = h.ring[at], 0
-		h.next++
-	}
+	h.buffer.Take(dst, now)
+}
+
+// lateAndConcealed tells the engine's counters what a jitter buffer does.
+type lateAndConcealed struct{ Counters }
+
+func (c lateAndConcealed) Late(packets int) { c.RTPLate(packets) }
+
+func (c lateAndConcealed) Concealed(samples int) {
+	c.RTPConcealed(time.Duration(samples) * time.Second / SampleRate)
 }

@@ -1,6 +1,10 @@
 package media
 
-import "math"
+import (
+	"math"
+
+	"github.com/callengine/callengine/media/jitter"
+)
 
 // The limits of a tone that is taken for a digit. ITU-T Q.24 lets administrations choose; these are within what it
 // reports of them, and hold speech off.
@@ -45,20 +49,41 @@ type tones struct {
 	misses    int  // windows in a row without it
 }
 
+// ear hears the tones of one stream. It does not hear what others do: to wait for late packets gains nothing, and what is made
+// up in place of lost ones might join two digits.
+type ear struct {
+	codec   Codec
+	decoder decoder
+	tones   tones
+	pcm     [jitter.MaxPacket]int16
+}
+
+func newEar(c Codec) *ear { return &ear{codec: c, decoder: newDecoder(c)} }
+
 // packet takes the sound of a packet, and calls begins for each digit that begins in it.
-func (t *tones) packet(codec Codec, timestamp uint32, payload []byte, begins func(key byte)) {
-	if missing := timestamp - t.next; t.running && missing >= 1<<31 {
+func (e *ear) packet(codec Codec, timestamp uint32, payload []byte, begins func(key byte)) {
+	if codec != e.codec {
+		e.codec, e.decoder = codec, newDecoder(codec)
+	}
+	if n, err := e.decoder.Decode(e.pcm[:], payload); err == nil {
+		e.tones.packet(codec, timestamp, e.pcm[:n], begins)
+	}
+}
+
+// packet takes the samples at a timestamp, and calls begins for each digit that begins in them.
+func (t *tones) packet(codec Codec, timestamp uint32, pcm []int16, begins func(key byte)) {
+	if ahead := timestamp - t.next; t.running && ahead >= 1<<31 {
 		return // late: its time is over
-	} else if !t.running || missing > mostMissing {
+	} else if missing := ahead / uint32(codec.ticks(1)); !t.running || missing > mostMissing {
 		*t = tones{coefficients: t.coefficients}
 	} else {
 		for range missing {
 			t.sample(0, begins)
 		}
 	}
-	t.running, t.next = true, timestamp+uint32(len(payload))
-	for _, b := range payload {
-		t.sample(float64(codec.decode(b)), begins)
+	t.running, t.next = true, timestamp+uint32(codec.ticks(len(pcm)))
+	for _, v := range pcm {
+		t.sample(float64(v), begins)
 	}
 }
 

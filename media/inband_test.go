@@ -49,13 +49,13 @@ func (k tapping) sound(keys string) []int16 {
 
 // inPackets sends sound as packets of 20 ms, all but those that are lost, and returns the digits that are heard.
 func inPackets(codec Codec, pcm []int16, lost func(i int) bool) string {
-	var t tones
 	var heard []byte
-	payload := make([]byte, samplesIn(defaultPTime))
-	for i := 0; (i+1)*len(payload) <= len(pcm); i++ {
-		codec.encode(payload, pcm[i*len(payload):(i+1)*len(payload)])
+	to, from := newEncoder(codec), newEar(codec)
+	frame, payload := samplesIn(defaultPTime), make([]byte, maxPayload)
+	for i := 0; (i+1)*frame <= len(pcm); i++ {
+		n := to.encode(payload, pcm[i*frame:(i+1)*frame])
 		if lost == nil || !lost(i) {
-			t.packet(codec, uint32(i*len(payload))-2000, payload, func(key byte) { heard = append(heard, key) })
+			from.packet(codec, uint32(codec.ticks(i*frame))-2000, payload[:n], func(key byte) { heard = append(heard, key) })
 		}
 	}
 	return string(heard)
@@ -68,9 +68,10 @@ func TestTonesAreDigits(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*tapping)
 		lost   func(i int) bool
-		want   string // "": all
+		codecs []Codec // beside the two of G.711
+		want   string  // "": all
 	}{
-		"as phones send them":       {},
+		"as phones send them":       {codecs: []Codec{G722, Opus}},
 		"40 ms, and 40 ms between":  {change: func(k *tapping) { k.tone, k.pause = 40*time.Millisecond, 40*time.Millisecond }},
 		"long":                      {change: func(k *tapping) { k.tone = 3 * time.Second }},
 		"loud":                      {change: func(k *tapping) { k.level = -4 }},
@@ -83,6 +84,11 @@ func TestTonesAreDigits(t *testing.T) {
 		"with every fifth packet lost": {
 			change: func(k *tapping) { k.tone, k.pause = 120*time.Millisecond, 120*time.Millisecond },
 			lost:   func(i int) bool { return i%5 == 4 },
+		},
+		"with every fiftieth packet lost": {
+			change: func(k *tapping) { k.tone, k.pause = 160*time.Millisecond, 120*time.Millisecond },
+			lost:   func(i int) bool { return i%50 == 49 },
+			codecs: []Codec{G722}, // Opus needs longer to find back
 		},
 		"of 20 ms":                    {change: func(k *tapping) { k.tone = 20 * time.Millisecond }, want: "-"},
 		"the low ones 10 dB louder":   {change: func(k *tapping) { k.level, k.twist = -5, -10 }, want: "-"},
@@ -101,7 +107,7 @@ func TestTonesAreDigits(t *testing.T) {
 			if tc.want != "" {
 				want = strings.Trim(tc.want, "-")
 			}
-			for _, codec := range []Codec{PCMU, PCMA} {
+			for _, codec := range append([]Codec{PCMU, PCMA}, tc.codecs...) {
 				for k.before = 0; k.before < 34; k.before += 11 { // wherever the windows begin
 					require.Equal(t, want, inPackets(codec, k.sound(all), tc.lost), "%v, %d samples later", codec, k.before)
 				}
@@ -135,7 +141,7 @@ func TestSpeechIsNoDigit(t *testing.T) {
 func sendTones(b *bench, payloadType uint8, pcm []int16) {
 	for i := range len(pcm) / 160 {
 		p := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: payloadType, SequenceNumber: uint16(i), Timestamp: uint32(160 * i), SSRC: 42}, Payload: make([]byte, 160)}
-		PCMU.encode(p.Payload, pcm[160*i:160*(i+1)])
+		newEncoder(PCMU).encode(p.Payload, pcm[160*i:160*(i+1)])
 		raw, err := p.Marshal()
 		if err != nil {
 			panic(err) // of a header that is written above

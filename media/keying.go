@@ -16,8 +16,7 @@ type Stroke struct {
 }
 
 // SendDigits presses keys for the peer to hear, one after the other, and returns as [Session.Play] does, whose turns it
-// shares: as telephone events where those were agreed on (RFC 4733 section 2.5), else as tones in the sound. An event
-// lasts 8 s at most. What is on its way when ctx ends is not told to end.
+// shares: as telephone events where those were agreed on (RFC 4733 section 2.5), else as tones in the sound. What is on its way when ctx ends is not told to end.
 func (s *Session) SendDigits(ctx context.Context, strokes []Stroke) error {
 	select {
 	case <-s.started: // now it is known what was agreed on
@@ -88,12 +87,13 @@ type keying struct {
 	at      int    // samples that went before the next frame
 	begins  int    // where the first stroke begins
 	running bool   // its event has begun
-	stamp   uint32 // of that
+	stamp   uint32 // of that, or of its newest segment
+	told    int    // ticks of the segments before
 }
 
-// frame returns the event of the next frame, which has so many samples and a timestamp; times is how often it is sent, 0: not
-// at all.
-func (k *keying) frame(samples int, timestamp uint32) (ev event, stamp uint32, first bool, times int) {
+// frame returns the event of the next frame, which has so many samples and a timestamp, by what was agreed on; times is how
+// often it is sent, 0: not at all.
+func (k *keying) frame(p Params, samples int, timestamp uint32) (ev event, stamp uint32, first bool, times int) {
 	end := k.at + samples
 	defer func() { k.at = end }()
 	for len(k.strokes) > 0 && !k.running && (k.strokes[0].Key == 0 || k.strokes[0].Length <= 0) && k.begins+k.strokes[0].samples() <= end {
@@ -104,18 +104,25 @@ func (k *keying) frame(samples int, timestamp uint32) (ev event, stamp uint32, f
 	}
 	stroke := k.strokes[0]
 	if !k.running {
-		k.running, k.stamp, first = true, timestamp+uint32(k.begins-k.at), true
+		k.running, k.stamp, k.told, first = true, timestamp+uint32(p.Codec.ticks(k.begins-k.at)), 0, true
 	}
 	const volume = 10 // -10 dBm0
 	length, pressed := samplesIn(stroke.Length), end-k.begins
 	ev[0], ev[1], times = byte(strings.IndexByte(Digits, stroke.Key)), volume, 1
+	// RFC 4733 section 2.5.1.3: what is longer than an event can say goes on in another, which begins where that ends.
+	clock := p.eventClock()
+	lasts := min(pressed, length)*(clock/SampleRate) - k.told
+	for ; lasts > segmentLength; lasts -= segmentLength {
+		k.stamp += uint32(segmentLength * p.Codec.Clock() / clock)
+		k.told += segmentLength
+	}
 	stamp = k.stamp
 	if pressed >= length {
 		ev[1] |= 0x80
 		times = endCopies
 		k.done()
 	}
-	binary.BigEndian.PutUint16(ev[2:], uint16(min(pressed, length, segmentLength)))
+	binary.BigEndian.PutUint16(ev[2:], uint16(lasts))
 	return ev, stamp, first, times
 }
 

@@ -54,7 +54,7 @@ func TestDigitsAreSentAsEvents(t *testing.T) {
 					if packet.PayloadType != 101 {
 						continue
 					}
-					key, first := e.packet(&packet.Header, packet.Payload)
+					key, first := e.packet(PCMU, &packet.Header, packet.Payload)
 					require.Equal(t, first, packet.Marker, "the marker is on the first packet of an event")
 					if first {
 						told, begins = append(told, key), append(begins, packet.Timestamp)
@@ -87,7 +87,7 @@ func TestDigitsAreSentAsTonesWhereNoEventsWereAgreedOn(t *testing.T) {
 		packets, _ := received(t, b.rtp)
 		for _, packet := range packets {
 			require.Equal(t, uint8(0), packet.PayloadType)
-			heard.packet(PCMU, packet.Timestamp, packet.Payload, func(key byte) { got = append(got, key) })
+			heard.packet(PCMU, packet.Timestamp, sounds(t, PCMU, packet.Payload), func(key byte) { got = append(got, key) })
 		}
 		assert.Equal(t, Digits, string(got))
 	})

@@ -12,6 +12,8 @@ type Params struct {
 
 	// EventType is the payload type of telephone-event (RFC 4733); 0: none was agreed on.
 	EventType uint8
+	// EventClock is by which clock events tell how long they last, in ticks a second; 0: by that of Codec.
+	EventClock int
 
 	// Remote is where the peer wants RTP, RemoteRTCP where it wants RTCP (zero: the port above Remote's). RTP from
 	// another address may move the sending there (see [Session.Configure]). A zero or unspecified Remote: nothing is sent
@@ -24,7 +26,8 @@ type Params struct {
 	// Send and Receive are the direction as seen from here; on hold one of them or both are false.
 	Send, Receive bool
 
-	// PTime is the sound in one packet; 0: 20 ms. What is not a multiple of 10 ms up to 60 ms is taken as 20 ms.
+	// PTime is the sound in one packet; 0: 20 ms. What is not a multiple of 10 ms up to 60 ms, or no length that the codec has
+	// (Opus: 10, 20, 40 and 60 ms), is taken as 20 ms.
 	PTime time.Duration
 }
 
@@ -37,10 +40,19 @@ const (
 
 // ptime returns the packet time that is used.
 func (p Params) ptime() time.Duration {
-	if p.PTime < 10*time.Millisecond || p.PTime > maxPTime || p.PTime%(10*time.Millisecond) != 0 {
+	if p.PTime < 10*time.Millisecond || p.PTime > maxPTime || p.PTime%(10*time.Millisecond) != 0 ||
+		p.Codec == Opus && (p.PTime == 30*time.Millisecond || p.PTime == 50*time.Millisecond) {
 		return defaultPTime
 	}
 	return p.PTime
+}
+
+// eventClock returns by which clock events tell how long they last.
+func (p Params) eventClock() int {
+	if p.EventClock == 0 {
+		return p.Codec.Clock()
+	}
+	return p.EventClock
 }
 
 // samplesIn returns how many samples d lasts.

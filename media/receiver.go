@@ -53,7 +53,7 @@ func (s *Session) packet(p *rtp.Packet, b []byte, from netip.AddrPort, now time.
 	switch accepted, foreign := s.accept(&p.Header, from, now); {
 	case accepted:
 		s.engine.counters.RTPReceived(1)
-		s.hear(p)
+		s.hear(p, now)
 		s.keys(p)
 	case foreign:
 		s.engine.counters.RTPIgnored(1)
@@ -61,13 +61,30 @@ func (s *Session) packet(p *rtp.Packet, b []byte, from netip.AddrPort, now time.
 }
 
 // hear keeps the sound of a packet for who listens.
-func (s *Session) hear(p *rtp.Packet) {
+func (s *Session) hear(p *rtp.Packet, now time.Time) {
 	s.mu.Lock()
-	agreed, hearing := s.params, s.hearing
+	codec, sound := s.codecOf(p.PayloadType)
+	hearing := s.hearing
 	s.mu.Unlock()
-	if hearing != nil && p.PayloadType == agreed.PayloadType {
-		hearing.put(agreed.Codec, p.Timestamp, p.Payload)
+	switch {
+	case hearing == nil:
+	case sound:
+		hearing.put(codec, p, now)
+	default:
+		hearing.skip(&p.Header)
 	}
+}
+
+// codecOf returns which codec a payload type stands for; false: none. RFC 3264 section 8.3.2: after a change, packets of what
+// was agreed on before are still on their way. The session's lock is held.
+func (s *Session) codecOf(payloadType uint8) (Codec, bool) {
+	switch payloadType {
+	case s.params.PayloadType:
+		return s.params.Codec, true
+	case s.before.PayloadType:
+		return s.before.Codec, s.before.known && payloadType != s.params.EventType
+	}
+	return 0, false
 }
 
 // keys looks for digits in a packet of the peer: for events where they were agreed on, else for tones in the sound.
@@ -77,11 +94,14 @@ func (s *Session) keys(p *rtp.Packet) {
 	s.mu.Unlock()
 	switch {
 	case agreed.EventType != 0 && p.PayloadType == agreed.EventType:
-		if key, begins := s.events.packet(&p.Header, p.Payload); begins {
+		if key, begins := s.events.packet(agreed.Codec, &p.Header, p.Payload); begins {
 			s.Press(Digit{Key: key, Way: ByEvent})
 		}
 	case agreed.EventType == 0 && p.PayloadType == agreed.PayloadType:
-		s.tones.packet(agreed.Codec, p.Timestamp, p.Payload, s.heard)
+		if s.ear == nil {
+			s.ear = newEar(agreed.Codec)
+		}
+		s.ear.packet(agreed.Codec, p.Timestamp, p.Payload, s.heard)
 	}
 }
 
@@ -95,7 +115,7 @@ func (s *Session) accept(h *rtp.Header, from netip.AddrPort, now time.Time) (acc
 	if !s.params.Receive || !usable(from) {
 		return false, false
 	}
-	audio := h.PayloadType == s.params.PayloadType
+	_, audio := s.codecOf(h.PayloadType)
 	event := s.params.EventType != 0 && h.PayloadType == s.params.EventType
 	if s.media.latched != from {
 		if s.media.latched.IsValid() || !s.permitted(&s.media, from, now) {
@@ -107,12 +127,14 @@ func (s *Session) accept(h *rtp.Header, from netip.AddrPort, now time.Time) (acc
 		s.media.latched = from
 	}
 	// Other payload types (comfort noise, say) are not heard, but they take part in the sequence.
-	s.reception.packet(h, timestampOf(now), audio)
+	s.reception.packet(h, timestampOf(now, s.params.Codec), audio)
 	return true, false
 }
 
-// timestampOf returns the time in units of the RTP timestamp, from an arbitrary start.
-func timestampOf(t time.Time) uint32 { return uint32(t.UnixNano() / (1e9 / SampleRate)) }
+// timestampOf returns the time in units of a codec's RTP timestamp, from an arbitrary start.
+func timestampOf(t time.Time, c Codec) uint32 {
+	return uint32(t.UnixNano() / int64(time.Second/SampleRate) * int64(c.ticks(1)))
+}
 
 // controlPacket handles one packet of the RTCP socket.
 func (s *Session) controlPacket(b []byte, from netip.AddrPort, now time.Time) {

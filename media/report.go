@@ -20,6 +20,7 @@ type reporter struct {
 
 	timestamp uint32    // of RTP, at the time at
 	at        time.Time //
+	codec     Codec     // whose clock that is
 	packets   uint32
 	octets    uint32
 	fresh     bool // RTP was sent since the last report
@@ -47,8 +48,17 @@ func (r *reporter) due(now time.Time) bool {
 	return true
 }
 
-// clock relates the RTP timestamp to the time.
-func (r *reporter) clock(timestamp uint32, at time.Time) { r.timestamp, r.at = timestamp, at }
+// clock relates the RTP timestamp of a codec to the time.
+func (r *reporter) clock(timestamp uint32, at time.Time, c Codec) {
+	r.timestamp, r.at, r.codec = timestamp, at, c
+}
+
+// become has what follows told of another source.
+func (r *reporter) become(ssrc uint32) {
+	if r.ssrc != ssrc {
+		r.ssrc, r.packets, r.octets, r.fresh = ssrc, 0, 0, false
+	}
+}
 
 // sent counts a packet.
 func (r *reporter) sent(octets int) {
@@ -70,7 +80,7 @@ func (r *reporter) packet(now time.Time, bye bool) ([]byte, error) {
 	if r.fresh {
 		compound = append(compound, &rtcp.SenderReport{
 			SSRC: r.ssrc, NTPTime: ntpTime(now),
-			RTPTime:     r.timestamp + uint32(int64(now.Sub(r.at))*SampleRate/int64(time.Second)),
+			RTPTime:     r.timestamp + uint32(int64(now.Sub(r.at))*int64(r.codec.Clock())/int64(time.Second)),
 			PacketCount: r.packets, OctetCount: r.octets, Reports: r.blocks,
 		})
 	} else {

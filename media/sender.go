@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/callengine/callengine/media/jitter"
 	"github.com/pion/rtp"
 	"go.uber.org/zap"
 )
@@ -15,6 +16,9 @@ type sender struct {
 	pace   pacer
 	header rtp.Header // of the next packet
 	quiet  bool       // the packet before was not sent: the next one starts a talkspurt
+
+	codec   Codec
+	encoder encoder // of codec; nil: none yet
 
 	reporter reporter
 	failing  bool // the last write failed; said once per row of failures
@@ -27,8 +31,8 @@ type sender struct {
 
 // frame is the room that one packet is made in. It is needed for a moment only, and so belongs to no session.
 type frame struct {
-	pcm    [maxFrame]int16
-	packet [12 + maxFrame]byte
+	pcm    [jitter.MaxPacket]int16
+	packet [12 + maxPayload]byte
 }
 
 func newSender(s *Session) *sender {
@@ -69,7 +73,7 @@ func (x *sender) tick(now time.Time) {
 	frames, lost := x.pace.due(now)
 	if lost > 0 {
 		// The timestamp is a clock (RFC 3550 section 5.1): the gap is in it, and the sound goes on where it stood.
-		x.header.Timestamp += uint32(lost * samplesIn(x.pace.period))
+		x.header.Timestamp += uint32(x.codec.ticks(lost * samplesIn(x.pace.period)))
 		x.quiet = true
 		for range lost {
 			x.s.overhear(samplesIn(x.pace.period), nil)
@@ -78,7 +82,7 @@ func (x *sender) tick(now time.Time) {
 	for range frames {
 		x.frame(samplesIn(x.pace.period))
 	}
-	x.reporter.clock(x.header.Timestamp, x.pace.next)
+	x.reporter.clock(x.header.Timestamp, x.pace.next, x.codec)
 	if x.reporter.due(now) {
 		x.report(now, false)
 	}
@@ -90,6 +94,7 @@ func (x *sender) frame(samples int) {
 	s.mu.Lock()
 	p, to, playing := s.params, s.media.destination(), s.playout
 	s.mu.Unlock()
+	x.use(p.Codec)
 	room := s.engine.frames.Get().(*frame)
 	defer s.engine.frames.Put(room)
 	pcm := room.pcm[:samples]
@@ -103,20 +108,39 @@ func (x *sender) frame(samples int) {
 	case playing != nil && x.press(playing.keying, n, room.packet[:12+len(event{})], p, to, audible):
 		x.quiet = true // no sound goes out beside an event
 	case audible:
-		if err := s.rtp.write(x.fill(room.packet[:12+samples], p, pcm), to); err != nil {
-			x.failed(err)
-		} else {
-			x.failing = false
-			x.reporter.sent(samples)
-			s.engine.counters.RTPSent(1)
-		}
+		x.send(x.fill(room.packet[:], p, pcm), to)
 	default:
 		x.quiet = true
 	}
 	if playing != nil {
 		playing.taken()
 	}
-	x.header.Timestamp += uint32(samples)
+	x.header.Timestamp += uint32(x.codec.ticks(samples))
+}
+
+// use goes on with a codec. RFC 7160 section 4.1: where its clock is another, as another source, since nobody could tell
+// from the timestamps when that was.
+func (x *sender) use(c Codec) {
+	if x.encoder != nil && c == x.codec {
+		return
+	}
+	if c.Clock() != x.codec.Clock() {
+		x.header.SSRC = rand.Uint32()
+		x.reporter.become(x.header.SSRC)
+		x.quiet = true
+	}
+	x.codec, x.encoder = c, newEncoder(c)
+}
+
+// send sends a packet of RTP.
+func (x *sender) send(packet []byte, to netip.AddrPort) {
+	if err := x.s.rtp.write(packet, to); err != nil {
+		x.failed(err)
+		return
+	}
+	x.failing = false
+	x.reporter.sent(len(packet) - 12)
+	x.s.engine.counters.RTPSent(1)
 }
 
 // press sends the event of a frame in which a key is pressed; false: none is, and the frame is sound.
@@ -124,7 +148,7 @@ func (x *sender) press(k *keying, samples int, packet []byte, p Params, to netip
 	if k == nil || samples == 0 {
 		return false
 	}
-	ev, stamp, first, times := k.frame(samples, x.header.Timestamp)
+	ev, stamp, first, times := k.frame(p, samples, x.header.Timestamp)
 	if times == 0 || p.EventType == 0 {
 		return false
 	}
@@ -139,13 +163,7 @@ func (x *sender) press(k *keying, samples int, packet []byte, p Params, to netip
 		first = false
 		_, _ = h.MarshalTo(packet) // it fails only for lack of room
 		copy(packet[12:], ev[:])
-		if err := x.s.rtp.write(packet, to); err != nil {
-			x.failed(err)
-			continue
-		}
-		x.failing = false
-		x.reporter.sent(len(ev))
-		x.s.engine.counters.RTPSent(1)
+		x.send(packet, to)
 	}
 	return true
 }
@@ -157,9 +175,9 @@ func (x *sender) fill(packet []byte, p Params, pcm []int16) []byte {
 	x.header.Marker = x.quiet
 	x.quiet = false
 	_, _ = x.header.MarshalTo(packet[:12]) // it fails only for lack of room
-	p.Codec.encode(packet[12:], pcm)
+	n := x.encoder.encode(packet[12:], pcm)
 	x.header.SequenceNumber++
-	return packet
+	return packet[:12+n]
 }
 
 func (x *sender) failed(err error) {

@@ -28,9 +28,14 @@ type Session struct {
 	ending  sync.Once
 	err     error // of Close
 
-	mu        sync.Mutex // guards what follows; held for no I/O
-	sender    *sender    // nil: before the first Configure
-	params    Params
+	mu     sync.Mutex // guards what follows; held for no I/O
+	sender *sender    // nil: before the first Configure
+	params Params
+	before struct { // what sound came as before the newest change of it
+		Codec       Codec
+		PayloadType uint8
+		known       bool
+	}
 	window    time.Time // until when another source than the signalled one may be latched to
 	media     route
 	control   route
@@ -44,7 +49,7 @@ type Session struct {
 
 	// Of the goroutine that receives RTP.
 	events events
-	tones  tones
+	ear    *ear // nil: no tones were listened for yet
 
 	pressing sync.Mutex // guards what follows
 	presses  presses
@@ -93,6 +98,9 @@ func (s *Session) configure(p Params, now time.Time) *sender {
 	}
 	if p.Remote != s.params.Remote {
 		s.reception.latching = probation{}
+	}
+	if started := s.params.Remote.IsValid() || s.params.Receive; started && p.PayloadType != s.params.PayloadType {
+		s.before.Codec, s.before.PayloadType, s.before.known = s.params.Codec, s.params.PayloadType, true
 	}
 	s.params = p
 	s.window = now.Add(s.engine.latching.time)

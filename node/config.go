@@ -112,7 +112,7 @@ type MediaConfig struct {
 	Latching     string        `yaml:"latching"`      // strict, any or off: from where RTP may come besides the address in SDP
 	LatchingTime time.Duration `yaml:"latching_time"` // how long after a session description; 100ms..1h
 	RTPPorts     PortRange     `yaml:"rtp_ports"`     // each call takes an even one and the next
-	Codecs       []string      `yaml:"codecs"`        // PCMU, PCMA
+	Codecs       []string      `yaml:"codecs"`        // PCMU, PCMA, G722, opus
 	TTS          TTSConfig     `yaml:"tts"`
 }
 

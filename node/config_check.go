@@ -141,7 +141,7 @@ func (c *checker) media() {
 	}
 	for i, codec := range m.Codecs {
 		key := fmt.Sprintf("media.codecs[%d]", i)
-		c.oneOf(key, codec, "PCMU", "PCMA")
+		c.oneOf(key, codec, "PCMU", "PCMA", "G722", "opus")
 		if slices.Contains(m.Codecs[:i], codec) {
 			c.fail(key, "%s stands there twice", codec)
 		}

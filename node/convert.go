@@ -43,10 +43,8 @@ func (c Config) sipConfig() (sipstack.Config, error) {
 		cfg.Credentials = append(cfg.Credentials, sipstack.Credential{Realm: x.Realm, Username: x.Username, Password: x.Password})
 	}
 	for _, name := range c.Media.Codecs {
-		if name == media.PCMA.String() {
-			cfg.Codecs = append(cfg.Codecs, media.PCMA)
-		} else {
-			cfg.Codecs = append(cfg.Codecs, media.PCMU)
+		if codec, ok := media.CodecNamed(name); ok { // the check has seen to that
+			cfg.Codecs = append(cfg.Codecs, codec)
 		}
 	}
 	return cfg, nil

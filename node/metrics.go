@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/callengine/callengine/media"
 	"github.com/callengine/callengine/sipstack"
@@ -38,6 +39,8 @@ type metrics struct {
 	rtpIn, rtpOut prometheus.Counter
 	rtpLost       prometheus.Counter
 	rtpIgnored    prometheus.Counter
+	rtpLate       prometheus.Counter
+	rtpConcealed  prometheus.Counter
 	ports         prometheus.Gauge
 	speechCache   *prometheus.CounterVec
 	hepPackets    *prometheus.CounterVec
@@ -92,6 +95,8 @@ func newMetrics(build BuildInfo) *metrics {
 	m.rtpIn, m.rtpOut = rtp.WithLabelValues("in"), rtp.WithLabelValues("out")
 	m.rtpLost = counter("rtp_packets_lost_total", "RTP packets that callers sent and that never came.").WithLabelValues()
 	m.rtpIgnored = counter("rtp_packets_ignored_total", "RTP packets from where the caller is not, or may not be.").WithLabelValues()
+	m.rtpLate = counter("rtp_packets_late_total", "RTP packets that came after their sound had been heard by a recording, stream or transcription.").WithLabelValues()
+	m.rtpConcealed = counter("rtp_concealed_seconds_total", "Sound made up in place of what callers sent and did not come in time.").WithLabelValues()
 	m.ports = gauge("rtp_ports_in_use", "RTP port pairs in use.").WithLabelValues()
 	m.speechCache = counter("speech_cache_total", "Texts to speak, by whether they were in the cache.", "result")
 	m.hepPackets = counter("hep_packets_total", "SIP messages and RTCP reports for a HEP collector, by result.", "result")
@@ -264,6 +269,12 @@ func (m *metrics) RTPIgnored(packets int) { m.rtpIgnored.Add(float64(packets)) }
 
 // RTPLost implements [media.Counters].
 func (m *metrics) RTPLost(packets int) { m.rtpLost.Add(float64(packets)) }
+
+// RTPLate implements [media.Counters].
+func (m *metrics) RTPLate(packets int) { m.rtpLate.Add(float64(packets)) }
+
+// RTPConcealed implements [media.Counters].
+func (m *metrics) RTPConcealed(length time.Duration) { m.rtpConcealed.Add(length.Seconds()) }
 
 // PortsInUse implements [media.Counters].
 func (m *metrics) PortsInUse(pairs int) { m.ports.Set(float64(pairs)) }

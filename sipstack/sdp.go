@@ -14,8 +14,12 @@ import (
 // an address of the other family. An offer gets 488.
 var errNoCommonCodec = errors.New("no audio stream with a common codec")
 
-// offeredEvents is the payload type that we offer for telephone-event.
-const offeredEvents = 101
+// The payload types that we offer for what has no number of its own.
+const (
+	offeredOpus       = 107
+	offeredEvents     = 101 // telephone-event by the clock of most codecs
+	offeredEventsOpus = 102 // and by that of Opus
+)
 
 // sdpLocal is our side of a session description.
 type sdpLocal struct {
@@ -54,9 +58,12 @@ func answerSDP(offer remoteSDP, local sdpLocal) (answer []byte, p media.Params, 
 func offerSDP(local sdpLocal) []byte {
 	m := local.audio("RTP/AVP")
 	for _, codec := range local.allowed() {
-		m = withCodec(m, staticType(codec), codec)
+		m = withCodec(m, offeredType(codec), codec)
 	}
-	m = withDirection(withEvents(m, offeredEvents), true, true)
+	for _, clock := range local.clocks() {
+		m = withEvents(m, eventsOffered(clock), clock)
+	}
+	m = withDirection(m, true, true)
 	d := local.description()
 	d.MediaDescriptions = []*sdp.MediaDescription{m}
 	offer, err := d.Marshal()
@@ -76,7 +83,7 @@ func acceptSDP(answer remoteSDP, local sdpLocal) (media.Params, error) {
 		return media.Params{}, errNoCommonCodec
 	}
 	if p.EventType != 0 { // Events come to us under the number that we gave them.
-		p.EventType = offeredEvents
+		p.EventType = eventsOffered(eventClock(p))
 	}
 	return p, nil
 }
@@ -93,18 +100,20 @@ func (m *remoteMedia) agree(local sdpLocal) (media.Params, bool) {
 	}
 	found := false
 	for _, format := range m.formats {
-		number, ok := payloadType(format)
-		if !ok {
-			continue
-		}
-		if codec, ok := m.codec(format); ok && !found && slices.Contains(local.allowed(), codec) {
+		number, isType := payloadType(format)
+		if codec, ok := m.codec(format); ok && isType && slices.Contains(local.allowed(), codec) {
 			found, p.Codec, p.PayloadType = true, codec, number
-		}
-		if p.EventType == 0 && m.event(format) {
-			p.EventType = number
+			break
 		}
 	}
-	return p, found
+	if !found {
+		return media.Params{}, false
+	}
+	clock := 0
+	if p.EventType, clock = m.events(p.Codec.Clock()); clock != p.Codec.Clock() {
+		p.EventClock = clock
+	}
+	return p, true
 }
 
 // usable reports whether the stream is audio over RTP that we can reach. A name for its address is taken: its packets show
@@ -149,7 +158,7 @@ func (l sdpLocal) allowed() []media.Codec {
 func (l sdpLocal) accept(m remoteMedia, p media.Params) *sdp.MediaDescription {
 	d := withCodec(l.audio(m.proto), p.PayloadType, p.Codec)
 	if p.EventType != 0 {
-		d = withEvents(d, p.EventType)
+		d = withEvents(d, p.EventType, eventClock(p))
 	}
 	return withDirection(d, p.Send, p.Receive)
 }
@@ -169,11 +178,40 @@ func refuse(m remoteMedia) *sdp.MediaDescription {
 }
 
 func withCodec(d *sdp.MediaDescription, number uint8, codec media.Codec) *sdp.MediaDescription {
-	return d.WithCodec(number, codec.String(), media.SampleRate, 0, "")
+	if codec == media.Opus {
+		// RFC 7587 sections 6.1 and 7: always as if stereo, whatever is sent. We make nothing of what is above 4 kHz.
+		return d.WithCodec(number, codec.String(), uint32(codec.Clock()), 2, "maxplaybackrate=8000;sprop-maxcapturerate=8000;useinbandfec=1")
+	}
+	return d.WithCodec(number, codec.String(), uint32(codec.Clock()), 0, "")
 }
 
-func withEvents(d *sdp.MediaDescription, number uint8) *sdp.MediaDescription {
-	return d.WithCodec(number, "telephone-event", media.SampleRate, 0, "0-15") // RFC 4733 section 3.2: the keys of a phone
+func withEvents(d *sdp.MediaDescription, number uint8, clock int) *sdp.MediaDescription {
+	return d.WithCodec(number, "telephone-event", uint32(clock), 0, "0-15") // RFC 4733 section 3.2: the keys of a phone
+}
+
+// clocks returns the clocks of our codecs. RFC 4733 section 2.1: events go by that of the sound.
+func (l sdpLocal) clocks() (all []int) {
+	for _, codec := range l.allowed() {
+		if !slices.Contains(all, codec.Clock()) {
+			all = append(all, codec.Clock())
+		}
+	}
+	return all
+}
+
+// eventClock returns the clock of the events that were agreed on.
+func eventClock(p media.Params) int {
+	if p.EventClock != 0 {
+		return p.EventClock
+	}
+	return p.Codec.Clock()
+}
+
+func eventsOffered(clock int) uint8 {
+	if clock == media.Opus.Clock() {
+		return offeredEventsOpus
+	}
+	return offeredEvents
 }
 
 // withDirection adds our packet time and direction.
@@ -190,10 +228,5 @@ func withDirection(d *sdp.MediaDescription, send, receive bool) *sdp.MediaDescri
 	return d.WithValueAttribute("ptime", "20").WithPropertyAttribute(direction.String())
 }
 
-// staticType returns the payload type that RFC 3551 gives a codec.
-func staticType(c media.Codec) uint8 {
-	if c == media.PCMA {
-		return 8
-	}
-	return 0
-}
+// offeredType returns the payload type that we offer a codec with: the one that RFC 3551 gives it, or one of our own.
+func offeredType(c media.Codec) uint8 { return [...]uint8{0, 8, 9, offeredOpus}[c] }

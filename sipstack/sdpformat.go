@@ -152,6 +152,8 @@ func (m *remoteMedia) encoding(format string) string {
 			return "PCMU/8000"
 		case "8":
 			return "PCMA/8000"
+		case "9":
+			return "G722/8000"
 		}
 	}
 	return strings.TrimSuffix(strings.ToUpper(encoding), "/1")
@@ -164,12 +166,26 @@ func (m *remoteMedia) codec(format string) (media.Codec, bool) {
 		return media.PCMU, true
 	case "PCMA/8000":
 		return media.PCMA, true
+	case "G722/8000":
+		return media.G722, true
+	case "OPUS/48000/2":
+		return media.Opus, true
 	}
 	return 0, false
 }
 
-// event reports whether a payload type stands for the events of RFC 4733 at the rate of our codecs.
-func (m *remoteMedia) event(format string) bool { return m.encoding(format) == "TELEPHONE-EVENT/8000" }
+// events returns the payload type of the events of RFC 4733, by the clock of the sound, or else by that of G.711, which
+// some phones have for Opus too; 0: there are none.
+func (m *remoteMedia) events(clock int) (number uint8, by int) {
+	for _, by := range []int{clock, media.SampleRate} {
+		for _, format := range m.formats {
+			if number, ok := payloadType(format); ok && m.encoding(format) == "TELEPHONE-EVENT/"+strconv.Itoa(by) {
+				return number, by
+			}
+		}
+	}
+	return 0, 0
+}
 
 // remote returns where the peer wants RTP; zero: not known before it sends.
 func (m *remoteMedia) remote() netip.AddrPort {

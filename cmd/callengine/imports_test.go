@@ -36,7 +36,7 @@ const sipLibrary = "github.com/emiago/sipgo"
 var mayKnowSIPLibrary = []string{"sipstack", "cmd"}
 
 // alone are packages within a room that know none of ours, not even of their own room: protocols and formats.
-var alone = []string{"sipstack/hep", "media/mp3", "media/transcribe"}
+var alone = []string{"sipstack/hep", "media/mp3", "media/transcribe", "media/conceal"}
 
 // room is the folder under the module's root that a package of ours lies in; folders within a room belong to it.
 func room(importPath string) string {
