@@ -92,7 +92,7 @@ func (g *gate) Closing() bool {
 // reason says why no call would be let in now; "": one would. It may be asked as often as anybody likes.
 func (g *gate) reason(now time.Time) string { return g.why(now, g.backlog.spent) }
 
-func (g *gate) why(now time.Time, backlog func(time.Time) bool) string {
+func (g *gate) why(now time.Time, backlog func() bool) string {
 	g.mu.Lock()
 	reason := g.counted(now)
 	g.mu.Unlock()
@@ -101,7 +101,7 @@ func (g *gate) why(now time.Time, backlog func(time.Time) bool) string {
 		return reason
 	case g.memory.full(now):
 		return fullMemory
-	case backlog(now):
+	case backlog():
 		return fullBacklog
 	}
 	return ""

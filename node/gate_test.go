@@ -88,22 +88,40 @@ func TestAskingForReadinessTakesNoRoomFromABurst(t *testing.T) {
 
 func TestABurstIsNoOverloadAndWhatLastsIs(t *testing.T) {
 	var waiting uint64
-	g, now := &backlogGauge{most: 10, burst: 3, waiting: func() uint64 { return waiting }}, time.Unix(1000, 0)
-	at := func(after time.Duration, backlog uint64) bool {
+	g := &backlogGauge{most: 10, burst: 3, waiting: func() uint64 { return waiting }}
+	full := func(backlog uint64) bool {
 		waiting = backlog
-		return g.full(now.Add(after))
+		return g.full()
 	}
 	for range 3 {
-		assert.False(t, at(0, 100), "a burst")
+		assert.False(t, full(100), "a burst")
 	}
-	assert.True(t, at(0, 100), "there is no end to it")
-	assert.False(t, at(time.Millisecond, 10), "there is room")
-	assert.True(t, at(2*time.Millisecond, 11), "it is still the same overload")
-	assert.False(t, at(time.Second, 10))
-	assert.True(t, at(time.Second+time.Millisecond, 11))
-	assert.False(t, at(2*time.Second+2*time.Millisecond, 10))
-	assert.False(t, at(2*time.Second+2*time.Millisecond, 100), "a burst again")
-	assert.False(t, (*backlogGauge)(nil).full(now), "switched off")
+	assert.True(t, full(100), "there is no end to it")
+	assert.False(t, full(10), "there is room")
+	assert.True(t, full(11), "one call that waited for nothing does not pay for it")
+	assert.False(t, full(10))
+	assert.False(t, full(11), "two do")
+	assert.True(t, full(11))
+	for range 100 {
+		assert.False(t, full(0))
+	}
+	for range 3 {
+		assert.False(t, full(100), "a burst again, and no longer than the first")
+	}
+	assert.True(t, full(100))
+	assert.False(t, (*backlogGauge)(nil).full(), "switched off")
+}
+
+func TestNoCallIsTurnedAwayWhileTwoThirdsFindLittleWaiting(t *testing.T) {
+	var waiting uint64
+	g := &backlogGauge{most: 10, burst: 3, waiting: func() uint64 { return waiting }}
+	for n := range 1000 {
+		waiting = 0
+		if n%3 == 0 {
+			waiting = 11
+		}
+		require.False(t, g.full(), n)
+	}
 }
 
 func TestAnApplicationThatIsSlowGetsACallASecond(t *testing.T) {

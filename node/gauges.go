@@ -60,26 +60,26 @@ func readMemory() (used, limit uint64) {
 // backlogGauge looks at how much work waits for a processor: goroutines that could run. The node's own work does that when
 // it is too much; what waits for an application or a phone never does. nil: nobody looks.
 //
-// A few calls more are a burst. Beyond these it is overload, and then every call that comes while too much waits is turned
-// away: so those that are let in wait no longer than the queue is long, and the processors are never idle. It is calls that
-// are counted, not time: under overload the socket is read in batches, before each of which all seems calm.
+// A call that finds too much waiting is let in on the credit of those before it that did not. A burst, a collection of garbage or a
+// neighbour who takes the processor for a moment are paid for by that, below the capacity all of them are; beyond it calls find
+// too much waiting again and again, and those that are let in wait no longer than the queue is long. It is calls that are counted, not
+// time: under overload the socket is read in batches, before each of which all seems calm.
 type backlogGauge struct {
 	waiting func() uint64
 	most    uint64 // that may wait
-	burst   int    // calls
+	burst   int    // calls that may be let in on credit
 
-	mu    sync.Mutex
-	extra int       // calls of this burst that were let in all the same
-	shut  time.Time // when a call was turned away last
+	mu  sync.Mutex
+	due int // credit that is used up, in calls times backlogPrice
 }
 
 const (
 	// backlogPerCPU is how many goroutines may wait for each processor; the wait behind them is a millisecond or so.
-	backlogPerCPU = 16
+	backlogPerCPU = 8
 	// backlogBurst is how many calls per processor may come in a burst beyond that.
-	backlogBurst = 32
-	// backlogCalm is how long no call may have been turned away until a burst is a burst again.
-	backlogCalm = time.Second
+	backlogBurst = 48
+	// backlogPrice is how many calls that found little waiting pay for one that did not.
+	backlogPrice = 2
 )
 
 func newBacklogGauge() *backlogGauge {
@@ -95,34 +95,34 @@ func runnable() uint64 {
 }
 
 // full reports whether a call that has come is to be turned away.
-func (g *backlogGauge) full(now time.Time) bool {
+func (g *backlogGauge) full() bool {
 	if g == nil {
 		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.waiting() <= g.most {
-		if now.Sub(g.shut) > backlogCalm {
-			g.extra = 0
-		}
+	switch {
+	case g.waiting() <= g.most:
+		g.due = max(0, g.due-1)
+		return false
+	case g.spends():
+		g.due += backlogPrice
 		return false
 	}
-	if g.extra < g.burst {
-		g.extra++
-		return false
-	}
-	g.shut = now
 	return true
 }
 
-// spent reports whether a call would be turned away if it came now. Asking takes nothing from a burst.
-func (g *backlogGauge) spent(time.Time) bool {
+// spends reports whether there is credit for a call. It is called with the lock held.
+func (g *backlogGauge) spends() bool { return g.due+backlogPrice <= g.burst*backlogPrice }
+
+// spent reports whether a call would be turned away if it came now. Asking takes nothing from the credit.
+func (g *backlogGauge) spent() bool {
 	if g == nil {
 		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.waiting() > g.most && g.extra >= g.burst
+	return g.waiting() > g.most && !g.spends()
 }
 
 // webhookGauge is how long an application took of late to answer the event of a new call.

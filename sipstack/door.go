@@ -69,22 +69,55 @@ func newDoor(cfg Config, d Door, auth *authenticator, t *tap, secret []byte, sup
 	}
 }
 
-// tolerates reports whether the sender of a datagram that breaks the grammar gets an answer to it, and counts it as a failure.
+// tolerates reports whether the sender of a datagram that breaks the grammar gets an answer to it, and counts it as a failure. About
+// an INVITE that opens a call [door.first] was asked.
 // A nil door tolerates everybody.
 func (d *door) tolerates(m sniffed, isSIP bool, peer net.Addr) bool {
 	if d == nil {
 		return true
 	}
 	now, from := time.Now(), addrPort(peer).Addr()
-	if isSIP && (d.ignored(m, from, now) || d.over(from, now)) || !isSIP && d.sources.silenced(from, now) {
+	if isSIP && !m.initial && (d.ignored(m, from, now) || d.over(from, now)) || !isSIP && d.sources.silenced(from, now) {
 		return false
 	}
 	d.failed(from, now)
 	return true
 }
 
-// packet decides about a datagram that the access list has let in: false: it is not for sipgo. answer, if there is one, is
-// to be sent to whom. A nil door is open to all.
+// first decides about a message by what was sniffed of it, before anything else is done: the more come, the less may be done for
+// those that are turned away. false: it is not for sipgo. answer, if there is one, is to be sent, over UDP to whom. A nil door is
+// open to all.
+func (d *door) first(m sniffed, isSIP bool, raw []byte, network string, peer net.Addr) (pass bool, answer []byte, to netip.AddrPort) {
+	switch {
+	case d == nil || !isSIP || m.Code != 0:
+		return true, nil, to
+	case m.Method == "ACK":
+		// It is never answered, and ends the repetitions of the response for which its source is silenced. One of a
+		// response that was sent without a transaction ends nothing.
+		return !isStateless(m.toTag), nil, to
+	case !m.initial:
+		return true, nil, to
+	}
+	now, from := time.Now(), addrPort(peer)
+	if d.ignored(m, from.Addr(), now) {
+		return false, nil, to
+	}
+	if d.tap.knows(m.SIPCallID, m.CSeq) {
+		return true, nil, to
+	}
+	var res statelessResponse
+	if d.over(from.Addr(), now) {
+		res = unavailable(retrySoon)
+	} else if retry := d.Full(); retry > 0 {
+		res = unavailable(retry)
+	} else {
+		return true, nil, to
+	}
+	answer, to, ok := res.write(raw, network, from, d.secret)
+	return !ok, answer, to // one that is not as simple as it looked is let in: there are few
+}
+
+// packet decides about a datagram that the access list and the gate have let in, as [door.first] does.
 func (d *door) packet(m sniffed, isSIP bool, raw []byte, peer net.Addr) (pass bool, answer []byte, to netip.AddrPort) {
 	if d == nil || m.Code != 0 {
 		return true, nil, to
@@ -96,31 +129,25 @@ func (d *door) packet(m sniffed, isSIP bool, raw []byte, peer net.Addr) (pass bo
 		}
 		return true, nil, to // sipgo drops it
 	}
-	if m.Method == "ACK" {
-		// It is never answered, and ends the repetitions of the response for which its source is silenced. One of a
-		// response that was sent without a transaction ends nothing.
-		return !isStateless(m.toTag), nil, to
-	}
-	if d.ignored(m, from.Addr(), now) {
-		return false, nil, to
-	}
 	switch {
+	case m.Method == "ACK":
+		return true, nil, to
+	case !m.initial && d.ignored(m, from.Addr(), now):
+		return false, nil, to
 	case m.Method == "CANCEL" || m.toTag != "" || d.tap.knows(m.SIPCallID, m.CSeq):
 		return true, nil, to
 	}
 	var res statelessResponse
 	switch {
-	case d.over(from.Addr(), now):
-		res = unavailable(retrySoon)
-	case m.Method == "INVITE":
-		if retry := d.Full(); retry > 0 {
-			res = unavailable(retry)
-		} else if d.auth != nil && !m.authorized && !m.requires {
+	case m.initial:
+		if d.auth != nil && !m.authorized && !m.requires {
 			res = statelessResponse{code: sip.StatusUnauthorized}
 			for _, c := range d.auth.challenges(false, now) {
 				res.headers = append(res.headers, "WWW-Authenticate: "+c)
 			}
 		}
+	case d.over(from.Addr(), now):
+		res = unavailable(retrySoon)
 	case m.requires:
 	case m.Method == "OPTIONS" && d.Closing():
 		res = unavailable(retrySoon)
@@ -132,9 +159,9 @@ func (d *door) packet(m sniffed, isSIP bool, raw []byte, peer net.Addr) (pass bo
 		res = statelessResponse{code: sip.StatusMethodNotAllowed, headers: []string{"Allow: " + allow}}
 	}
 	if res.code == 0 {
-		return m.Method == "INVITE" || d.strange.add(now), nil, to
+		return m.initial || d.strange.add(now), nil, to
 	}
-	answer, to, ok := res.write(raw, from, d.secret)
+	answer, to, ok := res.write(raw, "udp", from, d.secret)
 	if !ok { // not as simple as it looked: sipgo's parser decides
 		return d.strange.add(now), nil, to
 	}
@@ -197,13 +224,11 @@ func (d *door) silence(from netip.Addr, length time.Duration) {
 // overUDP reports whether a request was a datagram, about which the door was asked before it was parsed.
 func overUDP(req *sip.Request) bool { return strings.EqualFold(req.Transport(), "udp") }
 
-// rationed reports whether a request that came over a stream was over its source's limit, and has been refused.
+// rationed reports whether a request that came over a stream was over its source's limit, and has been refused. INVITEs have been
+// asked about before.
 func (s *Stack) rationed(req *sip.Request, tx *sip.ServerTx) bool {
 	outside := tagOf(req.To().Params) == ""
-	if req.IsInvite() {
-		outside = s.initial(req)
-	}
-	if overUDP(req) || req.IsAck() || req.IsCancel() || !outside || !s.door.over(sourceOf(req).Addr(), time.Now()) {
+	if overUDP(req) || req.IsInvite() || req.IsAck() || req.IsCancel() || !outside || !s.door.over(sourceOf(req).Addr(), time.Now()) {
 		return false
 	}
 	s.respond(tx, s.refusal(req, &StatusError{Code: sip.StatusServiceUnavailable, RetryAfter: retrySoon}))

@@ -126,7 +126,20 @@ func TestAFullNodeRefusesOverTCP(t *testing.T) {
 	p := n.tcpPhone(0)
 	defer p.close()
 	p.newCall().sendInvite("", offerLine)
-	assert.Equal(t, "7", field(p.expect("SIP/2.0 503"), "Retry-After"))
+	res := p.next()
+	require.Equal(t, "SIP/2.0 503 Service Unavailable", startOf(res), "no 100 before it")
+	assert.Equal(t, "7", field(res, "Retry-After"))
+	assert.True(t, isStateless(tagIn(field(res, "To"))))
+}
+
+func TestAFullNodeLooksAtNoGrammar(t *testing.T) {
+	inDoor(t, nil, func(t *testing.T, n *node, d *testDoor, p *phone) {
+		p.newCall().sendInvite("Max-Breadth: \x01\r\n", offerLine)
+		assert.Equal(t, "SIP/2.0 400 Control Character In Header Field", startOf(p.next()))
+		d.setFull(7)
+		p.newCall().sendInvite("Max-Breadth: \x01\r\n", offerLine)
+		assert.Equal(t, "SIP/2.0 503 Service Unavailable", startOf(p.next()))
+	})
 }
 
 func TestOPTIONSFromManySourcesLeaveNothingBehind(t *testing.T) {

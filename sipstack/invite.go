@@ -72,12 +72,6 @@ func (s *Stack) invite(req *sip.Request, tx *sip.ServerTx) {
 	if !tx.OnCancel(func(*sip.Request) { i.cancel() }) {
 		i.cancel()
 	}
-	if retry := s.busy(i); retry > 0 {
-		_ = i.respond(s.refusal(req, &StatusError{Code: sip.StatusServiceUnavailable, RetryAfter: retry}))
-		s.disown(i)
-		s.tap.release(i.id.callID)
-		return
-	}
 	leg, adm := s.admit(i)
 	if leg == nil {
 		s.disown(i)
@@ -98,15 +92,6 @@ func (s *Stack) invite(req *sip.Request, tx *sip.ServerTx) {
 	}
 	leg.run(i)
 	i.req, i.tx = nil, nil
-}
-
-// busy returns the Retry-After of an INVITE for which there is no room, 0 for others. A datagram has been asked about before
-// it was parsed.
-func (s *Stack) busy(i *invite) (retryAfter int) {
-	if overUDP(i.req) {
-		return 0
-	}
-	return s.door.Full()
 }
 
 // claim notes an INVITE; false: it is known.

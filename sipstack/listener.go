@@ -85,6 +85,10 @@ func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 			continue
 		}
 		m, isSIP := sniff(b[:n])
+		if pass, answer, to := l.door.first(m, isSIP, b[:n], "udp", peer); !pass {
+			l.turnAway(m, peer, answer, to)
+			continue
+		}
 		message, refusal := l.looked(b, n, peer)
 		if refusal != nil {
 			if l.door.tolerates(m, isSIP, peer) {

@@ -26,14 +26,14 @@ const statelessMark = "none-"
 
 func isStateless(toTag string) bool { return strings.HasPrefix(toTag, statelessMark) }
 
-// write returns the response and where it is to be sent. false: the request is not of the simple form that nearly all
+// write returns the response and, over UDP, where it is to be sent. false: the request is not of the simple form that nearly all
 // have, and somebody has to parse it.
-func (r statelessResponse) write(raw []byte, from netip.AddrPort, secret []byte) (res []byte, to netip.AddrPort, ok bool) {
+func (r statelessResponse) write(raw []byte, network string, from netip.AddrPort, secret []byte) (res []byte, to netip.AddrPort, ok bool) {
 	h, ok := readPlain(raw)
 	if !ok {
 		return nil, to, false
 	}
-	via, to, ok := received(h.via[0], from)
+	via, to, ok := received(h.via[0], network, from)
 	if !ok {
 		return nil, to, false
 	}
@@ -118,11 +118,11 @@ func addressLike(value string) bool {
 
 // received returns the topmost Via as a response has it, and where the response goes (RFC 3261 sections 18.2.1 and
 // 18.2.2, RFC 3581 section 4).
-func received(via string, from netip.AddrPort) (value string, to netip.AddrPort, ok bool) {
+func received(via, network string, from netip.AddrPort) (value string, to netip.AddrPort, ok bool) {
 	values := strings.SplitN(via, ",", 2)
 	params := strings.Split(values[0], ";")
 	protocol, sentBy, _ := strings.Cut(strings.TrimSpace(params[0]), " ")
-	if strings.Contains(via, `"`) || !strings.EqualFold(protocol, "SIP/2.0/UDP") {
+	if strings.Contains(via, `"`) || !strings.EqualFold(protocol, "SIP/2.0/"+network) {
 		return "", to, false
 	}
 	host, port, err := splitAdvertise(strings.TrimSpace(sentBy))

@@ -16,7 +16,7 @@ const plainOPTIONS = "OPTIONS sip:node.example SIP/2.0\r\nv: SIP/2.0/UDP proxy.e
 func TestStatelessResponses(t *testing.T) {
 	from := netip.MustParseAddrPort("192.0.2.1:40000")
 	secret := []byte("secret")
-	res, to, ok := unavailable(3).write([]byte(plainOPTIONS), from, secret)
+	res, to, ok := unavailable(3).write([]byte(plainOPTIONS), "udp", from, secret)
 	require.True(t, ok)
 	assert.Equal(t, netip.MustParseAddrPort("192.0.2.1:5070"), to, "no rport: where the Via says (RFC 3261 section 18.2.2)")
 	parsed, err := sip.ParseMessage(res)
@@ -27,11 +27,11 @@ func TestStatelessResponses(t *testing.T) {
 	assert.Equal(t, "7 OPTIONS", m.CSeq().Value())
 	assert.Contains(t, string(res), "Via: SIP/2.0/UDP proxy.example:5070;branch=z9hG4bK1;received=192.0.2.1, SIP/2.0/UDP a.example;branch=z9hG4bK0\r\nVia: SIP/2.0/UDP b.example;branch=z9hG4bK9\r\n")
 	assert.True(t, isStateless(tagOf(m.To().Params)))
-	again, _, _ := unavailable(3).write([]byte(plainOPTIONS), from, secret)
+	again, _, _ := unavailable(3).write([]byte(plainOPTIONS), "udp", from, secret)
 	assert.Equal(t, res, again)
 
 	symmetric := strings.Replace(plainOPTIONS, ";branch=z9hG4bK1", ";rport;branch=z9hG4bK1;received=1.2.3.4", 1)
-	res, to, ok = unavailable(3).write([]byte(symmetric), from, secret)
+	res, to, ok = unavailable(3).write([]byte(symmetric), "udp", from, secret)
 	require.True(t, ok)
 	assert.Equal(t, from, to)
 	assert.Contains(t, string(res), "Via: SIP/2.0/UDP proxy.example:5070;rport=40000;branch=z9hG4bK1;received=192.0.2.1, ")
@@ -64,7 +64,7 @@ func TestWhatIsNotPlainIsLeftToTheParser(t *testing.T) {
 				raw = strings.Replace(raw, "Via: ", "x: ", 1)
 			}
 			require.NotEqual(t, plainOPTIONS, raw)
-			_, _, ok := unavailable(3).write([]byte(raw), netip.MustParseAddrPort("192.0.2.1:40000"), nil)
+			_, _, ok := unavailable(3).write([]byte(raw), "udp", netip.MustParseAddrPort("192.0.2.1:40000"), nil)
 			assert.False(t, ok)
 		})
 	}
@@ -76,7 +76,7 @@ func FuzzStatelessResponse(f *testing.F) {
 	f.Add([]byte(strings.Replace(plainOPTIONS, ";branch=z9hG4bK1", ";rport;branch=z9hG4bK1", 1)))
 	from := netip.MustParseAddrPort("192.0.2.1:40000")
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		res, to, ok := unavailable(3).write(raw, from, []byte("x"))
+		res, to, ok := unavailable(3).write(raw, "udp", from, []byte("x"))
 		if !ok {
 			return
 		}

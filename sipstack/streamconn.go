@@ -76,8 +76,19 @@ func (c *observedConn) Read(b []byte) (int, error) {
 func (c *observedConn) arrived(raw []byte) {
 	c.proven.Store(true)
 	c.since = time.Time{}
-	c.listener.tap.message(true, c.listener.network, c.LocalAddr(), c.RemoteAddr(), raw)
-	message, answer := c.listener.gate.pass(raw, c.RemoteAddr(), true)
+	l := c.listener
+	m, isSIP := sniff(raw)
+	if pass, answer, _ := l.door.first(m, isSIP, raw, l.network, c.RemoteAddr()); !pass {
+		l.tap.aside(m, true, l.network, c.LocalAddr(), c.RemoteAddr())
+		if answer != nil {
+			_, _ = c.Write(answer) // the peer's loss
+		}
+		return
+	}
+	if isSIP {
+		l.tap.sniffed(m, true, l.network, c.LocalAddr(), c.RemoteAddr())
+	}
+	message, answer := l.gate.pass(raw, c.RemoteAddr(), true)
 	if answer != nil {
 		_, _ = c.Write(answer) // the peer's loss
 	}
