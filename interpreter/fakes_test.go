@@ -27,6 +27,7 @@ type fakeLeg struct {
 	noRefer    error
 	keys       chan byte
 	recordings []verbs.Recording // of StartRecording
+	opening    func(ctx context.Context, s verbs.StreamConfig) (verbs.Stream, error)
 }
 
 func (l *fakeLeg) note(what string) {
@@ -71,6 +72,10 @@ func (l *fakeLeg) TakeDigits() (<-chan byte, func()) { return nil, func() {} }
 func (l *fakeLeg) OverhearDigits() (<-chan byte, func()) {
 	l.note("overhear")
 	return l.keys, func() { l.note("overhear no more") }
+}
+func (l *fakeLeg) OpenStream(ctx context.Context, s verbs.StreamConfig) (verbs.Stream, error) {
+	l.note("stream to " + s.Destination)
+	return l.opening(ctx, s)
 }
 func (l *fakeLeg) SendDigits(_ context.Context, strokes []verbs.Stroke) error {
 	l.note(fmt.Sprintf("%d strokes", len(strokes)))

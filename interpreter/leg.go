@@ -20,6 +20,8 @@ type Leg interface {
 	Bye(ctx context.Context) error
 	// EndTime is when the dialog ended; zero while it is up.
 	EndTime() time.Time
+	// OpenStream connects a stream, as [verbs.Streamer] says.
+	OpenStream(ctx context.Context, s verbs.StreamConfig) (verbs.Stream, error)
 
 	verbs.Ringer
 	verbs.Referrer

@@ -94,7 +94,7 @@ func (a *admission) Serve(sip *sipstack.Leg) {
 	n := a.calls.node
 	ctx, end := context.WithCancelCause(n.drained)
 	defer end(nil)
-	call := &leg{takes: takes{callID: a.id, keeper: n.keeper, listen: sip.Media().Listen}, callID: a.id, room: a.room, sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets, tracing: n.tracing}
+	call := &leg{takes: takes{callID: a.id, keeper: n.keeper, listen: sip.Media().Listen}, callID: a.id, room: a.room, sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets, tracing: n.tracing, streams: n.streams}
 	sip.OnDigit(call.press)
 	defer call.takes.end()
 	sip.OnEnd(func(cause error) {

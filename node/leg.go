@@ -26,6 +26,7 @@ type leg struct {
 	room    *ticket
 	targets []string // globs over the hosts that a caller may be referred to; none: any
 	tracing *tracing
+	streams *streams
 	keypad
 	takes
 

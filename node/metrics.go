@@ -46,6 +46,10 @@ type metrics struct {
 	hepPackets    *prometheus.CounterVec
 	traceSpans    *prometheus.CounterVec
 	httpRequests  *prometheus.CounterVec
+	streams       prometheus.Gauge
+	streamsEnded  *prometheus.CounterVec
+	streamDropped prometheus.Counter
+	streamRefused *prometheus.CounterVec
 
 	recordingsActive prometheus.Gauge
 	recordings       *prometheus.CounterVec
@@ -112,8 +116,15 @@ func newMetrics(build BuildInfo) *metrics {
 	for _, result := range []string{"done", "failed"} {
 		m.uploads.WithLabelValues(result)
 	}
+	m.streams = gauge("streams_active", "Streams of calls' sound to WebSockets that are up.").WithLabelValues()
+	m.streamsEnded = counter("streams_total", "Streams that have ended (\"stopped\") or never begun (\"rejected\"), by cause.", "result", "cause")
+	m.streamDropped = counter("stream_frames_dropped_total", "Frames of 20 ms that were not sent because the other side of a stream was too slow.").WithLabelValues()
+	m.streamRefused = counter("stream_messages_refused_total", "Messages of the other side of a stream that had no effect, by reason.", "reason")
 	for _, result := range []hep.Result{hep.Sent, hep.Dropped, hep.Failed} {
 		m.hepPackets.WithLabelValues(string(result))
+	}
+	for _, reason := range []string{"invalid", "full"} {
+		m.streamRefused.WithLabelValues(reason)
 	}
 	for _, result := range []string{spansSent, spansFailed} {
 		m.traceSpans.WithLabelValues(result)

@@ -45,6 +45,7 @@ type Node struct {
 	gate    *gate
 	keeper  *keeper
 	calls   *calls
+	streams *streams
 	hep     *hepTap  // nil: nothing is exported
 	tracing *tracing // nil: nothing is traced
 
@@ -141,6 +142,7 @@ func (n *Node) assembleWebhooks() error {
 		return err
 	}
 	n.client = client
+	n.streams = &streams{client: client.HTTPClient(), metrics: n.metrics, accountID: n.cfg.AccountID, userAgent: "callengine/" + n.build.Version}
 	n.outbox = webhook.NewOutbox(client, n.journal, webhook.OutboxConfig{MaxAge: n.cfg.State.OutboxMaxAge}, webhook.WithOutboxLogger(n.log))
 	return nil
 }

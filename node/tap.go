@@ -160,6 +160,8 @@ func (j *journal) read(e state.Entry) {
 	case e.Type == state.TypeCall && e.Call != nil:
 		j.metrics.call(*e.Call)
 		j.logCall(e.CallID, *e.Call)
+	case e.Type == state.TypeMedia && e.Media != nil && e.Media.Stream != "":
+		j.metrics.stream(*e.Media)
 	case e.Type == state.TypeVerb && e.Verb != nil:
 		j.metrics.verb(*e.Verb)
 		j.log.Debug("verb", zap.String("call_id", e.CallID), zap.String("event", e.Verb.Event), zap.String("verb", e.Verb.Name))

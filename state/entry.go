@@ -168,10 +168,19 @@ type Call struct {
 	Outlived     bool            `json:"outlived,omitempty"` // of CallEnded: a verb has something under way that goes on until CallSettled
 }
 
-// Media is a change of the call's sound: parameters agreed, playing started or ended.
+// Media events of streams.
+const (
+	MediaStreaming   = "streaming"    // a WebSocket gets the sound from now on
+	MediaStreamed    = "streamed"     // it is closed
+	MediaNotStreamed = "not streamed" // there was none
+)
+
+// Media is a change of the call's sound: parameters agreed, playing started or ended, streams to others.
 type Media struct {
-	Event  string `json:"event"` // "agreed", "playing", "played"
+	Event  string `json:"event"` // "agreed", "playing", "played", MediaStreaming, …
 	Detail string `json:"detail,omitempty"`
+	Stream string `json:"stream,omitempty"` // of a stream: its id
+	Cause  string `json:"cause,omitempty"`  // of a stream: why it was closed, or why there was none
 }
 
 // Digit is a key that the other side pressed.

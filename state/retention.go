@@ -85,7 +85,7 @@ func sizeOf(e *Entry) int64 {
 	case e.Dialog != nil:
 		n += len(e.Dialog.Snapshot)
 	case e.Media != nil:
-		n += len(e.Media.Detail)
+		n += len(e.Media.Detail) + len(e.Media.Stream) + len(e.Media.Cause)
 	}
 	return int64(n)
 }

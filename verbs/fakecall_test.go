@@ -37,6 +37,9 @@ type fakeCall struct {
 	recorded  []Recording   // that were begun
 	recordErr error
 
+	opening func(ctx context.Context, s StreamConfig) (Stream, error) // nil: it works
+	streams []*fakeStream
+
 	keys chan byte                                    // nil: nobody presses any
 	play func(ctx context.Context, what string) error // what Speak and PlayURL do; nil: they return at once
 }
@@ -50,6 +53,7 @@ var (
 	_ Dialer     = (*fakeCall)(nil)
 	_ Background = (*fakeCall)(nil)
 	_ Recorder   = (*fakeCall)(nil)
+	_ Streamer   = (*fakeCall)(nil)
 )
 
 func (c *fakeCall) note(format string, args ...any) {
@@ -293,3 +297,36 @@ func (c *fakeCall) StartRecording(r Recording) error {
 func (c *fakeCall) StopRecording()   { c.note("stop recording") }
 func (c *fakeCall) PauseRecording()  { c.note("pause recording") }
 func (c *fakeCall) ResumeRecording() { c.note("resume recording") }
+
+// fakeStream is a stream whose other side is the test.
+type fakeStream struct {
+	StreamConfig
+	over chan error
+}
+
+func (s *fakeStream) Run(ctx context.Context) error {
+	select {
+	case err := <-s.over:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+func (c *fakeCall) OpenStream(ctx context.Context, s StreamConfig) (Stream, error) {
+	c.note("open %s", s.Destination)
+	if c.opening != nil {
+		return c.opening(ctx, s)
+	}
+	opened := &fakeStream{s, make(chan error, 1)}
+	c.streams = append(c.streams, opened)
+	return opened, nil
+}
+
+func (c *fakeCall) NoteStream(s StreamConfig, change StreamChange) {
+	name := s.Name
+	if name == s.ID {
+		name = "its id"
+	}
+	c.note("%s %s %s", name, change.Event, change.Cause)
+}

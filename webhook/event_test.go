@@ -25,10 +25,14 @@ var (
 		"eventType", "eventTime", "accountId", "applicationId", "from", "to", "direction", "callId", "callUrl",
 	}
 	pages = map[string]page{
-		"initiate": append(slices.Clone(head), "startTime", "sipCallId?", "uui?", "sipHeaders?", "diversion?", "stirShaken?"),
-		"redirect": append(slices.Clone(head), "startTime", "answerTime?", "tag?"),
-		"gather":   append(slices.Clone(head), "startTime", "answerTime", "tag?", "digits", "terminatingDigit"),
-		"dtmf":     append(slices.Clone(head), "startTime", "answerTime", "tag?", "digit"),
+		"initiate":           append(slices.Clone(head), "startTime", "sipCallId?", "uui?", "sipHeaders?", "diversion?", "stirShaken?"),
+		"redirect":           append(slices.Clone(head), "startTime", "answerTime?", "tag?"),
+		"gather":             append(slices.Clone(head), "startTime", "answerTime", "tag?", "digits", "terminatingDigit"),
+		"dtmf":               append(slices.Clone(head), "startTime", "answerTime", "tag?", "digit"),
+		"mediaStreamStarted": append(slices.Clone(head), "startTime", "answerTime", "tag?", "mediaStream"),
+		"mediaStreamRejected": append(slices.Clone(head), "startTime", "answerTime", "tag?",
+			"cause", "errorMessage", "mediaStream", "originalMediaStream?"),
+		"mediaStreamStopped": append(slices.Clone(head), "startTime", "answerTime", "tag?", "cause", "errorMessage?", "mediaStream"),
 		"referComplete": append(slices.Clone(head), "startTime", "answerTime", "tag?",
 			"referCallStatus", "referSipResponseCode?", "notifySipResponseCode?"),
 		"disconnect": append(slices.Clone(head), "startTime", "answerTime?", "tag?",
@@ -54,6 +58,10 @@ var (
 		ID: "r-5a1f0b7e-0f4be2d7-8c15-4f0e-9d3b-61a7c8e5f204", MediaURL: answered.CallURL + "/recordings/r-5a1f0b7e-0f4be2d7-8c15-4f0e-9d3b-61a7c8e5f204/media",
 		Start: start.Add(7 * time.Second), End: start.Add(27*time.Second + 56*time.Millisecond), Duration: 20056 * time.Millisecond, Channels: 1, Format: "wav",
 	}
+	monitor = MediaStream{
+		Destination: "wss://stream.example.com/in", ID: "s-5a1f0b7e-2f6c0d14-9b3a-4c1e-8d22-0e7f6a5b4c39", Name: "monitor",
+		StartTime: start.Add(3 * time.Second), Tracks: []string{"inbound", "outbound"},
+	}
 	ringing = func() Call {
 		c := answered
 		c.AnswerTime, c.Tag, c.SIPCallID = time.Time{}, "", ""
@@ -77,8 +85,19 @@ func TestEventBodies(t *testing.T) {
 		"redirect-unanswered": func() Event {
 			return NewRedirect(ringing)
 		},
-		"gather":                    func() Event { return NewGather(answered, Gathered{Digits: "4711", TerminatingDigit: "#"}) },
-		"dtmf":                      func() Event { return NewDTMF(answered, '5') },
+		"gather":             func() Event { return NewGather(answered, Gathered{Digits: "4711", TerminatingDigit: "#"}) },
+		"dtmf":               func() Event { return NewDTMF(answered, '5') },
+		"mediaStreamStarted": func() Event { return NewMediaStreamStarted(answered, monitor) },
+		"mediaStreamRejected-duplicate": func() Event {
+			return NewMediaStreamRejected(answered, monitor, "duplicate", "The call has a stream of this name", &monitor)
+		},
+		"mediaStreamRejected-limit": func() Event {
+			return NewMediaStreamRejected(answered, monitor, "track-limit", "At most 4 tracks may be streamed on one call", nil)
+		},
+		"mediaStreamStopped": func() Event { return NewMediaStreamStopped(answered, monitor, 72500*time.Millisecond, "closed", "") },
+		"mediaStreamStopped-lost": func() Event {
+			return NewMediaStreamStopped(answered, monitor, 0, "connection-error", "the connection was lost")
+		},
 		"referComplete-connected":   func() Event { return NewReferComplete(answered, Refer{Success: true, ReferCode: 202, NotifyCode: 200}) },
 		"referComplete-unreachable": func() Event { return NewReferComplete(answered, Refer{ReferCode: 202, NotifyCode: 486}) },
 		"referComplete-rejected":    func() Event { return NewReferComplete(answered, Refer{ReferCode: 405}) },
@@ -167,9 +186,10 @@ func TestEachEventHasItsOwnID(t *testing.T) {
 
 func TestDurationsAreISO8601(t *testing.T) {
 	for want, d := range map[string]time.Duration{
-		"PT0S": 0, "PT20.056S": 20056 * time.Millisecond, "PT13.67S": 13670 * time.Millisecond, "PT7200S": 2 * time.Hour,
-		"PT0.5S": 500*time.Millisecond + 125*time.Microsecond,
+		"PT0S": 0, "PT13.67S": 13670 * time.Millisecond, "PT0.001S": time.Millisecond, "PT20.056S": 20056 * time.Millisecond, "PT1M12.5S": 72500 * time.Millisecond,
+		"PT1M": time.Minute, "PT2H": 2 * time.Hour, "PT1H0.3S": time.Hour + 300*time.Millisecond, "PT25H1M1S": 25*time.Hour + 61*time.Second,
 	} {
 		assert.Equal(t, want, Duration(d).String())
 	}
+	assert.Equal(t, "PT0S", Duration(-time.Second).String(), "a clock that was set back")
 }

@@ -1,10 +1,6 @@
 package webhook
 
-import (
-	"strconv"
-	"strings"
-	"time"
-)
+import "time"
 
 // Recording holds the properties of a recording, as the events about it carry them.
 type Recording struct {
@@ -50,15 +46,3 @@ func NewRecordingAvailable(c Call, r Recording, status string) Event {
 	e.Status = status
 	return build(e.properties, e)
 }
-
-// Duration is a duration as events print it: ISO 8601 in seconds, "PT20.056S", to the millisecond.
-type Duration time.Duration
-
-// String returns the duration in ISO 8601.
-func (d Duration) String() string {
-	s := strconv.FormatFloat(time.Duration(d).Round(time.Millisecond).Seconds(), 'f', 3, 64)
-	return "PT" + strings.TrimRight(strings.TrimRight(s, "0"), ".") + "S"
-}
-
-// MarshalText implements [encoding.TextMarshaler].
-func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
