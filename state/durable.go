@@ -313,18 +313,27 @@ func (d *Durable) filedRecord(ctx context.Context, callID string) (Record, error
 
 // Records implements [Store].
 func (d *Durable) Records(ctx context.Context, q Query) (records []Record, next string, err error) {
-	after, limit, err := q.page()
+	page, err := d.Page(ctx, q)
 	if err != nil {
 		return nil, "", err
 	}
-	var last uint64
+	records, next = page.Records()
+	return records, next, nil
+}
+
+// Page is Records for who puts the records of several stores together: see [MergePages].
+func (d *Durable) Page(ctx context.Context, q Query) (p Page, err error) {
+	after, limit, err := q.page()
+	if err != nil {
+		return p, err
+	}
 	for {
 		d.mu.Lock()
 		d.drop(time.Now(), nil)
 		some := d.some(after)
 		d.mu.Unlock()
 		if len(some) == 0 {
-			return records, "", nil
+			return p, nil
 		}
 		for _, s := range some {
 			after = s.number
@@ -332,17 +341,17 @@ func (d *Durable) Records(ctx context.Context, q Query) (records []Record, next 
 				if s.record, err = d.filedRecord(ctx, s.id); errors.Is(err, ErrNotFound) {
 					continue // its time was over meanwhile
 				} else if err != nil {
-					return nil, "", err
+					return p, err
 				}
 			}
 			if s.record.State == "" || !s.record.matches(q) {
 				continue
 			}
-			if len(records) == limit {
-				return records, pageToken(last), nil
+			if len(p.Found) == limit {
+				p.More = true
+				return p, nil
 			}
-			records = append(records, s.record)
-			last = s.number
+			p.Found = append(p.Found, Numbered{s.number, s.record})
 		}
 	}
 }

@@ -1,9 +1,11 @@
 package state
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"slices"
 )
 
 // DefaultLimit is the size of a page where a [Query] names none.
@@ -34,4 +36,43 @@ func readPageToken(token string) (number uint64, err error) {
 		return 0, ErrPageToken
 	}
 	return number, nil
+}
+
+// Page is a page of records, in order.
+type Page struct {
+	Found []Numbered `json:"found"`
+	More  bool       `json:"more"` // there are others behind them
+}
+
+// Numbered is a record with its call's place among all: about when the call appeared, in nanoseconds.
+type Numbered struct {
+	Number uint64 `json:"number"`
+	Record Record `json:"record"`
+}
+
+// Records returns the page as [Store] has it.
+func (p Page) Records() (records []Record, next string) {
+	for _, f := range p.Found {
+		records = append(records, f.Record)
+	}
+	if p.More {
+		next = pageToken(p.Found[len(p.Found)-1].Number)
+	}
+	return records, next
+}
+
+// MergePages makes one page of those of several stores, which were asked the same.
+func MergePages(q Query, pages ...Page) Page {
+	_, limit, _ := q.page() // a bad token has been refused by the stores
+	var all Page
+	for _, p := range pages {
+		all.Found = append(all.Found, p.Found...)
+		all.More = all.More || p.More
+	}
+	slices.SortStableFunc(all.Found, func(a, b Numbered) int { return cmp.Compare(a.Number, b.Number) })
+	if len(all.Found) > limit {
+		all.Found, all.More = all.Found[:limit], true
+	}
+	all.More = all.More && len(all.Found) > 0
+	return all
 }
