@@ -65,14 +65,14 @@ type press struct {
 
 // presses are the newest digits of a session.
 type presses struct {
-	newest [maxPresses]press
-	next   int
+	newest []press // up to maxPresses, then the oldest is replaced
+	next   int     // the oldest
 }
 
 // known takes note of a digit, and reports whether it is one that was told in another way before.
 func (p *presses) known(d Digit) bool {
-	for i := range maxPresses {
-		of := &p.newest[(p.next+i)%maxPresses] // oldest first
+	for i := range p.newest {
+		of := &p.newest[(p.next+i)%len(p.newest)] // oldest first
 		if of.Key == d.Key && !of.told[d.Way] && d.Time.Sub(of.Time) <= sameKey+max(d.Length, of.Length) {
 			of.told[d.Way] = true
 			return true
@@ -80,6 +80,10 @@ func (p *presses) known(d Digit) bool {
 	}
 	now := press{Digit: d}
 	now.told[d.Way] = true
+	if len(p.newest) < maxPresses {
+		p.newest = append(p.newest, now)
+		return false
+	}
 	p.newest[p.next] = now
 	p.next = (p.next + 1) % maxPresses
 	return false
