@@ -41,7 +41,7 @@ func sending(s *Session) func() {
 	s.setPlayout(p)
 	var pcm [160]int16
 	return func() {
-		p.put(pcm[:])
+		put(p, pcm[:])
 		x.tick(x.pace.next)
 	}
 }

@@ -12,7 +12,7 @@ const ahead = SampleRate / 5
 
 // playout is the sound between one source and the sender: whoever plays fills it, the sender takes a frame at a time.
 type playout struct {
-	space chan struct{} // holds a token once samples were taken
+	space chan struct{} // holds a token once half of the ring is empty
 	done  chan struct{} // closed when the last sample was sent
 
 	keying *keying // the sender's; nil: no keys are pressed
@@ -32,14 +32,9 @@ func newPlayout() *playout {
 // fill reads src to its end, as far ahead of the sender as there is room. It returns the error of src, the cause of ctx,
 // or ErrClosed once closing is closed.
 func (p *playout) fill(ctx context.Context, closing <-chan struct{}, src Source) error {
-	buf := make([]int16, samplesIn(defaultPTime))
 	for idle := 0; ; {
-		n, err := src.ReadFrame(buf)
-		for rest := buf[:n]; len(rest) > 0; {
-			rest = rest[p.put(rest):]
-			if len(rest) == 0 {
-				break
-			}
+		room := p.room()
+		if len(room) == 0 {
 			select {
 			case <-p.space:
 			case <-ctx.Done():
@@ -47,7 +42,10 @@ func (p *playout) fill(ctx context.Context, closing <-chan struct{}, src Source)
 			case <-closing:
 				return ErrClosed
 			}
+			continue
 		}
+		n, err := src.ReadFrame(room)
+		p.filled(n)
 		switch {
 		case errors.Is(err, io.EOF):
 			p.end()
@@ -64,16 +62,19 @@ func (p *playout) fill(ctx context.Context, closing <-chan struct{}, src Source)
 	}
 }
 
-// put takes over as many samples as there is room for.
-func (p *playout) put(samples []int16) int {
+// room returns a part of the ring that is free. Nobody else touches it.
+func (p *playout) room() []int16 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := min(len(samples), len(p.ring)-p.n)
 	tail := (p.head + p.n) % len(p.ring)
-	copied := copy(p.ring[tail:], samples[:n])
-	copy(p.ring[:], samples[copied:n])
+	return p.ring[tail:min(tail+len(p.ring)-p.n, len(p.ring))]
+}
+
+// filled says that there are samples now in the first part of that room.
+func (p *playout) filled(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.n += n
-	return n
 }
 
 // end says that no samples follow.
@@ -93,7 +94,7 @@ func (p *playout) take(dst []int16) int {
 	copy(dst[copied:n], p.ring[:])
 	p.head = (p.head + n) % len(p.ring)
 	p.n -= n
-	if n > 0 {
+	if p.n <= len(p.ring)/2 {
 		select {
 		case p.space <- struct{}{}:
 		default: // the filler has a token waiting already

@@ -58,6 +58,15 @@ func received(t *testing.T, c *memoryConn) (packets []rtp.Packet, at []time.Time
 	return packets, at
 }
 
+// put fills samples into a playout.
+func put(p *playout, samples []int16) {
+	for len(samples) > 0 {
+		n := copy(p.room(), samples)
+		p.filled(n)
+		samples = samples[n:]
+	}
+}
+
 // ramp is a source whose samples tell their position.
 type ramp struct{ at, length int }
 
@@ -141,7 +150,7 @@ func TestTimeThatWasLostIsInTheTimestamp(t *testing.T) {
 		b.params = params()
 		b.media.signal(phone)
 		p := newPlayout()
-		p.put(make([]int16, ahead))
+		put(p, make([]int16, ahead))
 		b.playout = p
 		x, start := newSender(b.Session), time.Now()
 		x.begin(start)

@@ -2,8 +2,10 @@ package bench_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"sync"
@@ -18,6 +20,7 @@ import (
 type application struct {
 	url      string
 	document string
+	sound    []byte       // at /sound.wav
 	timed    bool         // the maps below are filled
 	told     atomic.Int64 // disconnect events
 
@@ -43,6 +46,12 @@ func startApplication(b testing.TB, document string) *application {
 
 func (a *application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
+	if r.URL.Path == "/sound.wav" {
+		w.Header().Set("Content-Type", "audio/wav")
+		w.Header().Set("Cache-Control", "max-age=3600")
+		_, _ = w.Write(a.sound)
+		return
+	}
 	body, _ := io.ReadAll(r.Body)
 	switch {
 	case bytes.Contains(body, []byte(`"eventType":"disconnect"`)):
@@ -74,4 +83,17 @@ func (a *application) note(times map[string]time.Time, body []byte, at time.Time
 func (a *application) settle(b testing.TB, calls int) {
 	b.Helper()
 	require.Eventually(b, func() bool { return a.told.Load() >= int64(calls) }, 20*time.Second, 10*time.Millisecond)
+}
+
+// tone is a WAV file: 16 bits, one channel, 8000 samples a second.
+func tone(d time.Duration) []byte {
+	samples := int(d.Seconds() * 8000)
+	file := []byte("RIFF....WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x80\x3e\x00\x00\x02\x00\x10\x00data....")
+	binary.LittleEndian.PutUint32(file[4:], uint32(36+2*samples))
+	binary.LittleEndian.PutUint32(file[40:], uint32(2*samples))
+	for i := range samples {
+		v := int16(8000 * math.Sin(2*math.Pi*440*float64(i)/8000))
+		file = append(file, byte(v), byte(v>>8))
+	}
+	return file
 }

@@ -1,0 +1,56 @@
+package bench_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// BenchmarkPlayingCalls has a node play PCMU on 1,500 calls at once, to phones that speak as much as they hear, and reports
+// how many packets were sent more than 40 ms late, or not at all; how much of its core it took; and how much memory a call
+// takes. "recorded" has both directions of each call recorded as well, in two channels.
+func BenchmarkPlayingCalls(b *testing.B) {
+	const calls, rate = 1500, 75
+	const ramp, measured = calls / rate * time.Second, 15 * time.Second
+	for _, bc := range []struct {
+		name, document string
+		speak          bool
+	}{
+		{"played", `<Response><PlayAudio>/sound.wav</PlayAudio></Response>`, false},
+		{"played-to-who-speaks", `<Response><PlayAudio>/sound.wav</PlayAudio></Response>`, true},
+		{"recorded", `<Response><StartRecording multiChannel="true"/><PlayAudio>/sound.wav</PlayAudio></Response>`, true},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			app := startApplication(b, bc.document)
+			app.sound = tone(ramp + measured + 15*time.Second)
+			p := startNode(b, app.url)
+			sipp(b, "refer-succeeds", p.sip, 50, 100, "-timeout", "5") // connections, caches
+			for b.Loop() {
+				phones := listen(b, calls, bc.speak)
+				before := p.memory()
+				var after memory
+				var heard punctuality
+				var cpu time.Duration
+				settled := make(chan struct{})
+				time.AfterFunc(ramp+5*time.Second, func() {
+					defer close(settled)
+					used := p.cpu()
+					phones.during(measured)
+					cpu = p.cpu() - used
+					after, heard = p.memory(), phones.punctuality()
+				})
+				l := sipp(b, "caller-listens", p.sip, rate, calls, "-inf", phones.file)
+				<-settled
+				b.Logf("%+v; %v", l, heard)
+				require.True(b, l.clean(), "%+v", l)
+				require.Equal(b, calls, heard.calls)
+				b.ReportMetric(heard.lateShare(), "%-late")
+				b.ReportMetric(milliseconds(heard.worst), "ms-worst")
+				b.ReportMetric(100*cpu.Seconds()/measured.Seconds(), "%-of-core")
+				b.ReportMetric(float64(after.resident-before.resident)/calls/1000, "kB/call")
+			}
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
