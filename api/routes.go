@@ -60,6 +60,9 @@ func (s *Server) routes() http.Handler {
 	account("/calls/{callId}/recordings", methods{http.MethodGet: s.listCallRecordings})
 	account("/calls/{callId}/recordings/{recordingId}", methods{http.MethodGet: s.getRecording, http.MethodDelete: s.deleteRecording})
 	account("/calls/{callId}/recordings/{recordingId}/media", methods{http.MethodGet: s.getMedia, http.MethodDelete: s.deleteMedia})
+	account("/outbox", methods{http.MethodGet: s.listOutbox})
+	account("/outbox/resend", methods{http.MethodPost: s.resendAll})
+	account("/outbox/{eventId}/resend", methods{http.MethodPost: s.resendEvent})
 	for path, allowed := range later {
 		there := methods{}
 		for _, method := range allowed {

@@ -40,6 +40,7 @@ type Server struct {
 	log     *zap.Logger
 	modify  Modifier
 	kept    Recordings
+	outbox  Outbox
 	count   func(method, path string, code int)
 	handler http.Handler
 }
@@ -77,7 +78,7 @@ func New(cfg Config, store Store, opts ...Option) *Server {
 	s := &Server{
 		cfg: cfg, store: store, log: zap.NewNop(),
 		ready:  func() (bool, string) { return true, "" },
-		modify: rigid{}, kept: recordings.New(recordings.Config{}), count: func(string, string, int) {},
+		modify: rigid{}, outbox: empty{}, kept: recordings.New(recordings.Config{}), count: func(string, string, int) {},
 	}
 	for _, o := range opts {
 		o(s)

@@ -17,7 +17,7 @@ const (
 
 // Drain stops taking calls and returns when the live ones have ended and their events are delivered. Calls that are up
 // when drain_timeout is over are hung up, with the cause "error"; undelivered events get five seconds more, and what is
-// then left is logged. The end of ctx ends every wait at once.
+// then left is logged: with durable state it stays owed. The end of ctx ends every wait at once.
 func (n *Node) Drain(ctx context.Context) {
 	idle := n.gate.drain()
 	n.log.Info("draining", zap.Duration("drain_timeout", n.cfg.DrainTimeout))
@@ -32,7 +32,11 @@ func (n *Node) Drain(ctx context.Context) {
 	if left := n.keeper.archive.Idle(grace); left > 0 {
 		n.log.Warn("recordings wait for their store, until the next start", zap.Int("recordings", left))
 	}
-	if left := n.outbox.Drain(grace); left > 0 {
+	switch left := n.outbox.Drain(grace); {
+	case left == 0:
+	case n.durable != nil:
+		n.log.Warn("events stay owed until the node starts again", zap.Int("events", left))
+	default:
 		n.log.Error("events were not delivered before the node ended", zap.Int("events", left))
 	}
 	n.tracing.flush(grace)

@@ -103,7 +103,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	}
 	n.api = api.New(api.Config{
 		AccountID: cfg.AccountID, Username: cfg.API.Username, Password: cfg.API.Password, PublicURL: cfg.API.PublicURL,
-	}, n.store, api.WithModifier(n.calls), api.WithRecordings(n.keeper.archive), api.WithRequests(n.metrics.httpRequest), api.WithReady(n.ready), api.WithMetrics(n.metrics.handler()), api.WithMask(verbs.Mask), api.WithLogger(n.log))
+	}, n.store, api.WithModifier(n.calls), api.WithOutbox(outboxDesk{n}), api.WithRecordings(n.keeper.archive), api.WithRequests(n.metrics.httpRequest), api.WithReady(n.ready), api.WithMetrics(n.metrics.handler()), api.WithMask(verbs.Mask), api.WithLogger(n.log))
 	return n, nil
 }
 
@@ -144,6 +144,7 @@ func (n *Node) assembleWebhooks() error {
 	n.client = client
 	n.streams = &streams{client: client.HTTPClient(), metrics: n.metrics, accountID: n.cfg.AccountID, userAgent: "callengine/" + n.build.Version}
 	n.outbox = webhook.NewOutbox(client, n.journal, webhook.OutboxConfig{MaxAge: n.cfg.State.OutboxMaxAge}, webhook.WithOutboxLogger(n.log))
+	n.metrics.outbox(n.outbox)
 	return nil
 }
 
@@ -207,6 +208,9 @@ func (n *Node) Start(ctx context.Context) error {
 	n.apiAddr = l.Addr()
 	if err := n.keeper.archive.Open(); err != nil {
 		return errors.Join(&ConfigError{Key: "recordings.dir", Reason: err.Error()}, l.Close())
+	}
+	if err := n.resumeOutbox(ctx); err != nil {
+		return errors.Join(err, l.Close())
 	}
 	if err := n.sip.Start(ctx); err != nil {
 		if file := (*sipstack.FileError)(nil); errors.As(err, &file) {

@@ -39,6 +39,29 @@ func (o *Outbox) Pending() []PendingEvent {
 	return pending
 }
 
+// Oldest is since when the oldest event is owed; zero: none is.
+func (o *Outbox) Oldest() (since time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, q := range o.queues {
+		for _, d := range q.debts {
+			if since.IsZero() || d.since.Before(since) {
+				since = d.since
+			}
+		}
+	}
+	return since
+}
+
+// Describe tells what an owed event is, and where it goes.
+func (w Owed) Describe() (PendingEvent, error) {
+	d, err := w.debt()
+	if err != nil {
+		return PendingEvent{}, err
+	}
+	return d.pending(), nil
+}
+
 // Waiting counts the events that are owed.
 func (o *Outbox) Waiting() int {
 	o.mu.Lock()

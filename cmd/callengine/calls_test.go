@@ -37,6 +37,21 @@ func fakeAPI(t *testing.T) *httptest.Server {
 		fmt.Fprintln(w, `{"seq":2,"time":"2026-03-02T14:05:04.114Z","callId":"c-1","type":"call","call":{"event":"initiated","from":"sip:a@x","to":"sip:b@y","direction":"inbound"}}`)
 		fmt.Fprintln(w, `{"seq":3,"time":"2026-03-02T14:05:05.113Z","callId":"c-1","type":"call","call":{"event":"ended","cause":"hangup"}}`)
 	})
+	const outbox = "/api/v2/accounts/5555555/outbox"
+	mux.HandleFunc("GET "+outbox, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `[{"eventId":"e-1","eventType":"disconnect","callId":"c-1","method":"POST","url":"https://app.example.com/","state":"dead",
+			"owedTime":"2026-03-02T14:05:04.113Z","deadTime":"2026-03-02T14:05:05Z","attempts":1,"lastError":"status 404"},
+			{"eventId":"e-2","eventType":"disconnect","callId":"c-2","method":"POST","url":"https://app.example.com/","state":"owed",
+			"owedTime":"2026-03-02T14:05:04.113Z","nextTime":"2026-03-02T14:05:05Z","attempts":3,"lastError":"status 503"}]`)
+	})
+	mux.HandleFunc("POST "+outbox+"/resend", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusAccepted)
+		fmt.Fprint(w, `{"events":7}`)
+	})
+	mux.HandleFunc("POST "+outbox+"/e-1/resend", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusAccepted)
+		fmt.Fprint(w, `{"events":1}`)
+	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if user, password, _ := r.BasicAuth(); user != "ops" || password != "secret" {
 			w.WriteHeader(http.StatusUnauthorized)

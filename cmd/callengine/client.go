@@ -60,6 +60,14 @@ func (c *client) calls(path ...string) *url.URL {
 	return c.base.JoinPath(append([]string{"calls"}, path...)...)
 }
 
+// outbox is the URL of the account's outbox, or of what is below it.
+func (c *client) outbox(path ...string) *url.URL {
+	for i := range path {
+		path[i] = url.PathEscape(path[i])
+	}
+	return c.base.JoinPath(append([]string{"outbox"}, path...)...)
+}
+
 // journal returns the journal of a call.
 func (p *program) journal(ctx context.Context, f apiFlags, callID string) (journal []state.Entry, err error) {
 	c, err := p.client(f)
@@ -75,9 +83,13 @@ func (p *program) journal(ctx context.Context, f apiFlags, callID string) (journ
 
 // get asks for u and has the answer read. next is the rest of a list; nil: there is none.
 func (c *client) get(ctx context.Context, u *url.URL, read func(io.Reader) error) (next *url.URL, err error) {
+	return c.do(ctx, http.MethodGet, u, http.StatusOK, read)
+}
+
+func (c *client) do(ctx context.Context, method string, u *url.URL, want int, read func(io.Reader) error) (next *url.URL, err error) {
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +106,7 @@ func (c *client) get(ctx context.Context, u *url.URL, read func(io.Reader) error
 		return nil, fmt.Errorf("no answer from the node at %s://%s: %w", u.Scheme, u.Host, err)
 	}
 	defer func() { _ = res.Body.Close() }() // it was only read
-	if res.StatusCode != http.StatusOK {
+	if res.StatusCode != want {
 		return nil, refusal(res)
 	}
 	if err := read(res.Body); err != nil {

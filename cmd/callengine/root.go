@@ -105,7 +105,7 @@ func (p *program) root() *cobra.Command {
 	root.SetErr(p.err)
 	root.AddCommand(
 		p.serveCommand(), p.demoCommand(), p.replayCommand(), p.checkCommand(), p.callCommand(), p.callsCommand(),
-		p.exportCommand(), p.configCommand(), p.versionCommand(),
+		p.exportCommand(), p.outboxCommand(), p.configCommand(), p.versionCommand(),
 	)
 	return root
 }
