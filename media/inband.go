@@ -134,22 +134,30 @@ func (t *tones) measure() byte {
 	if total < leastTone*leastTone*toneWindow/2 {
 		return 0
 	}
-	var power [8]float64
-	for i, c := range t.coefficients {
-		var s1, s2 float64
-		for _, v := range t.window {
-			s1, s2 = v+c*s1-s2, s1
-		}
-		power[i] = s1*s1 + s2*s2 - c*s1*s2
-	}
-	low, l := strongest(power[:4])
-	high, h := strongest(power[4:])
+	lowPower, highPower := t.powers([4]float64(t.coefficients[:4])), t.powers([4]float64(t.coefficients[4:]))
+	low, l := strongest(lowPower[:])
+	high, h := strongest(highPower[:])
 	switch {
 	case low < 0 || high < 0, l < least, h < least, l > h*normalTwist, h > l*reverseTwist,
 		(l+h)*2/toneWindow < partOfAll*total:
 		return 0
 	}
 	return toneKeys[4*low+high]
+}
+
+// powers returns the power of four frequencies in the window. Each sample's step waits for the one before: four at a time
+// wait no longer than one.
+func (t *tones) powers(c [4]float64) [4]float64 {
+	var a1, a2, b1, b2, c1, c2, d1, d2 float64
+	for _, v := range t.window {
+		a1, a2 = v+c[0]*a1-a2, a1
+		b1, b2 = v+c[1]*b1-b2, b1
+		c1, c2 = v+c[2]*c1-c2, c1
+		d1, d2 = v+c[3]*d1-d2, d1
+	}
+	return [4]float64{
+		a1*a1 + a2*a2 - c[0]*a1*a2, b1*b1 + b2*b2 - c[1]*b1*b2, c1*c1 + c2*c2 - c[2]*c1*c2, d1*d1 + d2*d2 - c[3]*d1*d2,
+	}
 }
 
 // strongest returns which frequency of a group stands out, and its power; -1: none.
