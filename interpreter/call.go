@@ -25,6 +25,7 @@ type call struct {
 	end     context.CancelCauseFunc
 	over    error // why the call is over, as its leg said before life did
 	behind  activities
+	resumed *resumed // nil: nothing is left of another process
 
 	mu   sync.Mutex // guards what follows
 	info webhook.Call
@@ -40,6 +41,7 @@ var (
 	_ verbs.Dialer     = (*call)(nil)
 	_ verbs.Background = (*call)(nil)
 	_ verbs.Recorder   = (*call)(nil)
+	_ verbs.Resumed    = (*call)(nil)
 )
 
 func (c *call) Info() webhook.Call {
@@ -56,6 +58,9 @@ func (c *call) change(f func(*webhook.Call)) {
 }
 
 func (c *call) SetTag(tag string) {
+	if c.resumed != nil && (c.resumed.behind || tag == c.Info().Tag) {
+		return // it has been
+	}
 	c.change(func(info *webhook.Call) { info.Tag = tag })
 	c.note(state.Entry{Type: state.TypeCall, Call: &state.Call{Event: state.CallTagged, Tag: &tag}})
 }
@@ -112,6 +117,9 @@ func (c *call) hangup(ctx context.Context, rejectWith int) error {
 func (c *call) CanRefer(target string) error { return c.leg.CanRefer(target) }
 
 func (c *call) Refer(ctx context.Context, target string) (verbs.Referral, error) {
+	if c.resumed != nil && c.resumed.from.Referred {
+		ctx = context.WithoutCancel(ctx) // it was sent before the call ended
+	}
 	if err := c.changes.refer(ctx); err != nil {
 		return nil, err
 	}
@@ -196,7 +204,7 @@ func (c *call) Ask(ctx context.Context, to webhook.Target, ev webhook.Event) (we
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.limits.Closed, func() { cancel(context.Cause(c.limits.Closed)) })()
-	return c.asker.Ask(ctx, to, ev)
+	return c.asker.Ask(ctx, to, c.repeated(ev))
 }
 
 func (c *call) resolve(to webhook.Target) (webhook.Target, error) {

@@ -50,9 +50,13 @@ func (r *Runner) document(ctx context.Context, c *call, reply webhook.Reply) (ou
 
 // accept reads the document of a reply, whole, before anything of it runs.
 func (r *Runner) accept(ctx context.Context, c *call, reply webhook.Reply) (*verbs.Document, error) {
+	if c.resumed != nil && c.resumed.amid {
+		return r.acceptAgain(c, reply)
+	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	c.resumed = nil
 	c.base = reply.URL
 	entry := &state.Document{URL: reply.URL, Body: string(reply.Body)}
 	doc, err := r.parser.Parse(reply.Body, reply.URL)
@@ -81,7 +85,7 @@ func (r *Runner) accept(ctx context.Context, c *call, reply webhook.Reply) (*ver
 func (r *Runner) walk(ctx context.Context, c *call, doc *verbs.Document) (out verbs.Outcome, idle bool, err error) {
 	idle = true
 	for _, v := range doc.Verbs {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && c.resumed == nil {
 			return verbs.Outcome{}, idle, context.Cause(ctx)
 		}
 		if v.Name() != "Redirect" && v.Name() != "Tag" {
@@ -95,14 +99,25 @@ func (r *Runner) walk(ctx context.Context, c *call, doc *verbs.Document) (out ve
 	return verbs.Outcome{End: verbs.CauseHangup}, idle, nil
 }
 
+// What the journal says of a verb's end: what comes next.
+const (
+	nextVerb     = "next verb"
+	nextDocument = "new document"
+	nextEnd      = "end"
+)
+
 func (r *Runner) step(ctx context.Context, c *call, v verbs.Verb) (out verbs.Outcome, err error) {
 	pos := v.Pos()
 	err = errPanic // unless it returns
 	ctx, traced := r.tracer.Verb(ctx, v.Name(), pos)
 	defer func() { traced(fault(err)) }()
 	entry := state.Verb{Event: state.VerbStarted, Name: v.Name(), Line: pos.Line, Column: pos.Column}
-	r.note(state.Entry{Type: state.TypeVerb, Verb: &entry})
+	if c.resumed == nil { // else it is there
+		r.note(state.Entry{Type: state.TypeVerb, Verb: &entry})
+	}
+	told := c.resumed != nil && c.resumed.from.ending != nil
 	out, err = v.Execute(ctx, c)
+	c.resumed = nil
 	if interrupted(err) {
 		err = because(ctx, err)
 	}
@@ -111,18 +126,21 @@ func (r *Runner) step(ctx context.Context, c *call, v verbs.Verb) (out verbs.Out
 	r.noteChanges() // before what they have led to
 	switch {
 	case errors.Is(err, verbs.ErrReplaced):
-		ended.Next = "new document"
+		ended.Next = nextDocument
 	case err != nil:
-		ended.Error = err.Error()
-		ended.Next = "end"
+		cause, _ := causeOf(err)
+		ended.Next, ended.Cause, ended.Error = nextEnd, string(cause), err.Error()
 	case out.Replace != nil:
-		ended.Next = "new document"
+		ended.Next = nextDocument
 	case out.End != "":
-		ended.Next = "end"
+		ended.Next, ended.Cause = nextEnd, string(out.End)
 	default:
-		ended.Next = "next verb"
+		ended.Next = nextVerb
 	}
-	r.note(state.Entry{Type: state.TypeVerb, Verb: &ended})
+	ended.Outlived = out.After != nil
+	if !told {
+		r.note(state.Entry{Type: state.TypeVerb, Verb: &ended})
+	}
 	return out, err
 }
 

@@ -36,7 +36,7 @@ func (r *Runner) Redirect(to Redirection) error {
 		return change{
 			entry: state.Call{Event: state.CallModified, Change: state.ChangeRedirect, URL: to.URL},
 			tag:   to.Tag, redirect: &target,
-		}, nil
+		}.written(), nil
 	})
 }
 
@@ -50,7 +50,7 @@ func (r *Runner) Replace(document []byte) error {
 		return change{
 			entry:    state.Call{Event: state.CallModified, Change: state.ChangeDocument},
 			document: webhook.Reply{URL: base, Body: document},
-		}, nil
+		}.written(), nil
 	})
 }
 

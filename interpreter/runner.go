@@ -99,7 +99,7 @@ func (r *Runner) Run(ctx context.Context, limits Limits, info webhook.Call, invi
 		At: info.StartTime, Tag: &tag,
 	}})
 	ctx, traced := r.tracer.Call(ctx, info)
-	how := r.execute(ctx, c, invite)
+	how := r.execute(ctx, c, r.initiate(c, invite))
 	r.finish(ctx, c, how)
 	traced(fault(how.err))
 }
@@ -109,18 +109,24 @@ type ending struct {
 	err   error // nil: an ordinary end
 	cause verbs.Cause
 	after func(context.Context)
+	// message is what is told of it where err is not known any more.
+	message string
 }
 
-func (r *Runner) execute(ctx context.Context, c *call, invite webhook.Invite) (e ending) {
+// initiate asks for the first document.
+func (r *Runner) initiate(c *call, invite webhook.Invite) func(context.Context) (webhook.Reply, error) {
+	return func(ctx context.Context) (webhook.Reply, error) {
+		return c.Ask(ctx, r.app.Initiate, webhook.NewInitiate(c.Info(), invite))
+	}
+}
+
+func (r *Runner) execute(ctx context.Context, c *call, next func(context.Context) (webhook.Reply, error)) (e ending) {
 	defer func() {
 		if v := recover(); v != nil {
 			r.recovered(v)
 			e = ending{err: recovered(v)}
 		}
 	}()
-	next := func(ctx context.Context) (webhook.Reply, error) {
-		return c.Ask(ctx, r.app.Initiate, webhook.NewInitiate(c.Info(), invite))
-	}
 	for {
 		e = r.stretch(ctx, c, next)
 		if e = e.of(ctx, c.over); e.final(ctx) {
@@ -139,7 +145,7 @@ func (r *Runner) stretch(ctx context.Context, c *call, first func(context.Contex
 	ctx, interrupt := context.WithCancelCause(ctx)
 	defer interrupt(nil)
 	r.changes.document(interrupt)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && (c.resumed == nil || !c.resumed.amid) {
 		return ending{err: context.Cause(ctx)}
 	}
 	reply, err := first(ctx)
@@ -173,11 +179,11 @@ func (r *Runner) finish(ctx context.Context, c *call, e ending) {
 	r.noteChanges()
 	cause, message := causeOf(e.err)
 	if e.err == nil && e.cause != "" {
-		cause = e.cause
+		cause, message = e.cause, e.message
 	}
 	if !remote(e.err) {
 		code := r.rejectCode
-		if e.err != nil && !errors.Is(e.err, verbs.ErrCompleted) {
+		if e.err != nil && !errors.Is(e.err, verbs.ErrCompleted) || message != "" {
 			code = failedCode
 		}
 		if err := c.hangup(ctx, code); err != nil {
@@ -194,11 +200,24 @@ func (r *Runner) finish(ctx context.Context, c *call, e ending) {
 	}
 	r.note(state.Entry{Type: state.TypeCall, Call: &state.Call{
 		Event: state.CallEnded, At: end.Time, Cause: end.Cause, ErrorMessage: message, ErrorID: end.ErrorID,
+		Untold: r.app.Status.URL == "", Outlived: e.after != nil,
 	}})
 	r.disconnect(context.WithoutCancel(ctx), c, end)
-	if e.after != nil {
-		r.guard(func() { e.after(valued{c.limits.Drained, context.WithoutCancel(ctx)}) })
+	r.outlive(ctx, c, e.after)
+}
+
+// outlive does what a verb has left to do.
+func (r *Runner) outlive(ctx context.Context, c *call, after func(context.Context)) {
+	if after == nil {
+		return
 	}
+	r.guard(func() { after(valued{c.limits.Drained, context.WithoutCancel(ctx)}) })
+	r.settle()
+}
+
+// settle says that nothing of the call is left to do.
+func (r *Runner) settle() {
+	r.note(state.Entry{Type: state.TypeCall, Call: &state.Call{Event: state.CallSettled}})
 }
 
 func (r *Runner) disconnect(ctx context.Context, c *call, end webhook.End) {

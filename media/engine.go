@@ -129,6 +129,20 @@ func (e *Engine) OpenAt(callID string, at netip.Addr) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	return e.session(callID, opened)
+}
+
+// OpenAgain is OpenAt for a call that had this port before: another process had, and its peer goes on sending there. It
+// returns [ErrNoPorts] when somebody else has it, or it is none of Config.Ports.
+func (e *Engine) OpenAgain(callID string, at netip.Addr, port int) (*Session, error) {
+	opened, err := e.ports.openAt(at, port)
+	if err != nil {
+		return nil, err
+	}
+	return e.session(callID, opened)
+}
+
+func (e *Engine) session(callID string, opened pair) (*Session, error) {
 	s := newSession(e, opened, callID)
 	e.mu.Lock()
 	closed := e.closed

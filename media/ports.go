@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -75,6 +76,26 @@ func (p *ports) open(at netip.Addr) (pair, error) {
 		return pair{}, fmt.Errorf("%w: %w", ErrNoPorts, last)
 	}
 	return pair{}, ErrNoPorts
+}
+
+// openAt opens the pair of this port, whether it has rested or not.
+func (p *ports) openAt(at netip.Addr, port int) (pair, error) {
+	p.mu.Lock()
+	i := slices.IndexFunc(p.free, func(f freed) bool { return f.port == port })
+	if i < 0 {
+		p.mu.Unlock()
+		return pair{}, ErrNoPorts
+	}
+	p.free = slices.Delete(p.free, i, i+1)
+	p.inUse++
+	p.counters.PortsInUse(p.inUse)
+	p.mu.Unlock()
+	opened, err := p.bindPair(at, port)
+	if err != nil {
+		p.giveBack(port)
+		return pair{}, fmt.Errorf("%w: %w", ErrNoPorts, err)
+	}
+	return opened, nil
 }
 
 func (p *ports) bindPair(at netip.Addr, port int) (pair, error) {

@@ -126,3 +126,23 @@ func TestPortsHeldByOthersArePassedOver(t *testing.T) {
 	assert.NotContains(t, network.bound, netip.MustParseAddrPort("192.0.2.1:30004"), "the half of a pair is closed")
 	assert.Equal(t, 1, g.ports)
 }
+
+func TestAPortThatACallHadIsOpenedAgainIfItIsFree(t *testing.T) {
+	t.Parallel()
+	e, err := New(Config{BindIP: netip.MustParseAddr("127.0.0.1"), Ports: PortRange{Min: 20000, Max: 29999}})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, e.Close()) }()
+	first, err := e.OpenAt("c-1", netip.MustParseAddr("127.0.0.1"))
+	require.NoError(t, err)
+	_, err = e.OpenAgain("c-1", netip.MustParseAddr("127.0.0.1"), first.Port())
+	require.ErrorIs(t, err, ErrNoPorts, "it is in use")
+	require.NoError(t, first.Close())
+	again, err := e.OpenAgain("c-1", netip.MustParseAddr("127.0.0.1"), first.Port())
+	require.NoError(t, err, "it need not rest")
+	require.Equal(t, first.Port(), again.Port())
+	require.NoError(t, again.Close())
+	for _, port := range []int{first.Port() + 1, 19998, 0} {
+		_, err = e.OpenAgain("c-1", netip.MustParseAddr("127.0.0.1"), port)
+		require.ErrorIs(t, err, ErrNoPorts)
+	}
+}

@@ -92,12 +92,48 @@ func (a *admission) Abandon() { a.room.leave() }
 func (a *admission) Serve(sip *sipstack.Leg) {
 	defer a.room.leave()
 	n := a.calls.node
+	call := a.calls.leg(a.id, a.room, sip)
+	a.calls.serve(call, a.app, func(ctx context.Context, runner *interpreter.Runner, limits interpreter.Limits) {
+		runner.Run(ctx, limits, webhook.Call{
+			AccountID:     n.cfg.AccountID,
+			ApplicationID: a.app.ID,
+			From:          a.inv.From,
+			To:            a.inv.To,
+			Direction:     webhook.Inbound,
+			CallID:        a.id,
+			CallURL:       n.callURL(a.id),
+			StartTime:     a.inv.Time,
+			SIPCallID:     a.inv.SIPCallID,
+		}, invited(a.inv), call)
+	})
+}
+
+// invited is what the first event tells of an INVITE.
+func invited(inv sipstack.Invitation) webhook.Invite {
+	return webhook.Invite{UUI: inv.UUI, SIPHeaders: inv.XHeaders, Diversion: inv.Diversion, StirShaken: inv.StirShaken}
+}
+
+// leg makes the leg of a call, as its runner sees it.
+func (c *calls) leg(id string, room *ticket, sip *sipstack.Leg) *leg {
+	n := c.node
+	call := &leg{
+		takes: takes{callID: id, keeper: n.keeper}, callID: id, room: room,
+		sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets, tracing: n.tracing, streams: n.streams,
+	}
+	if sound := sip.Media(); sound != nil {
+		call.takes.listen = sound.Listen
+	}
+	return call
+}
+
+// serve has a runner of its own run a call of an application.
+func (c *calls) serve(call *leg, app Application, run func(context.Context, *interpreter.Runner, interpreter.Limits)) {
+	n := c.node
 	ctx, end := context.WithCancelCause(n.drained)
 	defer end(nil)
-	call := &leg{takes: takes{callID: a.id, keeper: n.keeper, listen: sip.Media().Listen}, callID: a.id, room: a.room, sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets, tracing: n.tracing, streams: n.streams}
-	sip.OnDigit(call.press)
+	call.sip.OnDigit(call.press)
 	defer call.takes.end()
-	sip.OnEnd(func(cause error) {
+	call.sip.OnEnd(func(cause error) {
 		call.takes.end()
 		call.ended()
 		end(translated(cause))
@@ -110,23 +146,11 @@ func (a *admission) Serve(sip *sipstack.Leg) {
 	}
 	runner := interpreter.New(
 		interpreter.Config{RejectCode: n.cfg.SIP.RejectCode},
-		a.app.forInterpreter(), n.parser, &timedAsker{n.client, n.gate, a.app.ID}, n.outbox, n.journal, opts...,
+		app.forInterpreter(), n.parser, &timedAsker{n.client, n.gate, app.ID}, n.outbox, n.journal, opts...,
 	)
-	defer a.calls.serving(a.id, runner, &call.takes)()
-	runner.Run(ctx, interpreter.Limits{Drained: n.drained, Closed: n.closed}, webhook.Call{
-		AccountID:     n.cfg.AccountID,
-		ApplicationID: a.app.ID,
-		From:          a.inv.From,
-		To:            a.inv.To,
-		Direction:     webhook.Inbound,
-		CallID:        a.id,
-		CallURL:       n.callURL(a.id),
-		StartTime:     a.inv.Time,
-		SIPCallID:     a.inv.SIPCallID,
-	}, webhook.Invite{
-		UUI: a.inv.UUI, SIPHeaders: a.inv.XHeaders, Diversion: a.inv.Diversion, StirShaken: a.inv.StirShaken,
-	}, call)
-	n.log.Debug("call served", zap.String("call_id", a.id))
+	defer c.serving(call.callID, runner, &call.takes)()
+	run(ctx, runner, interpreter.Limits{Drained: n.drained, Closed: n.closed})
+	n.log.Debug("call served", zap.String("call_id", call.callID))
 }
 
 // timedAsker tells the gate how long its application takes to answer the event of a new call.

@@ -145,6 +145,17 @@ func (g *gate) enter(application string, now time.Time) (*ticket, error) {
 	return nil, &sipstack.StatusError{Method: "INVITE", Code: 503, RetryAfter: retryAfter}
 }
 
+// readmit takes room for a call that another process had let in, whatever the limits say.
+func (g *gate) readmit(answered bool) *ticket {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.live++
+	if !answered {
+		g.unanswered++
+	}
+	return &ticket{gate: g, answered: answered}
+}
+
 // waited tells how long an application took to answer the event of a new call.
 func (g *gate) waited(application string, d time.Duration) {
 	g.mu.Lock()

@@ -27,6 +27,7 @@ type leg struct {
 	targets []string // globs over the hosts that a caller may be referred to; none: any
 	tracing *tracing
 	streams *streams
+	sent    *sipstack.Referral // by another process, for the first Refer; nil: none
 	keypad
 	takes
 
@@ -87,11 +88,14 @@ func hostOf(uri string) string {
 }
 
 func (l *leg) Refer(ctx context.Context, target string) (verbs.Referral, error) {
-	takeBack := l.tracing.refers(ctx, l.callID)
-	r, err := l.sip.Refer(ctx, target)
-	if err != nil {
-		takeBack()
-		return nil, translated(err)
+	r := l.sent
+	if l.sent = nil; r == nil {
+		takeBack := l.tracing.refers(ctx, l.callID)
+		var err error
+		if r, err = l.sip.Refer(ctx, target); err != nil {
+			takeBack()
+			return nil, translated(err)
+		}
 	}
 	f := &referral{Referral: r}
 	l.mu.Lock()
@@ -170,14 +174,21 @@ func (l *leg) SendDigits(ctx context.Context, strokes []verbs.Stroke) error {
 	for i, s := range strokes {
 		keys[i] = media.Stroke(s)
 	}
-	return l.played(ctx, "SendDtmf", l.sip.Media().SendDigits(ctx, keys))
+	err := media.ErrClosed
+	if sound := l.sip.Media(); sound != nil {
+		err = sound.SendDigits(ctx, keys)
+	}
+	return l.played(ctx, "SendDtmf", err)
 }
 
 // play plays a source to its end. What cannot be opened or decoded is something that the call cannot do.
 func (l *leg) play(ctx context.Context, verb string, open func() (media.Source, error)) error {
 	src, err := open()
 	if err == nil {
-		err = l.sip.Media().Play(ctx, src)
+		err = media.ErrClosed
+		if sound := l.sip.Media(); sound != nil {
+			err = sound.Play(ctx, src)
+		}
 		_ = src.Close() // the source was read as far as it was wanted
 	}
 	return l.played(ctx, verb, err)

@@ -50,6 +50,8 @@ type metrics struct {
 	streamsEnded  *prometheus.CounterVec
 	streamDropped prometheus.Counter
 	streamRefused *prometheus.CounterVec
+	callsResumed  prometheus.Counter
+	recoveryTook  prometheus.Gauge
 
 	recordingsActive prometheus.Gauge
 	recordings       *prometheus.CounterVec
@@ -84,6 +86,8 @@ func newMetrics(build BuildInfo) *metrics {
 	m.callsStarted = counter("calls_total", "Calls that have begun.", "direction")
 	m.callsEnded = counter("calls_ended_total", "Calls that have ended, by cause.", "cause")
 	m.callsRefused = counter("calls_refused_total", "Calls turned away before they began, by reason.", "reason")
+	m.callsResumed = counter("calls_recovered_total", "Calls that another process left unfinished and this one took up.").WithLabelValues()
+	m.recoveryTook = gauge("recovery_duration_seconds", "Time that taking them up took at the start.").WithLabelValues()
 	m.authFailures = counter("sip_auth_failures_total", "INVITEs whose credentials were refused, by reason.", "reason")
 	m.dropped = counter("sip_requests_dropped_total", "SIP requests turned away for their source's sake: over its rate limit, or silenced.", "reason")
 	m.silenced = counter("sip_sources_silenced_total", "Times that a source was silenced.").WithLabelValues()
@@ -148,10 +152,18 @@ func (m *metrics) call(c state.Call) {
 	case state.CallInitiated:
 		m.callsActive.WithLabelValues(c.Direction).Inc()
 		m.callsStarted.WithLabelValues(c.Direction).Inc()
+	case state.CallResumed:
+		m.callsActive.WithLabelValues(string(webhook.Inbound)).Inc()
 	case state.CallEnded:
 		m.callsActive.WithLabelValues(string(webhook.Inbound)).Dec()
 		m.callsEnded.WithLabelValues(c.Cause).Inc()
 	}
+}
+
+// recovered tells how many calls of another process were taken up at the start, and how long that took.
+func (m *metrics) recovered(calls int, took time.Duration) {
+	m.callsResumed.Add(float64(calls))
+	m.recoveryTook.Set(took.Seconds())
 }
 
 func (m *metrics) refused(reason string) { m.callsRefused.WithLabelValues(reason).Inc() }

@@ -212,7 +212,7 @@ func (n *Node) Start(ctx context.Context) error {
 	if err := n.resumeOutbox(ctx); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	if err := n.sip.Start(ctx); err != nil {
+	if err := n.startSIP(ctx); err != nil {
 		if file := (*sipstack.FileError)(nil); errors.As(err, &file) {
 			err = &ConfigError{Key: file.Key, Reason: file.Err.Error()}
 		}
@@ -243,6 +243,17 @@ func (n *Node) Start(ctx context.Context) error {
 	}
 	n.log.Info("taking calls", zap.Strings("sip", sip), zap.Stringer("api", n.apiAddr))
 	return nil
+}
+
+// startSIP begins to take calls, when those of another process are taken up.
+func (n *Node) startSIP(ctx context.Context) error {
+	if err := n.sip.Bind(ctx); err != nil {
+		return err
+	}
+	if err := n.recover(ctx); err != nil {
+		return err
+	}
+	return n.sip.Start(ctx)
 }
 
 // Failed tells of a listener that ended by itself. A node that has lost one should be drained and closed.

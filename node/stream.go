@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/callengine/callengine/media"
 	"github.com/callengine/callengine/media/stream"
 	"github.com/callengine/callengine/state"
 	"github.com/callengine/callengine/verbs"
@@ -33,7 +34,11 @@ func (l *leg) OpenStream(ctx context.Context, s verbs.StreamConfig) (verbs.Strea
 	for _, t := range s.Tracks {
 		cfg.Tracks = append(cfg.Tracks, stream.Track(t))
 	}
-	opened, err := stream.Open(ctx, l.streams.client, l.sip.Media(), l.streams.metrics, cfg)
+	sound := l.sip.Media()
+	if sound == nil {
+		return nil, &verbs.StreamError{Cause: "error", Err: media.ErrClosed}
+	}
+	opened, err := stream.Open(ctx, l.streams.client, sound, l.streams.metrics, cfg)
 	switch {
 	case err == nil:
 		return running{opened}, nil

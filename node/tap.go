@@ -89,6 +89,11 @@ func (t *sipTap) Digit(callID string, d media.Digit) {
 	}})
 }
 
+// Dialog journals what it takes to go on with a dialog after a restart.
+func (t *sipTap) Dialog(callID string, snapshot []byte) {
+	t.journal.note(state.Entry{CallID: callID, Type: state.TypeDialog, Dialog: &state.Dialog{Snapshot: snapshot}})
+}
+
 func (t *sipTap) LateNotify(callID string) {
 	t.metrics.lateNotify()
 	t.log.Warn("a NOTIFY came after its REFER was over", zap.String("call_id", callID))

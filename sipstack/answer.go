@@ -13,8 +13,20 @@ import (
 const progressInterval = time.Minute
 
 // run answers the INVITE as the call orders. It is the handler's goroutine, and returns when the INVITE needs it no more.
+//
+// A leg that has been answered by another process has its 200 sent once more, and at once: for the caller it is a
+// repetition.
 func (l *Leg) run(i *invite) {
 	defer close(l.handled)
+	if l.isAnswered() {
+		if i.isCanceled() { // too late, as it was for that process
+			i.canceled = make(chan struct{})
+		}
+		if !l.accept(i, order{code: sip.StatusOK, done: make(chan error, 1)}) {
+			l.over(ErrCanceled)
+		}
+		return
+	}
 	p := newProgress(l, i)
 	var held *order // an answer that waits for the PRACK of what was sent before it
 	defer func() {
@@ -127,6 +139,7 @@ func (l *Leg) accept(i *invite, o order) bool {
 	l.mu.Lock()
 	l.answered = true
 	l.mu.Unlock()
+	l.dialog.save()
 	l.session.start() // the caller may send as soon as it has the 200
 	if err := i.respond(res); errors.Is(err, ErrCanceled) {
 		l.mu.Lock()
@@ -149,10 +162,14 @@ func (l *Leg) accept(i *invite, o order) bool {
 
 // confirm takes the ACK of the 200.
 func (l *Leg) confirm(ack *sip.Request) {
+	late := l.session.offering()
 	if err := l.session.confirm(ack, true); err != nil {
 		l.log.Debug("no usable answer in the ACK", zap.Error(err))
 		l.hangUp(ErrNoMedia)
 		return
+	}
+	if late {
+		l.dialog.save()
 	}
 	close(l.confirmed)
 	l.keepAlive()

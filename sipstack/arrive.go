@@ -58,6 +58,9 @@ func (s *Stack) tagged(req *sip.Request) {
 
 // tag computes our tag for an INVITE. The same INVITE, sent again or canceled, gets the same; nobody else can guess it.
 func (s *Stack) tag(req *sip.Request) string {
+	if tag := s.tagBefore(req); tag != "" {
+		return tag
+	}
 	var branch string
 	if via := req.Via(); via != nil {
 		branch, _ = via.Params.Get("branch")
@@ -70,6 +73,19 @@ func (s *Stack) tag(req *sip.Request) string {
 		mac.Write([]byte{0})
 	}
 	return hex.EncodeToString(mac.Sum(nil)[:10])
+}
+
+// tagBefore returns our tag for an INVITE that another process had; "": it is none.
+func (s *Stack) tagBefore(req *sip.Request) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.returning) == 0 {
+		return ""
+	}
+	if r := s.returning[inviteOf(req)]; r != nil {
+		return r.history.id.local
+	}
+	return ""
 }
 
 // initial reports whether an INVITE opens a dialog: it came without a To tag, and has ours since.

@@ -46,6 +46,7 @@ type dialog struct {
 	routes   []sip.Uri // the route set, in order
 	path     path
 	seq      uint32  // of our newest request
+	saved    uint32  // seq when the dialog was told to the observer
 	target   sip.Uri // remote target
 	flow     flow    // where the peer was heard last
 	acks     *ackWait
@@ -87,7 +88,7 @@ func newDialog(s *Stack, req *sip.Request, on *listener, callID string) *dialog 
 		d.contact = s.secured(d.contact, on)
 	}
 	d.referrals = newReferrals(referEnv{
-		send: d.send, observer: s.observer, callID: callID, notifyTimeout: s.cfg.NotifyTimeout,
+		send: d.send, observer: s.observer, callID: callID, notifyTimeout: s.cfg.NotifyTimeout, answerTimeout: s.cfg.TransactionTimeout,
 		log: s.log, wg: &s.tasks, lost: d.lostByRefer, release: d.retire,
 	})
 	return d

@@ -33,7 +33,7 @@ func newOutboundDialog(s *Stack, sent sentInvite, res *sip.Response, callID stri
 	d.established(res)
 	d.learn(res)
 	d.referrals = newReferrals(referEnv{
-		send: d.send, observer: s.observer, callID: callID, notifyTimeout: s.cfg.NotifyTimeout,
+		send: d.send, observer: s.observer, callID: callID, notifyTimeout: s.cfg.NotifyTimeout, answerTimeout: s.cfg.TransactionTimeout,
 		log: s.log, wg: &s.tasks, lost: d.lostByRefer, release: d.retire,
 	})
 	return d

@@ -199,6 +199,9 @@ func (x *far) Media(string, media.Params) {}
 // Digit implements [Observer].
 func (x *far) Digit(_ string, d media.Digit) { x.note("digit %c", d.Key) }
 
+// Dialog implements [Observer].
+func (x *far) Dialog(string, []byte) {}
+
 // LateNotify implements [Observer].
 func (x *far) LateNotify(string) { x.note("late NOTIFY") }
 

@@ -164,6 +164,8 @@ func (s *Stack) inDialog(req *sip.Request, tx *sip.ServerTx, handle func(*dialog
 // late answers a request in a dialog that has ended.
 func (s *Stack) late(d *dialog, req *sip.Request, tx *sip.ServerTx) {
 	switch {
+	case d.inbox.answered(req.CSeq().SeqNo, string(req.Method)): // in another process, whose transaction is gone
+		s.respond(tx, s.again(req, d.inbox.previous()))
 	case req.Method == sip.NOTIFY:
 		d.referrals.notify(req, func(int, string, ...sip.Header) { s.noDialog(req, tx) }) // counted as late
 	case req.Method == sip.BYE && d.leg.isHanging():

@@ -121,6 +121,13 @@ func (b *inbox) previous() answer {
 	return b.answer
 }
 
+// answered reports whether the request let through last is this one, and has been answered.
+func (b *inbox) answered(cseq uint32, method string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last == cseq && b.answer.method == method && b.answer.code != 0
+}
+
 // dispatch gives turns. It is called with the lock held.
 func (b *inbox) dispatch() {
 	for !b.busy && len(b.waiting) > 0 {

@@ -63,14 +63,26 @@ func (i *invite) terminated() {
 // invite handles an initial INVITE, and stays until it has its final response and, where that is a 2xx, its ACK.
 func (s *Stack) invite(req *sip.Request, tx *sip.ServerTx) {
 	i := &invite{stack: s, req: req, tx: tx, id: inviteOf(req), via: branchOf(req), canceled: make(chan struct{})}
+	r := s.returningOf(i)
+	if r != nil && r.history.refused != 0 {
+		r.refuse(i)
+		return
+	}
 	if !s.claim(i) {
 		// RFC 3261 section 8.2.2.2: the same request, come by another way.
 		s.respond(tx, s.response(req, sip.StatusLoopDetected, ""))
 		return
 	}
-	_ = i.respond(s.response(req, sip.StatusTrying, "")) // stops sipgo's own, and the retransmissions
 	if !tx.OnCancel(func(*sip.Request) { i.cancel() }) {
 		i.cancel()
+	}
+	if r != nil {
+		_ = i.respond(s.response(req, sip.StatusTrying, "")) // as below
+		if leg := r.takeUp(i); leg != nil {
+			leg.run(i)
+			i.req, i.tx = nil, nil
+		}
+		return
 	}
 	leg, adm := s.admit(i)
 	if leg == nil {
@@ -78,6 +90,9 @@ func (s *Stack) invite(req *sip.Request, tx *sip.ServerTx) {
 		s.tap.release(i.id.callID)
 		return
 	}
+	// It ends the repetitions of the INVITE, and sipgo's own would come soon. The observer has been told of the INVITE: a
+	// caller whose INVITE is forgotten in a crash sends it again.
+	_ = i.respond(s.response(req, sip.StatusTrying, ""))
 	source := sourceOf(req).Addr()
 	s.door.sources.arrived(source, time.Now())
 	if i.isCanceled() || !s.spawn(func() {

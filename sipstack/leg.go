@@ -32,8 +32,9 @@ type Leg struct {
 	hungUp    chan struct{} // closed when our BYE has been answered, or never will be
 
 	mu       sync.Mutex
-	answered bool // a 200 was sent
-	hanging  bool // a BYE is to be sent, or was
+	answered bool      // a 200 was sent
+	hanging  bool      // a BYE is to be sent, or was
+	referral *Referral // of a call that was restored, the newest; set before it is served
 	err      error
 	endTime  time.Time
 	onEnd    func(error)
@@ -52,11 +53,16 @@ type order struct {
 // newLeg makes the leg of an INVITE that was let in. An error is a [StatusError]: the offer is refused, or there is no
 // port.
 func (s *Stack) newLeg(i *invite, inv Invitation, callID string) (*Leg, error) {
+	return s.legOf(i, inv, callID, nil)
+}
+
+// legOf makes the leg of an INVITE, or makes that again which another process had; nil: there was none.
+func (s *Stack) legOf(i *invite, inv Invitation, callID string, had *snapshot) (*Leg, error) {
 	on := s.listenerOf(i.tx)
 	if on == nil {
 		return nil, ErrClosed
 	}
-	sound, err := s.newSession(i.req, on, callID)
+	sound, err := s.soundOf(i.req, on, callID, had)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +73,13 @@ func (s *Stack) newLeg(i *invite, inv Invitation, callID string) (*Leg, error) {
 		confirmed: make(chan struct{}), ended: make(chan struct{}), hungUp: make(chan struct{}),
 	}
 	d.leg, d.invite = l, i
+	if had != nil {
+		l.timer.restore(had.Timer)
+		l.answered = had.Answered
+		if err := d.resume(*had); err != nil {
+			return nil, errors.Join(err, sound.media.Close())
+		}
+	}
 	sound.media.OnDigit(l.digit)
 	if !s.remember(d) {
 		_ = sound.media.Close()
@@ -78,7 +91,7 @@ func (s *Stack) newLeg(i *invite, inv Invitation, callID string) (*Leg, error) {
 // Invitation returns what the INVITE said.
 func (l *Leg) Invitation() Invitation { return l.inv }
 
-// Media returns the leg's sound. It is closed when the leg ends.
+// Media returns the leg's sound. It is closed when the leg ends. nil: the call was restored, and there was none for it.
 func (l *Leg) Media() *media.Session { return l.session.media }
 
 // OnEnd has f called, once, when the leg ends for a reason that is not its own Bye or Reject: [ErrRemoteHangup],
@@ -155,7 +168,7 @@ func (l *Leg) end(err error) bool {
 }
 
 func (l *Leg) closeMedia() {
-	if l.dialog.spare.Load() {
+	if l.dialog.spare.Load() || l.session.media == nil {
 		return
 	}
 	if err := l.session.media.Close(); err != nil {
@@ -314,4 +327,20 @@ func (l *Leg) Refer(ctx context.Context, target string) (*Referral, error) {
 // lostBy is the reason of a leg whose dialog the peer does not know any more.
 func lostBy(method string, code int, reason string) error {
 	return fmt.Errorf("%w: %w", ErrDialogLost, &StatusError{Method: method, Code: code, Reason: reason})
+}
+
+// soundOf opens the sound of an INVITE. What another process had offered or answered stays; if its port is taken it is
+// another.
+func (s *Stack) soundOf(req *sip.Request, on *listener, callID string, had *snapshot) (*session, error) {
+	if had == nil {
+		return s.newSession(req, on, callID)
+	}
+	sound, moved, err := s.restoreSession(callID, had.Session, on)
+	if err != nil {
+		return nil, &StatusError{Method: "INVITE", Code: sip.StatusServiceUnavailable, RetryAfter: busyRetryAfter}
+	}
+	if moved && sound.propose(req) != nil {
+		return nil, errors.Join(&StatusError{Method: "INVITE", Code: sip.StatusNotAcceptableHere}, sound.media.Close())
+	}
+	return sound, nil
 }

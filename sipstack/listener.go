@@ -63,15 +63,29 @@ type packetListener struct {
 	pool    *sip.ConnectionPool // sipgo's table
 	reading chan struct{}       // closed when sipgo reads, and has the socket in its table
 	once    sync.Once
+	again   []packet // of the reader: packets of another process that are read before all others
 
 	mu     sync.Mutex
 	recent recent
 	err    error // why reading ended
 }
 
+// packet is a datagram off the wire.
+type packet struct {
+	data []byte
+	from net.Addr
+}
+
 // ReadFrom implements [net.PacketConn].
 func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 	l.begun()
+	for len(l.again) > 0 {
+		p := l.again[0]
+		l.again = l.again[1:]
+		if message, _ := l.gate.pass(p.data, p.from, false); message != nil && len(message) <= len(b) {
+			return copy(b, message), p.from, nil // it was observed when it came
+		}
+	}
 	for {
 		n, peer, err := l.PacketConn.ReadFrom(b)
 		if err != nil {

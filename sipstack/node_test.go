@@ -25,14 +25,15 @@ func TestMain(m *testing.M) {
 
 // recorder is an observer.
 type recorder struct {
-	mu     sync.Mutex
-	sip    []told
-	timers []string
-	refers []ReferState
-	media  []media.Params
-	digits []media.Digit
-	late   int
-	panics []any
+	mu      sync.Mutex
+	sip     []told
+	timers  []string
+	refers  []ReferState
+	media   []media.Params
+	digits  []media.Digit
+	late    int
+	dialogs map[string][]byte // the newest of each call
+	panics  []any
 }
 
 type told struct {
@@ -68,6 +69,15 @@ func (r *recorder) Digit(_ string, d media.Digit) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.digits = append(r.digits, d)
+}
+
+func (r *recorder) Dialog(callID string, snapshot []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.dialogs == nil {
+		r.dialogs = map[string][]byte{}
+	}
+	r.dialogs[callID] = snapshot
 }
 
 func (r *recorder) LateNotify(string) {

@@ -37,6 +37,9 @@ type Observer interface {
 	Media(callID string, p media.Params)
 	// Digit tells of a key that was pressed, once for each.
 	Digit(callID string, d media.Digit)
+	// Dialog tells how the dialog of a call is from now on, for [Stack.Restore]. What makes it so goes out when Dialog has
+	// returned: it may take as long as writing it down does.
+	Dialog(callID string, snapshot []byte)
 	// LateNotify tells of a NOTIFY for a referral that was over.
 	LateNotify(callID string)
 	// Panic tells that a handler panicked with v, and was recovered. callID is "" when it is not known.
@@ -51,5 +54,6 @@ func (nobody) Timer(string, string, string, time.Duration) {}
 func (nobody) Refer(string, ReferState)                    {}
 func (nobody) Media(string, media.Params)                  {}
 func (nobody) Digit(string, media.Digit)                   {}
+func (nobody) Dialog(string, []byte)                       {}
 func (nobody) LateNotify(string)                           {}
 func (nobody) Panic(string, any)                           {}

@@ -30,6 +30,7 @@ func (s *Stack) prack(d *dialog, t *turn) {
 		if err != nil {
 			l.log.Debug("no usable answer in the PRACK", zap.Error(err))
 		}
+		d.save()
 		t.reply(sip.StatusOK, "")
 		l.reliable.acked <- err
 		return
@@ -67,6 +68,7 @@ func (s *Stack) offered(d *dialog, t *turn, hdrs []sip.Header) bool {
 	if l.isAnswered() {
 		l.session.start()
 	}
+	d.save()
 	t.tell(res)
 	return true
 }

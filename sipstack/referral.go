@@ -69,7 +69,8 @@ func (s ReferState) over() bool { return s.Status != ReferPending }
 type Referral struct {
 	set    *referrals // its lock guards the fields below
 	done   chan struct{}
-	cancel context.CancelFunc // ends the waiting of run
+	ctx    context.Context    // of the waiting
+	cancel context.CancelFunc // ends the waiting
 	sent   chan struct{}      // closed when the first attempt goes out
 	unsent chan error         // why no attempt went out; room for that one error, so that run never waits for its reader
 
@@ -77,6 +78,8 @@ type Referral struct {
 	attempts []uint32 // CSeqs of all REFERs sent for it
 	held     *report  // of a NOTIFY that came before the REFER's response
 	clock    bool     // running
+	request  Message  // the newest REFER, if another process has sent it
+	alone    bool     // no answer to that can come any more
 }
 
 // Done is closed when the outcome is known and the observer has been told.
@@ -95,7 +98,7 @@ func (f *Referral) Interrupt() {
 	f.set.mu.Lock()
 	switch {
 	case f.state.over():
-	case len(f.attempts) == 0: // Nothing was sent, so there is nothing to tell: run ends, and start returns why.
+	case len(f.attempts) == 0 && f.state.ID == "": // Nothing was sent, so there is nothing to tell: run ends, and start returns why.
 		f.set.due = append(f.set.due, f.cancel)
 	case f.held != nil && f.held.final():
 		f.count(*f.held)
@@ -107,16 +110,32 @@ func (f *Referral) Interrupt() {
 }
 
 // run sends the REFER, and waits for the outcome.
-func (f *Referral) run(ctx context.Context, hdrs []sip.Header) {
+func (f *Referral) run(hdrs []sip.Header) {
+	defer f.survive()
 	code := 0
-	res, err := f.set.env.send(ctx, sip.REFER, hdrs, nil, f.attempt)
+	res, err := f.set.env.send(f.ctx, sip.REFER, hdrs, nil, f.attempt)
 	if err == nil {
 		code = res.StatusCode
 	}
-	if !f.answered(code, err) {
-		return
+	if f.answered(code, err) {
+		f.await(f.ctx)
 	}
-	clock := time.NewTimer(f.set.env.notifyTimeout)
+}
+
+// survive is deferred where a referral has its goroutine: a panic ends the referral, and not the process.
+func (f *Referral) survive() {
+	if v := recover(); v != nil {
+		f.set.env.observer.Panic(f.set.env.callID, v)
+		f.Interrupt()
+	}
+}
+
+// await waits for the outcome of a REFER that was accepted.
+func (f *Referral) await(ctx context.Context) {
+	f.set.mu.Lock()
+	accepted := f.state.Accepted
+	f.set.mu.Unlock()
+	clock := time.NewTimer(f.set.env.notifyTimeout - time.Since(accepted))
 	defer clock.Stop()
 	select {
 	case <-clock.C:
@@ -129,7 +148,12 @@ func (f *Referral) run(ctx context.Context, hdrs []sip.Header) {
 func (f *Referral) attempt(cseq uint32) {
 	f.set.mu.Lock()
 	f.attempts = append(f.attempts, cseq)
-	if len(f.attempts) == 1 {
+	switch {
+	case len(f.attempts) > 1:
+	case f.state.ID != "": // another process was about to send it
+		f.state.Sent = time.Now()
+		f.tell()
+	default:
 		f.state.ID = strconv.FormatUint(uint64(cseq), 10)
 		f.state.Sent = time.Now()
 		f.tell()
@@ -144,12 +168,12 @@ func (f *Referral) answered(code int, err error) (clock bool) {
 	f.set.mu.Lock()
 	switch {
 	case f.state.over():
-	case len(f.attempts) == 0:
+	case len(f.attempts) == 0 && f.state.ID == "":
 		f.abandon(err)
 	case err != nil:
 		f.unanswered(err)
 	case code >= 200 && code < 300:
-		f.accept(code)
+		f.accept(code, time.Now())
 	default:
 		f.reject(code)
 	}
@@ -182,8 +206,8 @@ func (f *Referral) abandon(err error) {
 	f.set.due = append(f.set.due, f.cancel, f.set.releaseIfIdle)
 }
 
-func (f *Referral) accept(code int) {
-	f.state.ReferCode, f.state.Accepted = code, time.Now()
+func (f *Referral) accept(code int, at time.Time) {
+	f.state.ReferCode, f.state.Accepted = code, at
 	f.tell()
 	if held := f.held; held != nil {
 		f.held = nil
@@ -227,7 +251,7 @@ func (f *Referral) unanswered(err error) {
 // take takes what a NOTIFY reports, before the REFER's response or after it.
 func (f *Referral) take(rep report) {
 	switch {
-	case !f.state.Accepted.IsZero():
+	case !f.state.Accepted.IsZero() || f.alone:
 		f.count(rep)
 	case f.held == nil || !f.held.decides(): // RFC 6665 section 4.4.1: a NOTIFY may overtake the 2xx.
 		f.held = &rep

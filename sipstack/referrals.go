@@ -26,6 +26,8 @@ type referEnv struct {
 	callID   string
 	// notifyTimeout is the time from the acceptance to the final NOTIFY; 0: 30 s.
 	notifyTimeout time.Duration
+	// answerTimeout is the time from the sending of a REFER to its final response.
+	answerTimeout time.Duration
 	log           *zap.Logger
 	// wg counts the goroutines of the referrals: each ends with its referral.
 	wg *sync.WaitGroup
@@ -72,7 +74,7 @@ func (r *referrals) start(target, referredBy string) (*Referral, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &Referral{
-		set: r, cancel: cancel,
+		set: r, ctx: ctx, cancel: cancel,
 		done: make(chan struct{}), sent: make(chan struct{}), unsent: make(chan error, 1),
 		state: ReferState{Target: target, Status: ReferPending},
 	}
@@ -82,7 +84,7 @@ func (r *referrals) start(target, referredBy string) (*Referral, error) {
 	}
 	r.env.wg.Go(func() {
 		grow(false)
-		f.run(ctx, hdrs)
+		f.run(hdrs)
 	})
 	select {
 	case <-f.sent:

@@ -19,6 +19,7 @@ func (l *Leg) agreeTimer(t timerTerms) {
 		return
 	}
 	l.tellTimer("started", t)
+	l.dialog.save()
 	l.timer.mu.Lock()
 	first := !l.timer.running
 	l.timer.running = true

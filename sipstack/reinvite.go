@@ -44,6 +44,7 @@ func (s *Stack) reinvite(d *dialog, t *turn) {
 	res := s.response(t.req, sip.StatusOK, "", append(timer.answer(), &sip.ContactHeader{Address: *d.contact.Clone()})...)
 	withSDP(res, l.session.description())
 	l.session.start()
+	d.save()
 	l.agreeTimer(timer)
 	t.send(res)
 
@@ -53,8 +54,12 @@ func (s *Stack) reinvite(d *dialog, t *turn) {
 		l.hangUp(err)
 	case ack != nil:
 		// An answer that cannot be used leaves the sound as it was: the peer asked, and may ask again.
+		late := l.session.offering()
 		if err := l.session.confirm(ack, true); err != nil {
 			l.log.Debug("no usable answer in the ACK of a re-INVITE", zap.Error(err))
+		}
+		if late {
+			d.save()
 		}
 	}
 }

@@ -87,6 +87,7 @@ func (p *progress) ring() error {
 		// description of the sound many phones stop ringing by themselves, and there is none before the call is answered.
 		withSDP(res, l.session.description())
 		p.offers = true
+		l.dialog.save() // another port would be another offer
 	}
 	res.AppendHeader(sip.NewHeader("Require", tagReliable))
 	res.AppendHeader(sip.NewHeader("RSeq", decimal(l.reliable.next())))

@@ -123,7 +123,10 @@ func (d *dialog) launch(method sip.RequestMethod, hdrs []sip.Header, body []byte
 	d.turn <- struct{}{}
 	defer func() { <-d.turn }()
 
-	cseq, fresh := d.number(c)
+	cseq, fresh, save := d.number(c)
+	if save {
+		d.save()
+	}
 	if fresh && sent != nil {
 		sent(cseq)
 	}
@@ -156,14 +159,16 @@ func (d *dialog) launch(method sip.RequestMethod, hdrs []sip.Header, body []byte
 
 // number returns the number of a request, which is a new one unless it goes to another target (RFC 3263 section 4.3) and
 // no other request has gone out meanwhile.
-func (d *dialog) number(c *course) (cseq uint32, fresh bool) {
+//
+// Save says that so many have gone out since the dialog was saved that one which is restored might repeat a number.
+func (d *dialog) number(c *course) (cseq uint32, fresh, save bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if fresh = c.cseq == 0 || c.cseq != d.seq; fresh {
 		d.seq++
 		c.cseq = d.seq
 	}
-	return c.cseq, fresh
+	return c.cseq, fresh, d.seq-d.saved >= skippedNumbers/2
 }
 
 // request connects to where a request goes, the host of that name, builds it and sends it.

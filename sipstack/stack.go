@@ -55,6 +55,8 @@ type Stack struct {
 	dialogs   map[dialogID]*dialog
 	invites   map[inviteID]*invite // those undecided, and those of dialogs
 	outgoing  map[outgoingID]*outgoing
+	revivals  []*revival            // to be gone on with when the stack has started
+	returning map[inviteID]*revival // those whose INVITE is handled once more
 }
 
 // Admission is a call that was let in.
@@ -82,6 +84,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 		network: hostNetwork{}, dialer: &net.Dialer{}, resolver: newHostResolver(),
 		failed:  make(chan error, len(cfg.Listeners)),
 		dialogs: map[dialogID]*dialog{}, invites: map[inviteID]*invite{}, outgoing: map[outgoingID]*outgoing{},
+		returning: map[inviteID]*revival{},
 	}
 	for _, o := range opts {
 		o(s)
@@ -113,16 +116,45 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 // [StatusError] is the final response, any other gets 500. Without f every call gets 404.
 func (s *Stack) OnInvite(f func(Invitation) (Admission, error)) { s.onInvite = f }
 
-// Start reads the files of TLS, binds all listeners, and then serves until Close. It can be called once. A file that cannot
-// be used is a [FileError].
+// Start serves all listeners until Close, and goes on with the calls that were restored. It binds the listeners, unless
+// Bind did, and can be called once.
 func (s *Stack) Start(ctx context.Context) error {
 	s.mu.Lock()
-	again := s.started || s.closed
+	again, bound := s.started || s.closed, s.listeners != nil
 	s.started = true
 	s.mu.Unlock()
 	if again {
 		return errors.New("sipstack: started before")
 	}
+	if !bound {
+		if err := s.Bind(ctx); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	revivals, returning := s.revivals, map[*revival]bool{}
+	s.revivals = nil
+	s.mu.Unlock()
+	for _, r := range revivals {
+		returning[r] = r.leg == nil // none has come yet
+	}
+	if !s.serveAll() {
+		return ErrClosed
+	}
+	for _, l := range s.bound() {
+		if l.packets != nil {
+			<-l.packets.reading // at once; a request that goes out before it would go from a socket of sipgo's own
+		}
+	}
+	for _, r := range revivals {
+		r.begin(returning[r])
+	}
+	return nil
+}
+
+// Bind reads the files of TLS and binds all listeners: what comes waits in the sockets until Start. It can be called once,
+// before Start. A file that cannot be used is a [FileError].
+func (s *Stack) Bind(ctx context.Context) error {
 	if err := s.certificates.open(); err != nil {
 		return err
 	}
@@ -137,29 +169,26 @@ func (s *Stack) Start(ctx context.Context) error {
 		}
 		bound = append(bound, b)
 	}
-	if !s.serveAll(bound) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.listeners != nil {
+		for _, b := range bound {
+			_ = b.close()
+		}
 		return ErrClosed
 	}
-	for _, l := range bound {
-		if l.packets != nil {
-			<-l.packets.reading // at once; a request that goes out before it would go from a socket of sipgo's own
-		}
-	}
+	s.listeners = bound
 	return nil
 }
 
 // serveAll has all listeners served; false: the stack is closed, and they are.
-func (s *Stack) serveAll(bound []*listener) bool {
+func (s *Stack) serveAll() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		for _, b := range bound {
-			_ = b.close()
-		}
 		return false
 	}
-	s.listeners = bound
-	for _, l := range bound {
+	for _, l := range s.listeners {
 		s.serve(l)
 	}
 	return true
@@ -396,4 +425,7 @@ func (s *Stack) forget(d *dialog) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.dialogs, d.id)
+	if d.invite != nil {
+		delete(s.returning, d.invite.id)
+	}
 }

@@ -25,6 +25,7 @@ func (s *Stack) update(d *dialog, t *turn) {
 	}
 	if undescribed(t.req) {
 		d.refresh(t.req)
+		d.save()
 		t.reply(sip.StatusOK, "", hdrs...)
 	} else if !s.offered(d, t, hdrs) {
 		return

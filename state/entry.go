@@ -47,6 +47,14 @@ func (e *Entry) Vital() bool {
 	switch {
 	case e.Call != nil, e.Dialog != nil:
 		return true
+	case e.SIP != nil && e.SIP.Code == 0:
+		switch e.SIP.Method {
+		case "INVITE", "BYE", "NOTIFY": // are not sent again once they are answered
+			return e.SIP.Direction == "in"
+		case "REFER": // must not be sent twice
+			return e.SIP.Direction == "out"
+		}
+		return false
 	case e.Webhook != nil: // a synchronous event that is asked for twice has to be the same one
 		return e.Webhook.Event == WebhookOwed || e.Webhook.Event == WebhookRequest && e.Webhook.EventType != disconnectEvent
 	}
@@ -117,7 +125,9 @@ type Verb struct {
 	Next   string `json:"next,omitempty"`  // ended: "next verb", "new document", "end"
 	Error  string `json:"error,omitempty"` // ended
 	Cause  string `json:"cause,omitempty"` // ended: why the call is to end, if it is
-	Refer  *Refer `json:"refer,omitempty"` // progress of a Refer
+	// Outlived tells of one that ended that it has something under way which goes on beyond the call's end.
+	Outlived bool   `json:"outlived,omitempty"`
+	Refer    *Refer `json:"refer,omitempty"` // progress of a Refer
 }
 
 // Timer is a timer that was started, ran out, or was stopped.

@@ -90,7 +90,10 @@ func (f *filed) stored(id string, seq uint64) *stored {
 	last := uint64(f.Last)
 	c.disk = disk{handed: last, written: last, first: f.First, since: time.Unix(f.Since, 0), value: seq}
 	h := &held{entries: entries{base: f.Last}, record: f.Record, owed: f.Owed, dead: f.Dead}
-	h.rest = rest{f.Rest.Begun, f.Rest.Ended, f.Rest.Told, f.Rest.Outlive, f.Rest.Settled}
+	h.rest = rest{
+		begun: f.Rest.Begun, ended: f.Rest.Ended, told: f.Rest.Told, outlive: f.Rest.Outlive, settled: f.Rest.Settled,
+		invited: f.Rest.Invited, refused: f.Rest.Refused,
+	}
 	if h.busy() || len(h.owed) > 0 || len(h.dead) > 0 {
 		c.held = h
 	}

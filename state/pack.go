@@ -106,6 +106,8 @@ type filedRest struct {
 	Told    bool `json:"told,omitempty"`
 	Outlive bool `json:"outlive,omitempty"`
 	Settled bool `json:"settled,omitempty"`
+	Invited bool `json:"invited,omitempty"`
+	Refused bool `json:"refused,omitempty"`
 }
 
 // file packs a call's value.

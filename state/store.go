@@ -50,7 +50,7 @@ type Store interface {
 	// Failed notes that the event owed under seq was given up, and why: it is not owed any more.
 	Failed(ctx context.Context, callID string, seq uint64, reason string) error
 	// Unfinished returns the ids of the calls that somebody has to see to when nobody does any more (after a crash, say),
-	// oldest first: those that have begun and not ended; that have ended, but neither is their disconnect event owed nor
+	// oldest first: those whose INVITE was let in and that have not begun; that have begun and not ended; that have ended, but neither is their disconnect event owed nor
 	// is it known that none is due; that have a referral pending, or another thing that outlives them.
 	Unfinished(ctx context.Context) ([]string, error)
 	// Debts returns what is still owed, in order for each call.

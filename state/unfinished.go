@@ -25,6 +25,8 @@ type DeadLetter struct {
 
 // rest is what is left to do of a call, as far as its journal tells.
 type rest struct {
+	invited bool // its INVITE came
+	refused bool // that got a final response
 	begun   bool // its application was asked, or was about to be
 	ended   bool // its end is journalled
 	told    bool // the event of its end is owed, or was, or none is due
@@ -35,6 +37,9 @@ type rest struct {
 // apply takes the next entry of the call's journal.
 func (r *rest) apply(e *Entry) {
 	switch {
+	case e.SIP != nil && e.SIP.Method == "INVITE":
+		r.invited = r.invited || e.SIP.Direction == "in" && e.SIP.Code == 0
+		r.refused = r.refused || e.SIP.Direction == "out" && e.SIP.Code >= 200
 	case e.Webhook != nil:
 		r.told = r.told || e.Webhook.Event == WebhookOwed && e.Webhook.EventType == disconnectEvent
 	case e.Call == nil:
@@ -53,7 +58,7 @@ func (r *rest) apply(e *Entry) {
 func (r *rest) unfinished(refers []Refer) bool {
 	switch {
 	case !r.begun:
-		return false
+		return r.invited && !r.refused && !r.settled
 	case !r.ended, !r.told, r.outlive && !r.settled:
 		return true
 	}

@@ -16,12 +16,16 @@ func TestUnfinishedIsACallOfWhichSomethingIsLeftToDo(t *testing.T) {
 	owed := func(event string) Entry {
 		return Entry{Type: TypeWebhook, Webhook: &Webhook{Event: WebhookOwed, EventID: "e", EventType: event}}
 	}
+	invite := Entry{Type: TypeSIP, SIP: &SIP{Direction: "in", Method: "INVITE"}}
+	trying := Entry{Type: TypeSIP, SIP: &SIP{Direction: "out", Method: "INVITE", Code: 100}}
 	begun, over := call(Call{Event: CallInitiated}), call(Call{Event: CallEnded})
 	for name, tc := range map[string]struct {
 		journal []Entry
 		want    bool
 	}{
-		"refused before it began":              {[]Entry{{Type: TypeSIP, SIP: &SIP{Method: "INVITE"}}}, false},
+		"let in, and not begun":                {[]Entry{invite, trying}, true},
+		"refused before it began":              {[]Entry{invite, {Type: TypeSIP, SIP: &SIP{Direction: "out", Method: "INVITE", Code: 488}}}, false},
+		"not begun, and too late":              {[]Entry{invite, trying, call(Call{Event: CallSettled})}, false},
 		"begun":                                {[]Entry{begun}, true},
 		"answered":                             {[]Entry{begun, call(Call{Event: CallAnswered})}, true},
 		"ended, and the disconnect not owed":   {[]Entry{begun, over}, true},

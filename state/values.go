@@ -111,7 +111,9 @@ func (c *stored) filed() filed {
 	r := c.rest
 	return filed{
 		Number: c.number, First: c.disk.first, Since: c.disk.since.Unix(), Last: c.entries.len(), Quiet: c.quiet.UnixNano(),
-		Record: c.record, Rest: filedRest{r.begun, r.ended, r.told, r.outlive, r.settled},
+		Record: c.record, Rest: filedRest{
+			Begun: r.begun, Ended: r.ended, Told: r.told, Outlive: r.outlive, Settled: r.settled, Invited: r.invited, Refused: r.refused,
+		},
 		Owed: slices.Clone(c.owed), Dead: slices.Clone(c.dead),
 	}
 }

@@ -112,6 +112,9 @@ func (g *Gather) Execute(ctx context.Context, call Call) (Outcome, error) {
 	if g.Input == "speech" {
 		return Outcome{}, g.lacks("recognise speech")
 	}
+	if g.Target != nil && asked(call, "gather") {
+		return g.ask(ctx, call, webhook.Gathered{})
+	}
 	keypad, ok := call.(Keypad)
 	if !ok {
 		return Outcome{}, g.lacks("collect digits")
@@ -126,6 +129,11 @@ func (g *Gather) Execute(ctx context.Context, call Call) (Outcome, error) {
 	if err = ended(ctx, err); err != nil || g.Target == nil {
 		return Outcome{}, err
 	}
+	return g.ask(ctx, call, collected)
+}
+
+// ask has the reply to the gather event replace the document.
+func (g *Gather) ask(ctx context.Context, call Call, collected webhook.Gathered) (Outcome, error) {
 	reply, err := call.Ask(ctx, *g.Target, webhook.NewGather(call.Info(), collected))
 	if err = ended(ctx, err); err != nil {
 		return Outcome{}, err

@@ -27,7 +27,7 @@ func (p *Pause) Execute(ctx context.Context, call Call) (Outcome, error) {
 	if err := call.Answer(ctx); err != nil {
 		return Outcome{}, ended(ctx, err)
 	}
-	return Outcome{}, wait(ctx, p.Duration)
+	return Outcome{}, wait(ctx, p.Duration-elapsed(call))
 }
 
 // wait waits for d, or returns the context's cause.

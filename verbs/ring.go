@@ -35,7 +35,7 @@ func (r *Ring) Execute(ctx context.Context, call Call) (Outcome, error) {
 		if err := ringer.Ring(ctx); err != nil {
 			return Outcome{}, ended(ctx, err)
 		}
-		return Outcome{}, wait(ctx, r.Duration)
+		return Outcome{}, wait(ctx, r.Duration-elapsed(call))
 	}
 	player, ok := call.(Player)
 	if !ok {
@@ -44,7 +44,7 @@ func (r *Ring) Execute(ctx context.Context, call Call) (Outcome, error) {
 	if err := call.Answer(ctx); err != nil {
 		return Outcome{}, ended(ctx, err)
 	}
-	tone, stop := context.WithTimeout(ctx, r.Duration)
+	tone, stop := context.WithTimeout(ctx, r.Duration-elapsed(call))
 	defer stop()
 	return Outcome{}, ended(ctx, player.PlayRinging(tone))
 }

@@ -1,0 +1,420 @@
+package node_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/callengine/callengine/node"
+	"github.com/callengine/callengine/scenario"
+	"github.com/callengine/callengine/state"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// mortal is the network of a node that dies: from then on nothing that it sends leaves, and its sockets are closed, as
+// the end of a process closes them.
+type mortal struct {
+	*scenario.Memory
+	mu   sync.Mutex
+	dead bool
+	open []io.Closer
+}
+
+func (m *mortal) die() {
+	m.mu.Lock()
+	m.dead = true
+	open := m.open
+	m.mu.Unlock()
+	for _, c := range open {
+		_ = c.Close()
+	}
+}
+
+func (m *mortal) isDead() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.dead
+}
+
+var errDead = errors.New("the process is dead")
+
+// keep notes a socket.
+func (m *mortal) keep(c io.Closer) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.dead {
+		_ = c.Close()
+		return errDead
+	}
+	m.open = append(m.open, c)
+	return nil
+}
+
+func (m *mortal) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	c, err := m.Memory.ListenPacket(ctx, network, address)
+	if err == nil {
+		err = m.keep(c)
+	}
+	return mortalPackets{c, m}, err
+}
+
+func (m *mortal) Listen(ctx context.Context, network, address string) (net.Listener, error) {
+	l, err := m.Memory.Listen(ctx, network, address)
+	if err == nil {
+		err = m.keep(l)
+	}
+	return mortalListener{l, m}, err
+}
+
+func (m *mortal) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := m.Memory.DialContext(ctx, network, address)
+	if err == nil {
+		err = m.keep(c)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return mortalConn{c, m}, nil
+}
+
+type mortalListener struct {
+	net.Listener
+	m *mortal
+}
+
+func (l mortalListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		err = l.m.keep(c)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return mortalConn{c, l.m}, nil
+}
+
+type mortalPackets struct {
+	net.PacketConn
+	m *mortal
+}
+
+func (c mortalPackets) WriteTo(b []byte, to net.Addr) (int, error) {
+	if c.m.isDead() {
+		return len(b), nil
+	}
+	return c.PacketConn.WriteTo(b, to)
+}
+
+type mortalConn struct {
+	net.Conn
+	m *mortal
+}
+
+func (c mortalConn) Write(b []byte) (int, error) {
+	if c.m.isDead() {
+		return 0, errDead
+	}
+	return c.Conn.Write(b)
+}
+
+// mortalStore is a store of a node that dies when so many entries have been appended. What it writes after that is lost.
+type mortalStore struct {
+	*state.Memory
+	net  *mortal
+	died chan struct{}
+
+	mu   sync.Mutex
+	left int
+	once sync.Once
+}
+
+// count takes an entry's place; false: it is lost.
+func (s *mortalStore) count() (kept, last bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.left == 0 {
+		return false, false
+	}
+	s.left--
+	return true, s.left == 0
+}
+
+func (s *mortalStore) write(f func() (uint64, error)) (uint64, error) {
+	kept, last := s.count()
+	if !kept {
+		s.die()
+		return 0, errDead
+	}
+	seq, err := f()
+	if last {
+		s.die()
+	}
+	return seq, err
+}
+
+func (s *mortalStore) die() {
+	s.once.Do(func() {
+		s.net.die()
+		close(s.died)
+	})
+}
+
+func (s *mortalStore) Append(ctx context.Context, e state.Entry) (uint64, error) {
+	return s.write(func() (uint64, error) { return s.Memory.Append(ctx, e) })
+}
+
+func (s *mortalStore) Owe(ctx context.Context, callID string, event []byte) (uint64, error) {
+	return s.write(func() (uint64, error) { return s.Memory.Owe(ctx, callID, event) })
+}
+
+func (s *mortalStore) Delivered(ctx context.Context, callID string, seq uint64) error {
+	_, err := s.write(func() (uint64, error) { return 0, s.Memory.Delivered(ctx, callID, seq) })
+	return err
+}
+
+func (s *mortalStore) Failed(ctx context.Context, callID string, seq uint64, reason string) error {
+	_, err := s.write(func() (uint64, error) { return 0, s.Memory.Failed(ctx, callID, seq, reason) })
+	return err
+}
+
+// crash is a call whose node dies in the middle of it, and is started again.
+type crash struct {
+	t      *testing.T
+	net    *scenario.Memory
+	app    *scenario.Application
+	phone  *enduring
+	speech *fakeSpeech
+	change func(*node.Config)
+
+	line    *line
+	crashed bool
+	store   *state.Memory // of the second node, or of the only one
+	logs    *observer.ObservedLogs
+	callID  string
+}
+
+// crashSetup is what a call is like.
+type crashSetup struct {
+	phone   phoneScript
+	app     func(*scenario.Event) scenario.Reply
+	change  func(*node.Config)
+	away    time.Duration // how long the node is not there
+	forget  bool          // what was written behind is lost
+	outlast time.Duration // how long is waited for everything to end; 0: 3 minutes
+}
+
+// crashAfter runs a call whose node dies when it has written so many entries, unless it has written fewer when all is
+// over.
+func crashAfter(t *testing.T, s crashSetup, entries int, check func(c *crash)) (crashed bool) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &crash{t: t, net: scenario.NewMemory(), speech: &fakeSpeech{length: 2 * time.Second}, change: s.change}
+		var err error
+		c.app, err = scenario.NewApplication(t.Context(), c.net, scenario.ApplicationConfig{Address: "10.0.0.2:80"})
+		require.NoError(t, err)
+		c.app.Decide(s.app)
+		conn, err := c.net.ListenPacket(t.Context(), "udp", "10.0.1.1:5060")
+		require.NoError(t, err)
+		c.phone = newEnduring(conn, &net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 5060}, s.phone)
+
+		network := &mortal{Memory: c.net}
+		c.store = state.NewMemory(state.MemoryConfig{})
+		store := &mortalStore{Memory: c.store, net: network, died: make(chan struct{}), left: entries}
+		first := c.start(network, store)
+		c.line = c.phone.call("desk")
+		outlast := s.outlast
+		if outlast == 0 {
+			outlast = 3 * time.Minute
+		}
+		c.crashed = c.wait(outlast, store.died)
+		second := first
+		if c.crashed {
+			gone := make(chan struct{})
+			go func() {
+				defer close(gone)
+				_ = first.Close()
+			}()
+			time.Sleep(s.away)
+			if s.forget {
+				c.store = withoutTail(t, c.store)
+			}
+			second = c.start(c.net, c.store)
+			<-gone
+			c.wait(outlast, nil)
+		}
+		c.phone.mu.Lock()
+		check(c)
+		c.phone.mu.Unlock()
+		crashed = c.crashed
+		if t.Failed() {
+			c.tell()
+		}
+		require.NoError(t, second.Close())
+		c.phone.close()
+		require.NoError(t, c.app.Close())
+		time.Sleep(leftover)
+	})
+	return crashed
+}
+
+// wait waits until the call is over and nothing is left of it, or for so long; true: until died was closed before.
+func (c *crash) wait(atMost time.Duration, died <-chan struct{}) bool {
+	every := time.NewTicker(time.Second)
+	defer every.Stop()
+	for until, quiet := time.Now().Add(atMost), 0; time.Now().Before(until) && quiet < 40; {
+		select {
+		case <-died:
+			return true
+		case <-every.C:
+		}
+		c.phone.mu.Lock()
+		over := c.line.over && len(c.line.waiting) == 0
+		c.phone.mu.Unlock()
+		unfinished, err := c.store.Unfinished(c.t.Context())
+		require.NoError(c.t, err)
+		debts, err := c.store.Debts(c.t.Context())
+		require.NoError(c.t, err)
+		if quiet++; !over || len(unfinished)+len(debts) > 0 {
+			quiet = 0
+		}
+	}
+	return false
+}
+
+func (c *crash) start(network node.Network, store state.Store) *node.Node {
+	c.t.Helper()
+	cfg := bubbleConfig()
+	cfg.Applications[0].CallbackTimeout = 5 * time.Second
+	if c.change != nil {
+		c.change(&cfg)
+	}
+	core, logs := observer.New(zap.WarnLevel)
+	c.logs = logs
+	n, err := node.New(cfg, node.WithNetwork(network), node.WithStore(store), node.WithSynthesizer(c.speech), node.WithLogger(zap.New(core)))
+	require.NoError(c.t, err)
+	require.NoError(c.t, n.Start(c.t.Context()))
+	return n
+}
+
+// withoutTail is a store without what was appended after the last vital entry of the call.
+func withoutTail(t *testing.T, m *state.Memory) *state.Memory {
+	t.Helper()
+	kept := state.NewMemory(state.MemoryConfig{})
+	ids := idsOf(t, m)
+	for _, id := range ids {
+		entries, err := m.Journal(t.Context(), id)
+		require.NoError(t, err)
+		end := len(entries)
+		for end > 0 && !entries[end-1].Vital() {
+			end--
+		}
+		for _, e := range entries[:end] {
+			_, err := kept.Append(t.Context(), e)
+			require.NoError(t, err)
+		}
+	}
+	return kept
+}
+
+func idsOf(t *testing.T, m *state.Memory) (ids []string) {
+	t.Helper()
+	records, _, err := m.Records(t.Context(), state.Query{})
+	require.NoError(t, err)
+	for _, r := range records {
+		ids = append(ids, r.CallID)
+	}
+	return ids
+}
+
+// tell writes down what happened, for whoever looks for the reason of a failure.
+func (c *crash) tell() {
+	var b strings.Builder
+	for _, id := range idsOf(c.t, c.store) {
+		entries, err := c.store.Journal(c.t.Context(), id)
+		require.NoError(c.t, err)
+		require.NoError(c.t, state.Ladder{}.Write(&b, entries))
+	}
+	for _, e := range c.logs.All() {
+		fmt.Fprintf(&b, "%s %s %v\n", e.Level, e.Message, e.ContextMap())
+	}
+	for _, e := range c.app.Events() {
+		fmt.Fprintf(&b, "%v %s %s\n", e.Time.Format("05.000"), e.Type(), e.ID())
+	}
+	fmt.Fprintf(&b, "%+v\n", *c.line)
+	c.t.Log(b.String())
+}
+
+// events returns the events of a type that the application got, each id once, and those that are owed.
+func (c *crash) events(eventType string) (ids []string) {
+	for _, e := range c.app.EventsOf(eventType) {
+		if !slices.Contains(ids, e.ID()) {
+			ids = append(ids, e.ID())
+		}
+	}
+	debts, err := c.store.Debts(c.t.Context())
+	require.NoError(c.t, err)
+	for _, d := range debts {
+		if strings.Contains(string(d.Event), `"type":"`+eventType+`"`) {
+			id := string(d.Event)[len(`{"id":"`):][:36]
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
+// cause is that of the one disconnect event.
+func (c *crash) cause() (cause, message string) {
+	for _, id := range idsOf(c.t, c.store) {
+		r, err := c.store.Record(c.t.Context(), id)
+		require.NoError(c.t, err)
+		if r.DisconnectCause != nil {
+			cause = *r.DisconnectCause
+		}
+		if r.ErrorMessage != nil {
+			message = *r.ErrorMessage
+		}
+	}
+	return cause, message
+}
+
+// referred checks what the one Refer of the call has come to.
+func (c *crash) referred(status string) {
+	c.t.Helper()
+	for _, id := range idsOf(c.t, c.store) {
+		r, err := c.store.Record(c.t.Context(), id)
+		require.NoError(c.t, err)
+		if assert.Len(c.t, r.Refers, 1) {
+			assert.Equal(c.t, status, r.Refers[0].Status, r.Refers[0].Evidence)
+		}
+	}
+}
+
+// promises are those that hold whenever the node died.
+func (c *crash) promises() {
+	c.t.Helper()
+	assert.Empty(c.t, c.line.faults, "what a phone must not see")
+	assert.True(c.t, c.line.over, "no call is left up at the phone")
+	begun := len(c.app.EventsOf("initiate")) > 0
+	assert.LessOrEqual(c.t, len(c.events("initiate")), 1, "one initiate")
+	if begun || len(idsOf(c.t, c.store)) > 0 {
+		assert.Len(c.t, c.events("disconnect"), 1, "one disconnect")
+		assert.LessOrEqual(c.t, len(idsOf(c.t, c.store)), 1, "one call")
+	}
+	assert.LessOrEqual(c.t, len(c.events("referComplete")), 1, "one referComplete")
+	assert.LessOrEqual(c.t, len(c.line.refers), 1, "one REFER")
+	left, err := c.store.Unfinished(c.t.Context())
+	require.NoError(c.t, err)
+	assert.Empty(c.t, left, "nothing is left to recover")
+}

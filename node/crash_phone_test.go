@@ -1,0 +1,397 @@
+package node_test
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// enduring is a phone that lives through the crash of a node: it repeats what gets no answer, answers what comes, and
+// notes what must not happen. It writes its messages as text, and knows nothing of the node's stack.
+type enduring struct {
+	conn    net.PacketConn
+	node    net.Addr
+	script  phoneScript
+	reading sync.WaitGroup
+
+	mu     sync.Mutex
+	lines  map[string]*line // by Call-ID
+	serial int
+}
+
+// phoneScript is how a phone behaves in each of its calls.
+type phoneScript struct {
+	refer       int           // status of a REFER; 0: 202
+	early       bool          // the NOTIFY comes before the answer to the REFER
+	notify      int           // final status that the NOTIFY tells; 0: none comes
+	after       time.Duration // of it, from the REFER on
+	hangUp      time.Duration // BYE, from the answer on; 0: none
+	hangUpRefer time.Duration // BYE, from the REFER on; 0: none
+	press       string        // keys, by INFO, one a second from the answer on
+	cancel      time.Duration // CANCEL, from the INVITE on; 0: none
+}
+
+// line is one call of the phone.
+type line struct {
+	phone  *enduring
+	callID string
+	tag    string
+
+	invite                     string // as it was sent
+	peer                       string // To with the node's tag
+	target                     string // the node's Contact
+	proceeding, answered, over bool
+	refused                    int
+	cseq                       int
+	last                       int               // highest CSeq of the node
+	answers                    map[string]string // by branch and method: what was answered
+	waiting                    map[string]*waiting
+	timers                     []*time.Timer
+	refers                     []string // Refer-To of each REFER, repetitions not counted
+	told                       []int    // statuses that the node gave to NOTIFYs of an outcome
+	faults                     []string
+}
+
+// waiting is a request that has no final response.
+type waiting struct {
+	text  string
+	done  func(code int)
+	timer *time.Timer
+}
+
+func newEnduring(conn net.PacketConn, node net.Addr, script phoneScript) *enduring {
+	p := &enduring{conn: conn, node: node, script: script, lines: map[string]*line{}}
+	p.reading.Go(p.read)
+	return p
+}
+
+func (p *enduring) close() {
+	p.mu.Lock()
+	for _, l := range p.lines {
+		for _, t := range l.timers {
+			t.Stop()
+		}
+		for _, w := range l.waiting {
+			w.timer.Stop()
+		}
+	}
+	p.mu.Unlock()
+	_ = p.conn.Close()
+	p.reading.Wait()
+}
+
+func (p *enduring) read() {
+	b := make([]byte, 64<<10)
+	for {
+		n, from, err := p.conn.ReadFrom(b)
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		p.arrived(string(b[:n]), from)
+		p.mu.Unlock()
+	}
+}
+
+func (p *enduring) send(text string) { _, _ = p.conn.WriteTo([]byte(text), p.node) }
+
+// field returns the first header field of that name.
+func field(text, name string) string {
+	head, _, _ := strings.Cut(text, "\r\n\r\n")
+	for _, h := range strings.Split(head, "\r\n")[1:] {
+		if k, v, _ := strings.Cut(h, ":"); strings.EqualFold(strings.TrimSpace(k), name) {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
+
+func tagIn(value string) string {
+	_, tag, _ := strings.Cut(value, ";tag=")
+	tag, _, _ = strings.Cut(tag, ";")
+	return tag
+}
+
+func branchIn(via string) string {
+	_, branch, _ := strings.Cut(via, "branch=")
+	branch, _, _ = strings.Cut(branch, ";")
+	return branch
+}
+
+const phoneSDP = "v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %d RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n"
+
+func (p *enduring) sdp() string {
+	host, _, _ := net.SplitHostPort(p.conn.LocalAddr().String())
+	return fmt.Sprintf(phoneSDP, host, host, 9)
+}
+
+// call places a call.
+func (p *enduring) call(user string) *line {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.serial++
+	l := &line{
+		phone: p, callID: fmt.Sprintf("call-%d@phone", p.serial), tag: fmt.Sprintf("p%d", p.serial), cseq: 1,
+		answers: map[string]string{}, waiting: map[string]*waiting{},
+	}
+	p.lines[l.callID] = l
+	l.peer, l.target = "<sip:"+user+"@"+p.node.String()+">", "sip:"+user+"@"+p.node.String()
+	l.invite = l.request("INVITE", 1, "i"+l.callID, "Content-Type: application/sdp", p.sdp())
+	l.repeat("i"+l.callID, l.invite, func(int) {})
+	if d := p.script.cancel; d > 0 {
+		l.later(d, l.cancel)
+	}
+	return l
+}
+
+// later calls f with the lock held.
+func (l *line) later(d time.Duration, f func()) {
+	l.timers = append(l.timers, time.AfterFunc(d, func() {
+		l.phone.mu.Lock()
+		defer l.phone.mu.Unlock()
+		f()
+	}))
+}
+
+// request writes a request of the call; headers may hold several lines.
+func (l *line) request(method string, cseq int, branch, headers, body string) string {
+	local := l.phone.conn.LocalAddr().String()
+	if headers != "" {
+		headers += "\r\n"
+	}
+	return fmt.Sprintf("%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%s;rport\r\nMax-Forwards: 70\r\nFrom: <sip:phone@%s>;tag=%s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %d %s\r\nContact: <sip:phone@%s>\r\n%sContent-Length: %d\r\n\r\n%s",
+		method, l.target, local, branch, local, l.tag, l.peer, l.callID, cseq, method, local, headers, len(body), body)
+}
+
+// repeat sends a request until it has a final response, or, an INVITE, any; done is told the status, 0 for none.
+func (l *line) repeat(branch, text string, done func(code int)) {
+	w := &waiting{text: text, done: done}
+	l.waiting[branch] = w
+	pause, until := 500*time.Millisecond, time.Now().Add(32*time.Second)
+	w.timer = time.AfterFunc(pause, func() {
+		l.phone.mu.Lock()
+		defer l.phone.mu.Unlock()
+		if l.waiting[branch] != w {
+			return
+		}
+		if time.Now().After(until) {
+			delete(l.waiting, branch)
+			done(0)
+			return
+		}
+		l.phone.send(text)
+		pause = min(2*pause, 4*time.Second)
+		w.timer.Reset(pause)
+	})
+	l.phone.send(text)
+}
+
+// ask sends another request in the dialog.
+func (l *line) ask(method, headers, body string, done func(code int)) {
+	l.cseq++
+	branch := fmt.Sprintf("%s-%d-%s", method, l.cseq, l.callID)
+	l.repeat(branch, l.request(method, l.cseq, branch, headers, body), done)
+}
+
+func (l *line) cancel() {
+	if l.answered || l.over || !l.proceeding {
+		return
+	}
+	text := strings.Replace(l.invite, "INVITE sip:", "CANCEL sip:", 1)
+	text = strings.Replace(text, "CSeq: 1 INVITE", "CSeq: 1 CANCEL", 1)
+	head, _, _ := strings.Cut(text, "\r\n\r\n")
+	head = strings.Replace(head, "Content-Type: application/sdp\r\n", "", 1)
+	head = head[:strings.LastIndex(head, "\r\n")] + "\r\nContent-Length: 0\r\n\r\n"
+	l.repeat("c"+l.callID, head, func(int) {})
+}
+
+func (l *line) hangUp() {
+	if l.over || !l.answered {
+		return
+	}
+	l.over = true
+	l.ask("BYE", "", "", func(int) {})
+}
+
+func (p *enduring) arrived(text string, from net.Addr) {
+	l := p.lines[field(text, "Call-ID")]
+	number, method, _ := strings.Cut(field(text, "CSeq"), " ")
+	cseq, _ := strconv.Atoi(number)
+	switch {
+	case l == nil && !strings.HasPrefix(text, "SIP/2.0 "):
+		_, _ = p.conn.WriteTo([]byte(reply(text, 481, "", "")), from)
+	case l == nil:
+	case strings.HasPrefix(text, "SIP/2.0 "):
+		code, _ := strconv.Atoi(text[8:11])
+		l.response(text, method, code)
+	default:
+		l.requested(text, method, cseq, from)
+	}
+}
+
+func (l *line) response(text, method string, code int) {
+	branch := strings.TrimPrefix(branchIn(field(text, "Via")), "z9hG4bK")
+	w := l.waiting[branch]
+	if method == "INVITE" {
+		l.inviteAnswered(text, code)
+	}
+	if w == nil || code < 200 && method != "INVITE" {
+		return
+	}
+	w.timer.Stop()
+	delete(l.waiting, branch)
+	if code >= 200 {
+		w.done(code)
+	}
+}
+
+func (l *line) inviteAnswered(text string, code int) {
+	switch {
+	case code < 200:
+		l.proceeding = true
+	case code < 300:
+		if l.refused != 0 {
+			l.fault("a 200 after the call was refused")
+		}
+		if l.answered && tagIn(l.peer) != tagIn(field(text, "To")) {
+			l.fault("a second dialog")
+		}
+		first := !l.answered
+		if first {
+			l.answered = true
+			l.peer = field(text, "To")
+			l.target = strings.Trim(field(text, "Contact"), "<>")
+		}
+		l.phone.send(l.request("ACK", 1, "a"+l.callID, "", ""))
+		if first {
+			l.begin()
+		}
+	default:
+		if !l.answered {
+			l.refused, l.over = code, true
+		}
+		ack := strings.Replace(l.invite, "INVITE sip:", "ACK sip:", 1)
+		ack = strings.Replace(ack, "CSeq: 1 INVITE", "CSeq: 1 ACK", 1)
+		head, _, _ := strings.Cut(ack, "\r\nContent-Type")
+		to := field(ack, "To")
+		head = strings.Replace(head, "To: "+to, "To: "+field(text, "To"), 1)
+		l.phone.send(head + "\r\nContent-Length: 0\r\n\r\n")
+	}
+}
+
+// begin does what the script says of an answered call.
+func (l *line) begin() {
+	s := l.phone.script
+	if s.hangUp > 0 {
+		l.later(s.hangUp, l.hangUp)
+	}
+	for i, key := range s.press {
+		l.later(time.Duration(i+1)*time.Second, func() {
+			if !l.over {
+				l.ask("INFO", "Content-Type: application/dtmf-relay", fmt.Sprintf("Signal=%c\r\nDuration=160\r\n", key), func(int) {})
+			}
+		})
+	}
+}
+
+func (l *line) fault(format string, args ...any) {
+	l.faults = append(l.faults, fmt.Sprintf(format, args...))
+}
+
+// reply writes a response.
+func reply(text string, code int, headers, body string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "SIP/2.0 %d Answer\r\n", code)
+	head, _, _ := strings.Cut(text, "\r\n\r\n")
+	for _, h := range strings.Split(head, "\r\n")[1:] {
+		switch k, _, _ := strings.Cut(h, ":"); strings.ToLower(k) {
+		case "via", "from", "to", "call-id", "cseq", "record-route":
+			b.WriteString(h + "\r\n")
+		}
+	}
+	if headers != "" {
+		b.WriteString(headers + "\r\n")
+	}
+	fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(body), body)
+	return b.String()
+}
+
+// requested answers a request of the node in the call.
+func (l *line) requested(text, method string, cseq int, from net.Addr) {
+	if method == "ACK" {
+		return
+	}
+	key := method + branchIn(field(text, "Via"))
+	answer, repeated := l.answers[key]
+	if !repeated {
+		code, headers, body := l.judge(text, method, cseq)
+		answer = reply(text, code, headers, body)
+		l.answers[key] = answer
+		if method == "REFER" && code != 500 {
+			l.refers = append(l.refers, field(text, "Refer-To"))
+			if l.phone.script.early {
+				l.follow(cseq)
+				_, _ = l.phone.conn.WriteTo([]byte(answer), from)
+				return
+			}
+			defer l.follow(cseq)
+		}
+	}
+	_, _ = l.phone.conn.WriteTo([]byte(answer), from)
+}
+
+func (l *line) judge(text, method string, cseq int) (code int, headers, body string) {
+	local := l.phone.conn.LocalAddr().String()
+	contact := "Contact: <sip:phone@" + local + ">"
+	switch {
+	case !l.answered || tagIn(field(text, "From")) != tagIn(l.peer) || tagIn(field(text, "To")) != l.tag:
+		return 481, "", ""
+	case cseq <= l.last:
+		l.fault("%s with the CSeq %d after %d", method, cseq, l.last)
+		return 500, "", ""
+	}
+	l.last = cseq
+	if l.over {
+		return 481, "", ""
+	}
+	switch method {
+	case "BYE":
+		l.over = true
+		return 200, "", ""
+	case "REFER":
+		if s := l.phone.script; s.refer != 0 {
+			l.over = s.refer == 481
+			return s.refer, contact, ""
+		}
+		return 202, contact, ""
+	case "INVITE":
+		return 200, contact + "\r\nContent-Type: application/sdp", l.phone.sdp()
+	}
+	return 200, contact, ""
+}
+
+// follow reports what becomes of a REFER.
+func (l *line) follow(cseq int) {
+	s := l.phone.script
+	if s.refer >= 300 {
+		return
+	}
+	notify := func(state string, status int) {
+		l.ask("NOTIFY", fmt.Sprintf("Event: refer;id=%d\r\nSubscription-State: %s\r\nContent-Type: message/sipfrag", cseq, state),
+			fmt.Sprintf("SIP/2.0 %d Status\r\n", status), func(code int) {
+				if status >= 200 {
+					l.told = append(l.told, code)
+				}
+			})
+	}
+	notify("active;expires=60", 100)
+	if s.notify > 0 {
+		l.later(s.after, func() { notify("terminated;reason=noresource", s.notify) })
+	}
+	if s.hangUpRefer > 0 {
+		l.later(s.hangUpRefer, l.hangUp)
+	}
+}

@@ -1,0 +1,147 @@
+package node_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/callengine/callengine/scenario"
+	"github.com/stretchr/testify/assert"
+)
+
+// answers gives documents by event type, and 204 for all others.
+func answers(documents map[string]string) func(*scenario.Event) scenario.Reply {
+	return func(e *scenario.Event) scenario.Reply {
+		if d, ok := documents[e.Type()]; ok {
+			return scenario.Reply{Body: response(d), Delay: 10 * time.Millisecond}
+		}
+		return scenario.Reply{}
+	}
+}
+
+const referDocument = `<Refer referCompleteUrl="/referred"><SipUri>sip:bob@192.0.2.7</SipUri></Refer>`
+
+// TestWhereverANodeDiesItsCallGoesOn kills the node after each entry of the journals of calls of all kinds: at once, and so
+// that what was written behind is lost.
+func TestWhereverANodeDiesItsCallGoesOn(t *testing.T) {
+	ends := func(cause string) func(*testing.T, *crash) {
+		return func(t *testing.T, c *crash) {
+			got, message := c.cause()
+			assert.Equal(t, cause, got, message)
+		}
+	}
+	referred := func(status string, events, told int) func(*testing.T, *crash) {
+		return func(t *testing.T, c *crash) {
+			ends("hangup")(t, c)
+			assert.Len(t, c.events("referComplete"), events)
+			c.referred(status)
+			assert.Len(t, c.line.refers, 1, "one REFER, whatever was lost")
+			for _, code := range c.line.told {
+				assert.Equal(t, 200, code, "the NOTIFY counts")
+			}
+			assert.Len(t, c.line.told, told)
+		}
+	}
+	success := answers(map[string]string{"initiate": referDocument, "referComplete": `<Pause duration="60"/>`})
+	failure := answers(map[string]string{"initiate": referDocument, "referComplete": `<SpeakSentence>Sorry</SpeakSentence><Pause duration="2"/>`})
+	for name, tc := range map[string]struct {
+		crashSetup
+		check func(t *testing.T, c *crash)
+	}{
+		"Pause": {crashSetup{app: answers(map[string]string{"initiate": `<Pause duration="20"/>`}), away: 2 * time.Second}, ends("hangup")},
+		"Pause, and the caller hangs up": {
+			crashSetup{app: answers(map[string]string{"initiate": `<Pause duration="60"/>`}), phone: phoneScript{hangUp: 10 * time.Second}, away: 2 * time.Second},
+			ends("hangup"),
+		},
+		"Pause, and the caller hangs up while the node is away": {
+			crashSetup{app: answers(map[string]string{"initiate": `<Pause duration="60"/>`}), phone: phoneScript{hangUp: time.Second}, away: 5 * time.Second},
+			ends("hangup"),
+		},
+		"SpeakSentence": {crashSetup{app: answers(map[string]string{"initiate": `<SpeakSentence>One</SpeakSentence><SpeakSentence>Two</SpeakSentence>`}), away: time.Second}, ends("hangup")},
+		"Ring":          {crashSetup{app: answers(map[string]string{"initiate": `<Ring answerCall="false" duration="10"/><Ring duration="5"/>`}), away: time.Second}, ends("hangup")},
+		"Ring, and the caller gives up": {
+			crashSetup{app: answers(map[string]string{"initiate": `<Ring answerCall="false" duration="60"/>`}), phone: phoneScript{cancel: 5 * time.Second}, away: time.Second},
+			ends("cancel"),
+		},
+		"Hangup of an unanswered call": {crashSetup{app: answers(map[string]string{"initiate": `<Hangup/>`}), away: time.Second}, ends("hangup")},
+		"Redirect": {
+			crashSetup{app: answers(map[string]string{"initiate": `<Redirect redirectUrl="/next"/>`, "redirect": `<Pause duration="3"/>`}), away: time.Second},
+			func(t *testing.T, c *crash) {
+				ends("hangup")(t, c)
+				assert.Len(t, c.events("redirect"), 1)
+			},
+		},
+		"a webhook that is not answered": {
+			crashSetup{app: func(e *scenario.Event) scenario.Reply {
+				switch e.Type() {
+				case "initiate":
+					return scenario.BXML(response(`<Redirect redirectUrl="/next"/>`))
+				case "redirect":
+					return scenario.Reply{Hang: true}
+				}
+				return scenario.Reply{}
+			}, away: time.Second},
+			func(t *testing.T, c *crash) {
+				ends("callback-error")(t, c)
+				assert.Len(t, c.events("redirect"), 1)
+			},
+		},
+		"Gather": {
+			crashSetup{
+				app:   answers(map[string]string{"initiate": `<Gather gatherUrl="/keys" maxDigits="3" firstDigitTimeout="20" interDigitTimeout="10"/>`, "gather": `<Pause duration="2"/>`}),
+				phone: phoneScript{press: "123456789"}, away: time.Second,
+			},
+			func(t *testing.T, c *crash) {
+				ends("hangup")(t, c)
+				assert.Len(t, c.events("gather"), 1)
+			},
+		},
+		"invalid BXML": {crashSetup{app: answers(map[string]string{"initiate": `<Nonsense/>`}), away: time.Second}, ends("invalid-bxml")},
+		"a Refer that succeeds": {
+			crashSetup{phone: phoneScript{notify: 200, after: 3 * time.Second}, away: time.Second, app: success}, referred("success", 1, 1),
+		},
+		"a Refer that succeeds while the node is away": {
+			crashSetup{phone: phoneScript{notify: 200, after: 500 * time.Millisecond}, away: 5 * time.Second, app: success}, referred("success", 1, 1),
+		},
+		"a Refer whose NOTIFY comes first": {
+			crashSetup{phone: phoneScript{notify: 200, after: 3 * time.Second, early: true}, away: time.Second, app: success}, referred("success", 1, 1),
+		},
+		"a Refer that fails": {
+			crashSetup{phone: phoneScript{notify: 486, after: 3 * time.Second}, away: time.Second, app: failure}, referred("failure", 1, 1),
+		},
+		"a Refer that is rejected": {crashSetup{phone: phoneScript{refer: 405}, away: time.Second, app: failure}, referred("failure", 1, 0)},
+		"a Refer of which nothing is told": {
+			crashSetup{phone: phoneScript{}, away: time.Second, app: failure}, referred("failure", 1, 0),
+		},
+		"a Refer on a dialog that is not known": {crashSetup{phone: phoneScript{refer: 481}, away: time.Second, app: failure}, func(t *testing.T, c *crash) {
+			assert.Len(t, c.events("referComplete"), 1)
+		}},
+		"a Refer that the caller does not wait for": {
+			crashSetup{phone: phoneScript{notify: 200, after: 5 * time.Second, hangUpRefer: 2 * time.Second}, away: time.Second, app: success}, referred("success", 1, 1),
+		},
+		"a Refer that fails without a URL, and what follows it": {
+			crashSetup{phone: phoneScript{notify: 603, after: time.Second}, away: 500 * time.Millisecond, app: answers(map[string]string{
+				"initiate": `<Refer><SipUri>sip:bob@192.0.2.7</SipUri></Refer><SpeakSentence>Sorry</SpeakSentence>`,
+			})}, referred("failure", 0, 1),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, forget := range []bool{false, true} {
+				setup := tc.crashSetup
+				setup.forget = forget
+				for n := 1; ; n++ {
+					crashed := true
+					ok := t.Run(fmt.Sprintf("%d/%v", n, forget), func(t *testing.T) {
+						crashed = crashAfter(t, setup, n, func(c *crash) {
+							c.promises()
+							tc.check(c.t, c)
+						})
+					})
+					if !crashed || !ok {
+						break
+					}
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,446 @@
+package sipstack
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/callengine/callengine/media"
+	"github.com/emiago/sipgo/sip"
+	"go.uber.org/zap"
+)
+
+// ErrNotRestored is how the leg of a call ends with which this process cannot go on. What it wraps says why.
+var ErrNotRestored = errors.New("the node was restarted")
+
+// Why a call cannot be gone on with.
+var (
+	errTransactionGone = errors.New("the call was not answered, and the connection that its INVITE came on is gone")
+	errSoundGone       = errors.New("no RTP port is left for the call")
+)
+
+// revival is a call of another process on its way back.
+type revival struct {
+	stack     *Stack
+	admission Admission
+	saved     Saved
+	history   *history
+	snapshot  *snapshot     // nil: there is none
+	leg       *Leg          // nil: its INVITE is yet to be taken up again
+	moved     bool          // its sound has another address than the peer was told
+	unfit     error         // why its dialog is restored to be ended
+	returned  bool          // its INVITE was; guarded by the stack's lock
+	taken     chan struct{} // closed when that was taken up
+}
+
+// Restore takes up a call that another process had. It is called between Bind and Start; adm serves the call once the
+// stack has started, as if it had been let in: with a leg that goes on, or that has ended, if need be with
+// [ErrNotRestored].
+//
+//   - A dialog is restored with all that it had, and its CSeq is ahead. Its sound has the port that it had, or another one,
+//     which a re-INVITE tells. A session timer runs on, and the peer is soon asked whether it is still there.
+//   - An INVITE over UDP that had no final response, or no ACK of its 200, is handled once more, under the same tag: its
+//     transaction is the same for the caller, who has been waiting. Over a stream its transaction went with the connection.
+//   - A pending referral goes on, see [Leg.Referral].
+//   - What the messages tell of the end of the call counts.
+func (s *Stack) Restore(saved Saved, adm Admission) {
+	r := &revival{stack: s, admission: adm, saved: saved, taken: make(chan struct{})}
+	if err := r.read(); err != nil {
+		s.log.Error("a call cannot be restored", zap.String("call_id", saved.CallID), zap.Error(err))
+		r.dead(err, nil)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.revivals = append(s.revivals, r)
+}
+
+// read finds out what there is to go on with.
+func (r *revival) read() (err error) {
+	s := r.stack
+	tag := ""
+	if r.saved.Snapshot != nil {
+		snap, err := readSnapshot(r.saved.Snapshot)
+		if err != nil {
+			return err
+		}
+		r.snapshot, tag = &snap, snap.LocalTag
+	}
+	if r.history, err = s.readHistory(r.saved, tag); err != nil {
+		return err
+	}
+	h := r.history
+	s.tap.bind(h.id.callID, r.saved.CallID)
+	udp := h.arrived.Transport == "udp"
+	switch over, at := r.ended(); {
+	case over != nil && h.refused != 0 && udp: // which may not have gone out
+		return errors.Join(r.restoreOver(over, at), r.again())
+	case over != nil:
+		return r.restoreOver(over, at)
+	case h.ack == nil && udp:
+		return r.again()
+	case r.snapshot != nil && r.snapshot.Answered:
+		return r.restoreUp()
+	}
+	return errTransactionGone
+}
+
+// ended returns why the call is over by what its messages tell; nil: it is not.
+func (r *revival) ended() (over error, at time.Time) {
+	h := r.history
+	switch {
+	case h.bye != nil:
+		return ErrRemoteHangup, h.bye.Time
+	case h.hungUp, h.refused != 0 && h.refused != sip.StatusRequestTerminated:
+		return ErrLocalHangup, h.endedTime
+	case h.refused != 0:
+		return ErrCanceled, h.endedTime
+	case r.saved.Over:
+		return ErrLocalHangup, time.Now()
+	}
+	return nil, at
+}
+
+// again has the INVITE handled once more, in the way that it came.
+func (r *revival) again() error {
+	s, h := r.stack, r.history
+	on := s.listenerAt("udp", h.arrived.Local)
+	source, err := netip.ParseAddrPort(h.arrived.Remote)
+	if on == nil || err != nil {
+		return errTransactionGone
+	}
+	s.mu.Lock()
+	s.returning[inviteOf(h.invite)] = r
+	s.mu.Unlock()
+	on.packets.again = append(on.packets.again, packet{[]byte(h.arrived.Raw), net.UDPAddrFromAddrPort(source)})
+	return nil
+}
+
+// restoreUp restores an answered call.
+func (r *revival) restoreUp() error {
+	d, l, err := r.dialog()
+	if err != nil {
+		return err
+	}
+	close(l.confirmed)
+	close(l.handled)
+	l.answered = true
+	on := d.flow.on
+	if l.session, r.moved, err = r.stack.restoreSession(r.saved.CallID, r.snapshot.Session, on); err != nil {
+		r.unfit = fmt.Errorf("%w: %w", ErrNotRestored, errSoundGone)
+		l.session = &session{}
+	} else {
+		l.session.media.OnDigit(l.digit)
+	}
+	return r.enter()
+}
+
+// restoreOver restores a call that has ended, of which a referral may be pending.
+func (r *revival) restoreOver(over error, at time.Time) error {
+	d, l, err := r.dialog()
+	if err != nil {
+		return err
+	}
+	close(l.handled)
+	l.err, l.endTime = over, at
+	close(l.ended)
+	if errors.Is(over, ErrLocalHangup) {
+		l.hanging = true
+		close(l.hungUp)
+	}
+	l.session = &session{}
+	d.using = false
+	return r.enter()
+}
+
+// dialog makes the dialog, and its leg, as they were.
+func (r *revival) dialog() (*dialog, *Leg, error) {
+	s, h := r.stack, r.history
+	on := s.listenerAt(h.arrived.Transport, h.arrived.Local)
+	if on == nil {
+		return nil, nil, fmt.Errorf("no listener for %s any more", h.arrived.Transport)
+	}
+	d := newDialog(s, h.invite, on, r.saved.CallID)
+	if r.snapshot != nil {
+		if err := d.resume(*r.snapshot); err != nil {
+			return nil, nil, err
+		}
+	}
+	d.seq = max(d.seq, h.sent) + skippedNumbers
+	d.saved = d.seq - skippedNumbers // so that the first request has the new number saved
+	d.catchUp(h)
+	d.invite = s.inviteBefore(h)
+	l := &Leg{
+		stack: s, dialog: d, inv: readInvitation(h.invite, s.cfg.PSTNTrunks), log: d.log, reliable: newReliable(h.invite),
+		orders: make(chan order), handled: make(chan struct{}),
+		confirmed: make(chan struct{}), ended: make(chan struct{}), hungUp: make(chan struct{}),
+	}
+	l.inv.Time = h.arrived.Time
+	if r.snapshot != nil {
+		l.timer.restore(r.snapshot.Timer)
+	}
+	d.leg, r.leg = l, l
+	return d, l, nil
+}
+
+// catchUp takes what the peer has sent since the snapshot. Two of its requests count although they were not answered, as
+// far as is known: a BYE and a NOTIFY. When they are repeated they get the answer that they would have got.
+func (d *dialog) catchUp(h *history) {
+	note := func(a answer, cseq uint32) {
+		if cseq >= d.inbox.last {
+			d.inbox.last, d.inbox.answer = cseq, a
+		}
+	}
+	for _, n := range h.told {
+		if n.notify != nil {
+			note(answer{method: string(sip.NOTIFY), code: sip.StatusOK, reason: "OK"}, n.CSeq)
+		}
+	}
+	if h.bye != nil {
+		note(answer{method: string(sip.BYE), code: sip.StatusOK, reason: "OK"}, h.bye.CSeq)
+	}
+	if h.heard > 0 {
+		note(h.answer, h.heard)
+	}
+	if h.last == nil {
+		return
+	}
+	if on := d.stack.listenerAt(h.lastSeen.Transport, h.lastSeen.Local); on != nil {
+		d.flow = flow{on, sourceOf(h.last)}
+	}
+}
+
+// enter makes the dialog known, so that what comes finds it.
+func (r *revival) enter() error {
+	d := r.leg.dialog
+	r.leg.referral = d.referrals.restore(r.saved.Refers, r.history)
+	if !r.stack.claim(d.invite) || !r.stack.remember(d) {
+		return ErrClosed
+	}
+	return nil
+}
+
+// dead gives the call a leg that has ended. Copies of its INVITE, which is i if it came once more, are known for a while.
+func (r *revival) dead(why error, i *invite) {
+	s := r.stack
+	d := &dialog{
+		stack: s, callID: r.saved.CallID, log: s.log.WithLazy(zap.String("call_id", r.saved.CallID)),
+		turn: make(chan struct{}, 1), invite: i,
+	}
+	d.lost.Store(true)
+	d.referrals = newReferrals(referEnv{observer: s.observer, callID: r.saved.CallID, wg: &s.tasks, log: s.log})
+	l := &Leg{
+		stack: s, dialog: d, session: &session{}, log: d.log,
+		err: fmt.Errorf("%w: %w", ErrNotRestored, why), endTime: time.Now(), hanging: true,
+		orders: make(chan order), handled: make(chan struct{}),
+		confirmed: make(chan struct{}), ended: make(chan struct{}), hungUp: make(chan struct{}),
+	}
+	close(l.handled)
+	close(l.ended)
+	close(l.hungUp)
+	d.leg, r.leg = l, l
+	known := &history{}
+	if h := r.history; h != nil && h.invite != nil {
+		known, d.id = h, h.id
+		if i == nil {
+			d.invite = s.inviteBefore(h)
+			s.claim(d.invite)
+		}
+		s.remember(d)
+	}
+	if l.referral = d.referrals.restore(r.saved.Refers, known); l.referral != nil {
+		l.referral.Interrupt()
+	}
+}
+
+// inviteBefore stands for an INVITE that another process has handled.
+func (s *Stack) inviteBefore(h *history) *invite {
+	return &invite{stack: s, id: inviteOf(h.invite), via: branchOf(h.invite), canceled: make(chan struct{})}
+}
+
+// returningOf returns the call of another process whose INVITE this is; nil: it is a new one, or a copy.
+func (s *Stack) returningOf(i *invite) *revival {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.returning[i.id]
+	if r == nil || r.returned {
+		return nil
+	}
+	r.returned = true
+	return r
+}
+
+// refuse gives an INVITE the final response that it had got. It is a copy of one that is known.
+func (r *revival) refuse(i *invite) {
+	h := r.history
+	_ = i.respond(r.stack.response(i.req, h.refused, ""))
+}
+
+// takeUp goes on with an INVITE that another process had let in; nil: that cannot be.
+func (r *revival) takeUp(i *invite) *Leg {
+	s, h := r.stack, r.history
+	defer close(r.taken)
+	inv := readInvitation(i.req, s.cfg.PSTNTrunks)
+	inv.Time = h.arrived.Time
+	leg, err := s.legOf(i, inv, r.saved.CallID, r.snapshot)
+	if err != nil {
+		_ = i.respond(s.refusal(i.req, err))
+		r.dead(err, i)
+		return nil
+	}
+	if h.reliable { // their numbers are not known, and others would be ignored
+		leg.reliable.wanted = false
+	}
+	leg.dialog.mu.Lock()
+	leg.dialog.seq = max(leg.dialog.seq, h.sent) + skippedNumbers
+	leg.dialog.mu.Unlock()
+	r.moved = r.snapshot != nil && r.snapshot.Answered && leg.session.media.Port() != r.snapshot.Session.Port
+	r.leg = leg
+	if h.canceled {
+		i.cancel()
+	}
+	return leg
+}
+
+// begin goes on with the call, when the stack has started; returns: its leg is that of an INVITE which is to be taken up.
+func (r *revival) begin(returns bool) {
+	if !r.stack.spawn(func() {
+		if returns {
+			r.untilTaken()
+		}
+		r.serve()
+	}) {
+		r.admission.Abandon()
+	}
+}
+
+// untilTaken waits for the INVITE, which is read before all others.
+func (r *revival) untilTaken() {
+	timer := time.NewTimer(connectTimeout)
+	defer timer.Stop()
+	select {
+	case <-r.taken:
+		return
+	case <-r.stack.living.Done():
+	case <-timer.C:
+	}
+	s := r.stack
+	s.mu.Lock()
+	late := r.returned
+	r.returned = true
+	s.mu.Unlock()
+	if late {
+		<-r.taken
+		return
+	}
+	r.dead(errTransactionGone, nil)
+}
+
+func (r *revival) serve() {
+	s, l := r.stack, r.leg
+	if l.Err() == nil {
+		source := l.inv.Source.Addr()
+		s.door.sources.arrived(source, time.Now())
+		defer func() { s.door.sources.left(source, time.Now()) }()
+		r.revive()
+	}
+	if l.Err() != nil {
+		l.dialog.retire()
+	}
+	if l.referral != nil {
+		hdrs, _ := referHeaders(l.referral.state.Target, l.dialog.localURI()) // those that it had
+		l.referral.resume(hdrs, r.resend)
+	}
+	l.served(r.admission)
+}
+
+// revive has the restored dialog go on.
+func (r *revival) revive() {
+	l := r.leg
+	switch {
+	case r.unfit != nil:
+		l.hangUp(r.unfit)
+		return
+	case !l.isConfirmed(): // its INVITE is being handled
+	case l.session.offering(): // the answer came with the ACK
+		if r.history.ack == nil || l.session.confirm(r.history.ack, true) != nil {
+			l.hangUp(ErrNoMedia)
+			return
+		}
+	default:
+		l.session.start()
+	}
+	if l.isConfirmed() {
+		l.reviveTimer()
+		l.reviveKeepAlive()
+	}
+	if r.moved {
+		l.stack.spawn(func() {
+			select {
+			case <-l.confirmed:
+				l.reoffer()
+			case <-l.ended:
+			}
+		})
+	}
+}
+
+// A restored dialog is soon asked for: the peer may have hung up meanwhile. A BYE that had no answer comes first: it is
+// repeated every 4 s (T2).
+const (
+	soonest = 5 * time.Second
+	soon    = 10 * time.Second
+)
+
+func (l *Leg) reviveKeepAlive() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if every := l.stack.cfg.Keepalive; every > 0 && l.err == nil {
+		l.probing = time.AfterFunc(min(every, soonest+rand.N(soon-soonest)), l.probe)
+	}
+}
+
+// reviveTimer has the session timer run on. A refresh that came meanwhile comes once more.
+func (l *Leg) reviveTimer() {
+	l.timer.mu.Lock()
+	t := l.timer.terms
+	if t.interval > 0 && !t.ours {
+		grace := time.Now().Add(linger()).Add(t.margin() - t.interval)
+		if l.timer.since.Before(grace) {
+			l.timer.since = grace
+		}
+	}
+	run := t.interval > 0
+	l.timer.running = run
+	l.timer.mu.Unlock()
+	if run {
+		l.stack.spawn(l.watchSession)
+	}
+}
+
+func (x *sessionTimer) restore(t savedTimer) {
+	x.terms = timerTerms{interval: t.Interval, ours: t.Ours, told: t.Told}
+	x.since, x.least = t.Since, t.Least
+}
+
+// restoreSession opens the sound of a call again. Moved says that the peer has to be told of another address.
+func (s *Stack) restoreSession(callID string, saved savedSession, on *listener) (c *session, moved bool, err error) {
+	sound, err := s.media.OpenAgain(callID, s.mediaBind(on), saved.Port)
+	if err != nil {
+		moved = true
+		if sound, err = s.media.OpenAt(callID, s.mediaBind(on)); err != nil {
+			return nil, false, err
+		}
+	}
+	c = &session{
+		media: sound, body: []byte(saved.Body), offer: saved.Offer, agrees: saved.Agrees, params: saved.Params,
+		local: sdpLocal{
+			addr: s.mediaAddress(on), port: sound.Port(), codecs: s.cfg.Codecs,
+			sessionID: saved.SessionID, version: saved.Number,
+		},
+		agreed: func(p media.Params) { s.observer.Media(callID, p) },
+	}
+	return c, moved || c.local.addr != saved.Addr, nil
+}
