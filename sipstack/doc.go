@@ -34,7 +34,7 @@
 //   - Who may come in: acl.go, door.go, sources.go, recently.go, stateless.go; authenticate.go and nonce.go for callers.
 //   - The grammar: gate.go, raw.go, plain.go, tidy.go, wellformed.go; values of header fields in uri.go, optiontag.go, eventheader.go,
 //     rack.go, sessionexpires.go, sipfrag.go, sdpformat.go.
-//   - Requests that come: arrive.go, handle.go, handover.go, growth.go, inbox.go, capable.go, infooptions.go, dtmfinfo.go,
+//   - Requests that come: arrive.go, handle.go, handover.go, workers.go, inbox.go, capable.go, infooptions.go, dtmfinfo.go,
 //     respond.go.
 //   - A call that comes in: invite.go, invitation.go, answer.go, ack.go; reliable.go and prack.go before the answer.
 //   - A call of ours: outbound.go, place.go, fork.go, dialogout.go.

@@ -8,14 +8,17 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-// handle takes a request from sipgo, in a goroutine of its own. What it answers late, or not at all, keeps nobody else
-// waiting.
+// handle takes a request from sipgo.
 func (s *Stack) handle(req *sip.Request, tx *sip.ServerTx) {
-	grow(false)
 	if !s.begin() {
 		tx.Terminate()
 		return
 	}
+	s.workers.do(func() { s.handled(req, tx) })
+}
+
+// handled handles a request, in a goroutine of its own. What it answers late, or not at all, keeps nobody else waiting.
+func (s *Stack) handled(req *sip.Request, tx *sip.ServerTx) {
 	defer s.tasks.Done()
 	// sipgo keeps a transaction over UDP for repetitions once it has its final response, and ends every other.
 	defer tx.TerminateGracefully()

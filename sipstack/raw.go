@@ -68,22 +68,27 @@ func readField(line string) rawField {
 	if !ok || !isToken(label) {
 		return rawField{}
 	}
-	name, ok := usualNames[label]
-	if !ok {
-		name = strings.ToLower(label)
+	return rawField{label: label, name: longName(label), value: trimBlank(value)}
+}
+
+// longName returns the name of a header field in its long form and lower case.
+func longName(label string) string {
+	if name, ok := usualNames[label]; ok {
+		return name
 	}
+	name := strings.ToLower(label)
 	if long, ok := compactNames[name]; ok {
-		name = long
+		return long
 	}
-	return rawField{label: label, name: name, value: trimBlank(value)}
+	return name
 }
 
 // usualNames are the names that most messages have, as they are usually written: to make them lower case costs nothing then.
 var usualNames = map[string]string{
 	"Allow": "allow", "Call-ID": "call-id", "Contact": "contact", "Content-Length": "content-length", "Content-Type": "content-type",
 	"CSeq": "cseq", "Event": "event", "From": "from", "Max-Forwards": "max-forwards", "Record-Route": "record-route",
-	"Route": "route", "Server": "server", "Subscription-State": "subscription-state", "Supported": "supported", "To": "to",
-	"User-Agent": "user-agent", "Via": "via",
+	"Refer-To": "refer-to", "Referred-By": "referred-by", "Route": "route", "Server": "server", "Subscription-State": "subscription-state",
+	"Supported": "supported", "To": "to", "User-Agent": "user-agent", "Via": "via",
 }
 
 // compactNames are the long forms of the short ones (RFC 3261 section 7.3.3, and those that came later).

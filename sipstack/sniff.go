@@ -56,30 +56,35 @@ func (m *sniffed) readHeaders(rest string) {
 			break
 		}
 		name, value, _ := strings.Cut(line, ":")
-		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		switch {
-		case named(name, "Call-ID", "i"):
+		value = strings.TrimSpace(value)
+		switch longName(strings.TrimSpace(name)) {
+		case "call-id":
 			m.SIPCallID = value
-		case named(name, "CSeq", ""):
+		case "cseq":
 			var number string
 			number, method, _ = strings.Cut(value, " ")
 			n, _ := strconv.ParseUint(number, 10, 32) // what is no number is shown as 0
 			m.CSeq = uint32(n)
 			method = strings.TrimSpace(method)
-		case named(name, "To", "t"):
-			if _, tag, ok := strings.Cut(strings.ToLower(value), "tag="); ok {
+		case "to":
+			_, tag, ok := strings.Cut(value, "tag=")
+			if !ok {
+				_, tag, ok = strings.Cut(strings.ToLower(value), "tag=")
+			}
+			if ok {
 				m.toTag, _, _ = strings.Cut(tag, ";")
 				tagged = true
 			}
-		case named(name, "Authorization", ""):
+		case "authorization":
 			m.authorized = true
-		case named(name, "Require", ""):
+		case "require":
 			m.requires = true
-		case named(name, "Content-Type", "c"):
-			sipfrag = strings.HasPrefix(strings.ToLower(value), "message/sipfrag")
-		case named(name, "Refer-To", "r"):
+		case "content-type":
+			const kind = "message/sipfrag"
+			sipfrag = len(value) >= len(kind) && strings.EqualFold(value[:len(kind)], kind)
+		case "refer-to":
 			referTo = value
-		case named(name, "Retry-After", ""):
+		case "retry-after":
 			retryAfter = value
 		}
 	}
@@ -96,9 +101,4 @@ func (m *sniffed) readHeaders(rest string) {
 	case retryAfter != "":
 		m.Summary = "Retry-After: " + retryAfter
 	}
-}
-
-// named reports whether a header field has one of its names (RFC 3261 section 7.3.3), in any letter case.
-func named(name, long, compact string) bool {
-	return strings.EqualFold(name, long) || compact != "" && strings.EqualFold(name, compact)
 }

@@ -40,13 +40,14 @@ type Stack struct {
 	transport    *sip.TransportLayer
 	transactions *sip.TransactionLayer
 
-	living context.Context // ends with Close
-	end    context.CancelFunc
-	tasks  sync.WaitGroup // handlers, calls, requests of ours, referrals
-	serves sync.WaitGroup // the listeners' goroutines
-	failed chan error     // room for one per listener
-	closer sync.Once
-	err    error // of Close
+	living  context.Context // ends with Close
+	end     context.CancelFunc
+	tasks   sync.WaitGroup // handlers, calls, requests of ours, referrals
+	workers *workers       // who run them
+	serves  sync.WaitGroup // the listeners' goroutines
+	failed  chan error     // room for one per listener
+	closer  sync.Once
+	err     error // of Close
 
 	mu        sync.Mutex
 	started   bool
@@ -82,7 +83,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 	s := &Stack{
 		cfg: cfg, media: m, log: zap.NewNop(), observer: nobody{}, asked: open{},
 		network: hostNetwork{}, dialer: &net.Dialer{}, resolver: newHostResolver(),
-		failed:  make(chan error, len(cfg.Listeners)),
+		failed: make(chan error, len(cfg.Listeners)), workers: newWorkers(),
 		dialogs: map[dialogID]*dialog{}, invites: map[inviteID]*invite{}, outgoing: map[outgoingID]*outgoing{},
 		returning: map[inviteID]*revival{},
 	}
@@ -341,6 +342,7 @@ func (s *Stack) Close() error {
 		}
 		s.transactions.Close()
 		s.tasks.Wait()
+		s.workers.close()
 		// The sockets come last: sipgo opens others for what is still to be sent.
 		for _, l := range listeners {
 			s.err = errors.Join(s.err, l.close())
@@ -374,12 +376,11 @@ func (s *Stack) spawn(f func()) bool {
 	if !s.begin() {
 		return false
 	}
-	go func() {
-		grow(false)
+	s.workers.do(func() {
 		defer s.tasks.Done()
 		defer s.survive("")
 		f()
-	}()
+	})
 	return true
 }
 

@@ -24,9 +24,13 @@ const (
 	maxCSeq = 1<<31 - 1
 )
 
-// single are the header fields of which a message has one at most.
-var single = map[string]bool{
-	"call-id": true, "content-length": true, "content-type": true, "cseq": true, "from": true, "max-forwards": true, "to": true,
+// isSingle reports whether a message has one header field of a name at most.
+func isSingle(name string) bool {
+	switch name {
+	case "call-id", "content-length", "content-type", "cseq", "from", "max-forwards", "to":
+		return true
+	}
+	return false
 }
 
 // mandatory are the header fields that each message has (RFC 3261 section 8.1.1). Without Max-Forwards we can do.
@@ -109,7 +113,7 @@ func (m *rawMessage) fieldsFault(method string, stream bool) fault {
 		switch {
 		case f.name == "":
 			return malformed("Malformed Header Field")
-		case single[f.name] && m.has(f.name, i):
+		case isSingle(f.name) && m.has(f.name, i):
 			return malformed("Repeated Header Field")
 		case hasControls(f.value):
 			return malformed("Control Character In Header Field")

@@ -1,0 +1,60 @@
+package sipstack
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// workers run short tasks, each in a goroutine, which is used again: its stack has grown by then.
+type workers struct {
+	tasks   chan func() // for those that are idle
+	idle    atomic.Int32
+	running sync.WaitGroup
+}
+
+// maxIdle is how many goroutines wait for a task at most.
+const maxIdle = 32
+
+func newWorkers() *workers { return &workers{tasks: make(chan func())} }
+
+// do has a task run in a goroutine of its own.
+func (w *workers) do(task func()) {
+	select {
+	case w.tasks <- task:
+	default:
+		w.running.Go(func() { w.work(task) })
+	}
+}
+
+func (w *workers) work(task func()) {
+	grow(false)
+	for task != nil {
+		task()
+		task = nil // nothing of it is kept
+		if w.idle.Add(1) <= maxIdle {
+			task = <-w.tasks
+		}
+		w.idle.Add(-1)
+	}
+}
+
+// close returns when all tasks have ended; no other may come.
+func (w *workers) close() {
+	close(w.tasks)
+	w.running.Wait()
+}
+
+// grow gives its goroutine room on the stack at once, while there is hardly anything on it. Left alone the stack doubles
+// several times on the way down, and each time all of it is copied: of what a goroutine costs that handles a message and ends,
+// that is a tenth. A function's frame has room for all that the function may need: here it never does.
+//
+//go:noinline
+func grow(used bool) {
+	if used {
+		var room [8 << 10]byte
+		fill(&room)
+	}
+}
+
+//go:noinline
+func fill(room *[8 << 10]byte) { clear(room[:]) }
