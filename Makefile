@@ -17,6 +17,7 @@ PHONES  := baresip:baresip-core sipp:sip-tester
 PROXIES := kamailio:kamailio
 CODECS  := ffmpeg:ffmpeg
 EXPERTS := tshark:tshark
+SDK     := node:nodejs npm:npm
 
 # install PROGRAM:PACKAGE...: installs those packages whose program, or file, is missing, or says which, and fails. A daemon among them
 # is not started: the tests start their own. Programs may be in an sbin that PATH does not name.
@@ -92,7 +93,13 @@ bench: deps ## the benchmarks, and their figures as a table; some minutes
 	@$(table)
 
 deps: ## install what the suite needs
-	$(call install,$(SPEECH) $(HEARING) $(PHONES) $(PROXIES) $(CODECS))
+	$(call install,$(SPEECH) $(HEARING) $(PHONES) $(PROXIES) $(CODECS) $(SDK))
+	@$(MAKE) --no-print-directory testdata/sdk/node_modules || echo "The API's SDK is missing: its test will fail." >&2
+
+# The API's published SDK. The lock file holds the digest of each of its parts.
+testdata/sdk/node_modules: testdata/sdk/package-lock.json
+	npm ci --prefix testdata/sdk --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 speech:
 	$(call install,$(SPEECH))

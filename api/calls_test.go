@@ -45,6 +45,18 @@ func TestACallHasAllItsFieldsWithNullForWhatIsNotThere(t *testing.T) {
 		`"tag":"sales","sipCallId":"7f2c@h","refers":[]}`+"\n", bodyOf(t, r))
 }
 
+func TestACallTellsWhatATelephoneNetworkSaysOfTheNumber(t *testing.T) {
+	t.Parallel()
+	m := state.NewMemory(state.MemoryConfig{})
+	e := initiated("c-1", began)
+	e.Call.StirShaken = map[string]string{"verstat": "TN-Validation-Passed", "attestationIndicator": "A"}
+	_, err := m.Append(t.Context(), e)
+	require.NoError(t, err)
+	var got struct{ StirShaken map[string]string }
+	require.NoError(t, json.Unmarshal([]byte(bodyOf(t, request(New(open, m), "GET", base+"/calls/c-1"))), &got))
+	assert.Equal(t, e.Call.StirShaken, got.StirShaken)
+}
+
 func TestAnEndedCallTellsHowItEndedAndOfItsRefers(t *testing.T) {
 	t.Parallel()
 	m := withCalls(t, "c-1")

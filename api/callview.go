@@ -16,7 +16,7 @@ type callView struct {
 	From            string      `json:"from"`
 	Direction       string      `json:"direction"`
 	State           string      `json:"state"`
-	StirShaken      *struct{}   `json:"stirShaken"`
+	StirShaken      stirShaken  `json:"stirShaken"`
 	Identity        *string     `json:"identity"`
 	EnqueuedTime    *moment     `json:"enqueuedTime"`
 	StartTime       *moment     `json:"startTime"`
@@ -30,6 +30,9 @@ type callView struct {
 	SIPCallID       *string     `json:"sipCallId"`
 	Refers          []referView `json:"refers"`
 }
+
+// stirShaken has verstat, attestationIndicator, originatingId; nil is null.
+type stirShaken map[string]string
 
 // referView is one Refer of a call.
 type referView struct {
@@ -51,7 +54,7 @@ func viewOf(r state.Record) callView {
 		To: r.To, From: r.From, Direction: r.Direction, State: r.State,
 		StartTime: momentOf(r.StartTime), AnswerTime: momentOf(r.AnswerTime), EndTime: momentOf(r.EndTime),
 		DisconnectCause: r.DisconnectCause, ErrorMessage: r.ErrorMessage, ErrorID: r.ErrorID,
-		LastUpdate: moment(r.LastUpdate), Tag: nonZero(r.Tag), SIPCallID: nonZero(r.SIPCallID),
+		StirShaken: r.StirShaken, LastUpdate: moment(r.LastUpdate), Tag: nonZero(r.Tag), SIPCallID: nonZero(r.SIPCallID),
 		Refers: make([]referView, 0, len(r.Refers)), // a list, if an empty one
 	}
 	for _, f := range r.Refers {

@@ -88,7 +88,10 @@ var later = map[string][]string{
 	"/calls/{callId}/recordings/{recordingId}/transcription":     {http.MethodGet, http.MethodPost, http.MethodDelete},
 	"/calls/{callId}/transcriptions":                             {http.MethodGet},
 	"/calls/{callId}/transcriptions/{transcriptionId}":           {http.MethodGet, http.MethodDelete},
-	"/statistics": {http.MethodGet},
+	"/statistics":                  {http.MethodGet},
+	"/endpoints":                   {http.MethodGet, http.MethodPost},
+	"/endpoints/{endpointId}":      {http.MethodGet, http.MethodDelete},
+	"/endpoints/{endpointId}/bxml": {http.MethodPut},
 }
 
 // missing answers an operation of the public API that this version does not have.

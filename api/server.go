@@ -27,7 +27,7 @@ type Config struct {
 	AccountID string // the only account there is; any other is 403
 	Username  string // HTTP Basic; without it nobody is asked for credentials
 	Password  string
-	PublicURL string // scheme and authority under which the API is reached from outside, for links
+	PublicURL string // scheme and authority under which the API is reached from outside, for links; empty: where it listens
 }
 
 // Server answers HTTP requests. Make one with [New]; it is safe for concurrent use.
@@ -103,6 +103,9 @@ const (
 // Serve answers requests on l until ctx ends: then it closes l, gives the requests on their way three seconds, and
 // returns nil. It returns an error when l ends by itself.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	if s.cfg.PublicURL == "" {
+		s.cfg.PublicURL = "http://" + l.Addr().String() // as the events have it
+	}
 	server := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: readHeaderTimeout,

@@ -48,6 +48,15 @@ func TestServeAnswersUntilItsContextEnds(t *testing.T) {
 	assert.Error(t, err)
 }
 
+func TestWithoutAPublicURLLinksLeadToWhereItListens(t *testing.T) {
+	t.Parallel()
+	address, stop, result := serving(t, New(Config{AccountID: account}, withCalls(t, "c-1", "c-2")))
+	link := get(t, "GET", "http://"+address+base+"/calls?pageSize=1").Header.Get("Link")
+	assert.Contains(t, link, "<http://"+address+base+"/calls?")
+	stop()
+	require.NoError(t, <-result)
+}
+
 func TestHEADHasTheHeadersAndNoBody(t *testing.T) {
 	t.Parallel()
 	s := New(open, withCalls(t, "c-1"), WithMetrics(metricsHandler()))

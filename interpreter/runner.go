@@ -96,7 +96,7 @@ func (r *Runner) Run(ctx context.Context, limits Limits, info webhook.Call, invi
 	r.note(state.Entry{Type: state.TypeCall, Call: &state.Call{
 		Event: state.CallInitiated, AccountID: info.AccountID, ApplicationID: info.ApplicationID,
 		From: info.From, To: info.To, Direction: string(info.Direction), SIPCallID: info.SIPCallID,
-		At: info.StartTime, Tag: &tag,
+		At: info.StartTime, Tag: &tag, StirShaken: invite.StirShaken,
 	}})
 	ctx, traced := r.tracer.Call(ctx, info)
 	how := r.execute(ctx, c, r.initiate(c, invite))

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,6 +37,7 @@ type live struct {
 	node   *node.Node
 	app    *scenario.ScriptedApplication
 	phones map[string]*scenario.ScriptedPhone // that do nothing wrong, by transport
+	api    *url.Userinfo                      // credentials; nil: none are asked for
 }
 
 // onLoopback starts a node on free ports. At the end of the test every call must be over, its application must have been told
@@ -58,6 +60,9 @@ func onLoopback(t *testing.T, change func(*node.Config), opts ...node.Option) *l
 	cfg.Applications = []node.Application{good, app}
 	if change != nil {
 		change(&cfg)
+	}
+	if cfg.API.Username != "" {
+		l.api = url.UserPassword(cfg.API.Username, cfg.API.Password)
 	}
 	n, err := node.New(cfg, opts...)
 	require.NoError(t, err)
@@ -221,7 +226,8 @@ func value(s *string) string {
 func (l *live) metrics() map[string]float64 {
 	l.t.Helper()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
-	res, err := client.Get("http://" + l.node.APIAddr().String() + "/metrics")
+	metrics := url.URL{Scheme: "http", User: l.api, Host: l.node.APIAddr().String(), Path: "/metrics"}
+	res, err := client.Get(metrics.String())
 	require.NoError(l.t, err)
 	body, err := io.ReadAll(res.Body)
 	require.NoError(l.t, err)

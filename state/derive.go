@@ -50,7 +50,7 @@ func (r *Record) applyCall(at time.Time, c *Call) {
 	case CallInitiated:
 		r.AccountID, r.ApplicationID, r.Direction = c.AccountID, c.ApplicationID, c.Direction
 		r.From, r.To = maskText(c.From), maskText(c.To)
-		r.StartTime = &at
+		r.StartTime, r.StirShaken = &at, c.StirShaken
 		r.State = StateInitiated
 	case CallAnswered:
 		if r.AnswerTime == nil {

@@ -158,16 +158,18 @@ const (
 
 // Call is a change of the call's own state. What does not change with an event is empty in it.
 type Call struct {
-	Event         string  `json:"event"` // CallInitiated, …
-	AccountID     string  `json:"accountId,omitempty"`
-	ApplicationID string  `json:"applicationId,omitempty"`
-	From          string  `json:"from,omitempty"`
-	To            string  `json:"to,omitempty"`
-	Direction     string  `json:"direction,omitempty"`
-	SIPCallID     string  `json:"sipCallId,omitempty"`
-	Tag           *string `json:"tag,omitempty"`
-	Change        string  `json:"change,omitempty"` // of CallModified: ChangeRedirect, …
-	URL           string  `json:"url,omitempty"`    // of ChangeRedirect
+	Event         string `json:"event"` // CallInitiated, …
+	AccountID     string `json:"accountId,omitempty"`
+	ApplicationID string `json:"applicationId,omitempty"`
+	From          string `json:"from,omitempty"`
+	To            string `json:"to,omitempty"`
+	Direction     string `json:"direction,omitempty"`
+	SIPCallID     string `json:"sipCallId,omitempty"`
+	// StirShaken is what a telephone network has found out about the caller's number.
+	StirShaken map[string]string `json:"stirShaken,omitempty"`
+	Tag        *string           `json:"tag,omitempty"`
+	Change     string            `json:"change,omitempty"` // of CallModified: ChangeRedirect, …
+	URL        string            `json:"url,omitempty"`    // of ChangeRedirect
 	// Follow is all that it takes to follow a change, credentials included; opaque, and never read out.
 	Follow       json.RawMessage `json:"follow,omitempty"`
 	At           time.Time       `json:"at,omitzero"` // when it happened, if that is not the entry's time: a dialog's end

@@ -4,23 +4,25 @@ import "time"
 
 // Record is what a call's journal says of it in short: the call state object of the API.
 type Record struct {
-	ApplicationID   string     `json:"applicationId"`
-	AccountID       string     `json:"accountId"`
-	CallID          string     `json:"callId"`
-	To              string     `json:"to"`
-	From            string     `json:"from"`
-	Direction       string     `json:"direction"`
-	State           string     `json:"state"` // "initiated", "answered", "disconnected"
-	Tag             string     `json:"tag,omitempty"`
-	SIPCallID       string     `json:"sipCallId,omitempty"`
-	StartTime       *time.Time `json:"startTime"`
-	AnswerTime      *time.Time `json:"answerTime"`
-	EndTime         *time.Time `json:"endTime"`
-	DisconnectCause *string    `json:"disconnectCause"`
-	ErrorMessage    *string    `json:"errorMessage"`
-	ErrorID         *string    `json:"errorId"`
-	LastUpdate      time.Time  `json:"lastUpdate"`
-	Refers          []Refer    `json:"refers,omitempty"`
+	ApplicationID string `json:"applicationId"`
+	AccountID     string `json:"accountId"`
+	CallID        string `json:"callId"`
+	To            string `json:"to"`
+	From          string `json:"from"`
+	Direction     string `json:"direction"`
+	State         string `json:"state"` // "initiated", "answered", "disconnected"
+	Tag           string `json:"tag,omitempty"`
+	SIPCallID     string `json:"sipCallId,omitempty"`
+	// StirShaken is what a telephone network has found out about the caller's number; nil: nothing.
+	StirShaken      map[string]string `json:"stirShaken,omitempty"`
+	StartTime       *time.Time        `json:"startTime"`
+	AnswerTime      *time.Time        `json:"answerTime"`
+	EndTime         *time.Time        `json:"endTime"`
+	DisconnectCause *string           `json:"disconnectCause"`
+	ErrorMessage    *string           `json:"errorMessage"`
+	ErrorID         *string           `json:"errorId"`
+	LastUpdate      time.Time         `json:"lastUpdate"`
+	Refers          []Refer           `json:"refers,omitempty"`
 }
 
 // Status of a Refer.
