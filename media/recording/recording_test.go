@@ -3,11 +3,13 @@ package recording
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/callengine/callengine/media/mp3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -206,7 +208,7 @@ func (f *faulty) Write(b []byte) (int, error) {
 }
 
 func TestAFullDiskEndsTheRecording(t *testing.T) {
-	for _, format := range []Format{WAV} {
+	for _, format := range []Format{WAV, MP3} {
 		t.Run(string(format), func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "r-1."+string(format))
 			file, err := os.Create(path)
@@ -296,4 +298,42 @@ func TestHearingAllocatesNothing(t *testing.T) {
 	}), 0.5, "but for a buffer now and then")
 	r.Stop()
 	<-r.Done()
+}
+
+func TestAnMP3FileHoldsWhatWasHeard(t *testing.T) {
+	for channels := 1; channels <= 2; channels++ {
+		r, path := onDisk(t, Spec{Format: MP3, Channels: channels})
+		for at := range 150 {
+			in := level(0)
+			for i := range in {
+				in[i] = int16(8000 * math.Sin(2*math.Pi*700*float64(at*packet+i)/SampleRate))
+			}
+			r.Hear(in, level(0))
+		}
+		r.Stop()
+		got := result(r)
+		require.NoError(t, got.Err)
+		assert.Equal(t, 3*time.Second, got.Duration)
+		file, err := os.Open(path)
+		require.NoError(t, err)
+		d, err := mp3.NewDecoder(file)
+		require.NoError(t, err)
+		loud, buf := 0, make([]int16, 576)
+		for {
+			n, err := d.ReadFrame(buf)
+			for _, v := range buf[:n] {
+				if v > 1000 || v < -1000 {
+					loud++
+				}
+			}
+			if err != nil {
+				break
+			}
+		}
+		require.NoError(t, file.Close())
+		assert.InDelta(t, 3*SampleRate*0.9, loud, 3*SampleRate*0.1)
+		longer, err := Repair(path, MP3, channels)
+		require.NoError(t, err)
+		assert.InDelta(t, 3.1, longer.Seconds(), 0.12, "with what the filters delay")
+	}
 }
