@@ -18,6 +18,7 @@ PROXIES := kamailio:kamailio
 CODECS  := ffmpeg:ffmpeg
 EXPERTS := tshark:tshark
 SDK     := node:nodejs npm:npm
+S3      := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
 # install PROGRAM:PACKAGE...: installs those packages whose program, or file, is missing, or says which, and fails. A daemon among them
 # is not started: the tests start their own. Programs may be in an sbin that PATH does not name.
@@ -95,6 +96,7 @@ bench: deps ## the benchmarks, and their figures as a table; some minutes
 deps: ## install what the suite needs
 	$(call install,$(SPEECH) $(HEARING) $(PHONES) $(PROXIES) $(CODECS) $(SDK))
 	@$(MAKE) --no-print-directory testdata/sdk/node_modules || echo "The API's SDK is missing: its test will fail." >&2
+	@[ -x bin/versitygw ] || GOBIN=$(CURDIR)/bin go install $(S3) || echo "versitygw is missing: its test will fail." >&2
 
 # The API's published SDK. The lock file holds the digest of each of its parts.
 testdata/sdk/node_modules: testdata/sdk/package-lock.json

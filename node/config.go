@@ -152,6 +152,17 @@ type APIConfig struct {
 type RecordingsConfig struct {
 	Dir       string        `yaml:"dir"`       // descriptions, and the files that are not in a store
 	Retention time.Duration `yaml:"retention"` // from the end of a recording on; at least 1m
+	S3        S3Config      `yaml:"s3"`
+}
+
+// S3Config is the store that the files of recordings go to.
+type S3Config struct {
+	Endpoint  string `yaml:"endpoint"` // http:// or https:// and host; empty: files stay in recordings.dir
+	Bucket    string `yaml:"bucket"`
+	Region    string `yaml:"region"` // empty: the store tells
+	AccessKey string `yaml:"access_key"`
+	SecretKey string `yaml:"secret_key" secret:"true"`
+	Prefix    string `yaml:"prefix"` // of all keys
 }
 
 // StateConfig says what is kept, where and for how long.

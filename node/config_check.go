@@ -209,6 +209,22 @@ func (c *checker) recordings() {
 		c.fail("recordings.dir", "must not be empty")
 	}
 	c.duration("recordings.retention", r.Retention, time.Minute, 100*365*24*time.Hour)
+	s := &r.S3
+	if s.Endpoint == "" {
+		if *s != (S3Config{}) {
+			c.fail("recordings.s3.endpoint", "is missing, so that the rest of recordings.s3 would have no effect")
+		}
+		return
+	}
+	if u, err := url.Parse(s.Endpoint); err != nil || !isWebURL(s.Endpoint) || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.User != nil {
+		c.fail("recordings.s3.endpoint", "must be http:// or https:// and a host")
+	}
+	if s.Bucket == "" {
+		c.fail("recordings.s3.bucket", "is missing")
+	}
+	if s.AccessKey == "" || s.SecretKey == "" {
+		c.fail("recordings.s3.access_key", "and recordings.s3.secret_key must both be set")
+	}
 }
 
 func (c *checker) hep() {

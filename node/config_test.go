@@ -125,6 +125,7 @@ var keys = map[string]struct {
 var notSetAlone = append([]string{
 	"applications", "sip.credentials", "sip.users", "media.tts.voices", "api.password",
 	"sip.tls.cert_file", "sip.tls.key_file", "sip.tls.verify_client",
+	"recordings.s3.endpoint", "recordings.s3.bucket", "recordings.s3.region", "recordings.s3.access_key", "recordings.s3.secret_key", "recordings.s3.prefix",
 }, unbuilt...)
 
 func TestEveryKeyHasATest(t *testing.T) {
@@ -292,4 +293,17 @@ func TestTLSIsConfiguredAsAWhole(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []Listener{{"tls", netip.MustParseAddrPort("127.0.0.1:5061")}}, cfg.SIP.Listen)
 	assert.Equal(t, SIPTLSConfig{"a.pem", "a.key", "ca.pem", true}, cfg.SIP.TLS)
+}
+
+func TestTheStoreOfRecordingsIsSetAsAWhole(t *testing.T) {
+	want := S3Config{Endpoint: "https://s3.example.com", Bucket: "calls", Region: "eu-1", AccessKey: "AK", SecretKey: "SK", Prefix: "rec/"}
+	cfg, _, err := LoadConfig(ConfigSource{
+		File: configFile(t, "recordings: {s3: {endpoint: 'https://s3.example.com', bucket: calls, access_key: AK, prefix: rec/}}"),
+		Env:  []string{"CALLENGINE_RECORDINGS_S3_SECRET_KEY=SK"}, Set: []string{"recordings.s3.region=eu-1"},
+	})
+	require.NoError(t, err)
+	assert.Equal(t, want, cfg.Recordings.S3)
+	store, err := cfg.recordingStore(nil)
+	require.NoError(t, err)
+	store.Close()
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/callengine/callengine/media"
 	"github.com/callengine/callengine/sipstack"
+	"github.com/callengine/callengine/state/recordings/s3"
 	"github.com/callengine/callengine/verbs"
 )
 
@@ -112,4 +113,23 @@ func (c Config) languageConfig() verbs.Config {
 		cfg.Voices = append(cfg.Voices, verbs.Voice{Name: v.Name, Locale: v.Locale, Gender: v.Gender})
 	}
 	return cfg
+}
+
+// recordingStore is the store of recordings; nil: there is none but their folder.
+func (c Config) recordingStore(network Network) (*s3.Store, error) {
+	r := c.Recordings.S3
+	if r.Endpoint == "" {
+		return nil, nil
+	}
+	cfg := s3.Config{
+		Endpoint: r.Endpoint, Bucket: r.Bucket, Region: r.Region, AccessKey: r.AccessKey, SecretKey: r.SecretKey, Prefix: r.Prefix,
+	}
+	if network != nil {
+		cfg.DialContext = network.DialContext
+	}
+	store, err := s3.New(cfg)
+	if err != nil {
+		return nil, &ConfigError{Key: "recordings.s3.endpoint", Reason: err.Error()}
+	}
+	return store, nil
 }

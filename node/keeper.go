@@ -12,6 +12,7 @@ import (
 	"github.com/callengine/callengine/media/recording"
 	"github.com/callengine/callengine/state"
 	"github.com/callengine/callengine/state/recordings"
+	"github.com/callengine/callengine/state/recordings/s3"
 	"github.com/callengine/callengine/verbs"
 	"github.com/callengine/callengine/webhook"
 	"go.uber.org/zap"
@@ -49,7 +50,7 @@ type transcriptionWish struct {
 	Tag            *string         `json:"tag,omitempty"`
 }
 
-func newKeeper(n *Node, store recordings.Store) *keeper {
+func newKeeper(n *Node, store *s3.Store) *keeper {
 	k := &keeper{
 		store: n.store, journal: n.journal, outbox: n.outbox, metrics: n.metrics, log: n.log, callURL: n.callURL,
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/callengine/callengine/media"
 	"github.com/callengine/callengine/sipstack"
 	"github.com/callengine/callengine/state"
+	"github.com/callengine/callengine/state/recordings/s3"
 	"github.com/callengine/callengine/verbs"
 	"github.com/callengine/callengine/webhook"
 	"go.uber.org/zap"
@@ -32,22 +33,23 @@ type Node struct {
 	network Network           // nil: the host's
 	speech  media.Synthesizer // nil: the configured engine
 
-	store   state.Store
-	durable *state.Durable // nil: the store is none
-	metrics *metrics
-	journal *journal
-	parser  *verbs.Parser
-	client  *webhook.Client
-	outbox  *webhook.Outbox
-	media   *media.Engine
-	sip     *sipstack.Stack
-	api     *api.Server
-	gate    *gate
-	keeper  *keeper
-	calls   *calls
-	streams *streams
-	hep     *hepTap  // nil: nothing is exported
-	tracing *tracing // nil: nothing is traced
+	store          state.Store
+	durable        *state.Durable // nil: the store is none
+	metrics        *metrics
+	journal        *journal
+	parser         *verbs.Parser
+	client         *webhook.Client
+	outbox         *webhook.Outbox
+	media          *media.Engine
+	sip            *sipstack.Stack
+	api            *api.Server
+	gate           *gate
+	keeper         *keeper
+	recordingStore *s3.Store // nil: recordings stay in their folder
+	calls          *calls
+	streams        *streams
+	hep            *hepTap  // nil: nothing is exported
+	tracing        *tracing // nil: nothing is traced
 
 	drained context.Context // ends, with its cause, when the time of a drain is over
 	drainIt context.CancelCauseFunc
@@ -167,7 +169,12 @@ func (n *Node) assembleMedia() error {
 }
 
 func (n *Node) assembleRecordings() error {
-	n.keeper = newKeeper(n, nil)
+	store, err := n.cfg.recordingStore(n.network)
+	if err != nil {
+		return err
+	}
+	n.recordingStore = store
+	n.keeper = newKeeper(n, store)
 	n.metrics.waiting(n.keeper.archive.Waiting)
 	return nil
 }
@@ -309,6 +316,9 @@ func (n *Node) Close() error {
 			n.hep.exporter.Close()
 		}
 		n.keeper.archive.Close()
+		if n.recordingStore != nil {
+			n.recordingStore.Close()
+		}
 		n.outbox.Close()
 		n.client.Close()
 		n.tracing.close()
