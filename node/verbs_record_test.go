@@ -142,10 +142,10 @@ func spell(samples []int16, hertz float64) (length, begins time.Duration) {
 	return length, begins
 }
 
-// near compares times in a file, where packets have their places.
+// near compares times in a file, where packets have their places, and what is missing is made up for a moment.
 func near(t *testing.T, want, got time.Duration, what string) {
 	t.Helper()
-	assert.InDelta(t, want, got, float64(50*time.Millisecond), "%s: %v", what, got)
+	assert.InDelta(t, want, got, float64(120*time.Millisecond), "%s: %v", what, got)
 }
 
 func TestBothSidesOfACallAreRecordedBehindTheVerbs(t *testing.T) {
