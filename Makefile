@@ -19,6 +19,7 @@ CODECS  := ffmpeg:ffmpeg
 EXPERTS := tshark:tshark
 SDK     := node:nodejs npm:npm
 S3      := github.com/versity/versitygw/cmd/versitygw@v1.8.0
+SOCKETS := /usr/lib/python3/dist-packages/websockets:python3-websockets
 
 # install PROGRAM:PACKAGE...: installs those packages whose program, or file, is missing, or says which, and fails. A daemon among them
 # is not started: the tests start their own. Programs may be in an sbin that PATH does not name.
@@ -94,7 +95,7 @@ bench: deps ## the benchmarks, and their figures as a table; some minutes
 	@$(table)
 
 deps: ## install what the suite needs
-	$(call install,$(SPEECH) $(HEARING) $(PHONES) $(PROXIES) $(CODECS) $(SDK))
+	$(call install,$(SPEECH) $(HEARING) $(PHONES) $(PROXIES) $(CODECS) $(SDK) $(SOCKETS))
 	@$(MAKE) --no-print-directory testdata/sdk/node_modules || echo "The API's SDK is missing: its test will fail." >&2
 	@[ -x bin/versitygw ] || GOBIN=$(CURDIR)/bin go install $(S3) || echo "versitygw is missing: its test will fail." >&2
 

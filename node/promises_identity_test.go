@@ -59,6 +59,22 @@ func TestATelephoneCallIsNotReferred(t *testing.T) {
 	})
 }
 
+func TestTheRecordOfATelephoneCallTellsOfTheCallersNumber(t *testing.T) {
+	trunk := func(cfg *node.Config) { cfg.SIP.PSTNTrunks = []netip.Prefix{netip.MustParsePrefix("10.0.1.0/24")} }
+	inBubble(t, trunk, func(t *testing.T, b *bubble) {
+		b.app.On("initiate", scenario.BXML(response("")))
+		c := b.phone.Invite(scenario.Invite{To: b.uri("+15551230002"), Headers: []scenario.Header{
+			{Name: "P-Asserted-Identity", Value: "<sip:+15551230001;verstat=TN-Validation-Passed@carrier.example>"},
+			{Name: "Attestation-Info", Value: "A"},
+		}})
+		c.Rejected(603)
+		e := b.disconnect("hangup", "")
+		status, body := b.get("/api/v2/accounts/5555555/calls/" + e.Text("callId"))
+		assert.Equal(t, 200, status)
+		assert.Contains(t, body, `"stirShaken":{"attestationIndicator":"A","verstat":"TN-Validation-Passed"}`)
+	})
+}
+
 func TestTwoCallsWithTheSameSIPCallIDAreTwoCalls(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.app.On("initiate", scenario.BXML(response(`<Pause duration="3"/>`)))

@@ -101,6 +101,28 @@ func TestGatherDropsWhatWasPressedBeforeIt(t *testing.T) {
 	})
 }
 
+// TestGatherFallsBack sends the same event to the second URL, with its own method and credentials.
+func TestGatherFallsBack(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
+		b.app.On("/first", scenario.Reply{Status: 500})
+		b.app.On("/second", scenario.BXML(response(says)))
+		c := b.call(response(`<Gather gatherUrl="/first" username="ada" password="lovelace" maxDigits="1" ` +
+			`gatherFallbackUrl="/second" gatherFallbackMethod="GET" fallbackUsername="bob" fallbackPassword="hopper"/>`))
+		press(t, c, "D")
+		first := b.app.Expect("gather").Check(map[string]any{"digits": "D", "terminatingDigit": ""})
+		second := b.app.Expect("gather").Check(map[string]any{"digits": "D", "terminatingDigit": ""})
+		assert.Equal(t, []string{"POST /first", "GET /second"}, []string{first.Method + " " + first.Path, second.Method + " " + second.Path})
+		assert.Equal(t, first.ID(), second.ID())
+		for e, want := range map[*scenario.ScriptedEvent]string{first: "ada lovelace", second: "bob hopper"} {
+			username, password := basicAuth(e.Header.Get("Authorization"))
+			assert.Equal(t, want, username+" "+password)
+		}
+		c.Expect("BYE")
+		b.disconnect("hangup", "")
+		assert.Equal(t, []string{"Hello"}, b.speech.texts())
+	})
+}
+
 func TestGatherWithoutURLGoesOn(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.speech.length = 10 * time.Second

@@ -93,6 +93,7 @@ func TestStreamsEndWithTheCall(t *testing.T) {
 		"the caller hangs up":     {hour, func(_ *bubble, c *scenario.ScriptedCall, _ *scenario.ScriptedEvent) { c.Bye() }},
 		"StartStream is the last": {"", func(_ *bubble, c *scenario.ScriptedCall, _ *scenario.ScriptedEvent) { c.Expect("BYE") }},
 		"the API ends it":         {hour, func(b *bubble, _ *scenario.ScriptedCall, e *scenario.ScriptedEvent) { b.modify(e, 200, completed) }},
+		"the node is drained":     {hour, func(b *bubble, _ *scenario.ScriptedCall, _ *scenario.ScriptedEvent) { b.drain()() }},
 		"a verb fails":            {`<Gather input="speech"/>`, func(_ *bubble, c *scenario.ScriptedCall, _ *scenario.ScriptedEvent) { c.Expect("BYE") }},
 		"StopStream stops it": {`<Pause/><StopStream name="monitor"/><Pause duration="5"/>`,
 			func(_ *bubble, c *scenario.ScriptedCall, _ *scenario.ScriptedEvent) { c.Expect("BYE") }},
