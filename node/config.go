@@ -167,8 +167,10 @@ type S3Config struct {
 
 // StateConfig says what is kept, where and for how long.
 type StateConfig struct {
-	Dir           string        `yaml:"dir"` // of the store in the process; empty: state is in memory alone
-	NATSURL       string        `yaml:"nats_url"`
+	Dir           string        `yaml:"dir"`            // of the store in the process; empty: state is in memory alone
+	NATSURL       string        `yaml:"nats_url"`       // of a NATS server or cluster with JetStream, which is used instead; several with commas
+	Node          string        `yaml:"node"`           // name in that cluster, of letters, digits and -; empty: the host's
+	Lease         time.Duration `yaml:"lease"`          // how long a node of it that is not heard of keeps its calls; 1s..5m
 	Fsync         string        `yaml:"fsync"`          // interval or always
 	MaxMB         int           `yaml:"max_mb"`         // MiB of journals, from which on the oldest calls that are over go first; at least 64
 	CallRetention time.Duration `yaml:"call_retention"` // at least 1s
@@ -229,7 +231,7 @@ func DefaultConfig() Config {
 		},
 		API:        APIConfig{Listen: "127.0.0.1:8088", PublicURL: "http://127.0.0.1:8088"},
 		Recordings: RecordingsConfig{Dir: "./callengine-recordings", Retention: 30 * 24 * time.Hour},
-		State:      StateConfig{Dir: "./callengine-data", Fsync: "interval", MaxMB: 4096, CallRetention: 24 * time.Hour, OutboxMaxAge: 24 * time.Hour},
+		State:      StateConfig{Dir: "./callengine-data", Lease: 10 * time.Second, Fsync: "interval", MaxMB: 4096, CallRetention: 24 * time.Hour, OutboxMaxAge: 24 * time.Hour},
 		Log:        LogConfig{Level: "info", Format: "console"},
 
 		HEP:     HEPConfig{Transport: "udp", CaptureID: 2001},

@@ -198,6 +198,15 @@ func (c *checker) api() {
 func (c *checker) state() {
 	s := &c.cfg.State
 	c.oneOf("state.fsync", s.Fsync, "interval", fsyncAlways)
+	for url := range strings.SplitSeq(s.NATSURL, ",") {
+		if s.NATSURL != "" && !isNATSURL(url) {
+			c.fail("state.nats_url", "must be a nats:// or tls:// URL, or several with commas between")
+		}
+	}
+	if s.Node != "" && !nodeNamePattern.MatchString(s.Node) {
+		c.fail("state.node", "must be letters, digits and -")
+	}
+	c.duration("state.lease", s.Lease, time.Second, 5*time.Minute)
 	c.number("state.max_mb", s.MaxMB, 64, math.MaxInt32)
 	c.duration("state.call_retention", s.CallRetention, time.Second, 100*365*24*time.Hour)
 	c.duration("state.outbox_max_age", s.OutboxMaxAge, time.Second, 100*365*24*time.Hour)
@@ -255,9 +264,7 @@ func (c *checker) tracing() {
 
 // unbuilt are the keys that may only have their default: what they ask for is not there yet, and a setting, above all one
 // for security, must not be ignored in silence.
-var unbuilt = []string{
-	"state.nats_url",
-}
+var unbuilt []string
 
 const notBuilt = "not supported yet"
 
@@ -335,6 +342,13 @@ func isWebURL(s string) bool {
 
 // hostName matches DNS names and IPv4 addresses (RFC 1123 section 2.1, and the underscore that many use).
 var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?$`)
+
+var nodeNamePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
+
+func isNATSURL(s string) bool {
+	u, err := url.Parse(strings.TrimSpace(s))
+	return err == nil && (u.Scheme == "nats" || u.Scheme == "tls") && u.Hostname() != ""
+}
 
 func isHost(s string) bool {
 	_, err := netip.ParseAddr(s)

@@ -15,6 +15,7 @@ import (
 	"github.com/callengine/callengine/media"
 	"github.com/callengine/callengine/sipstack"
 	"github.com/callengine/callengine/state"
+	"github.com/callengine/callengine/state/cluster"
 	"github.com/callengine/callengine/state/recordings/s3"
 	"github.com/callengine/callengine/verbs"
 	"github.com/callengine/callengine/webhook"
@@ -34,7 +35,8 @@ type Node struct {
 	speech  media.Synthesizer // nil: the configured engine
 
 	store          state.Store
-	durable        *state.Durable // nil: the store is none
+	durable        durable          // nil: the store is none
+	cluster        *cluster.Cluster // nil: the node is alone
 	metrics        *metrics
 	journal        *journal
 	parser         *verbs.Parser
@@ -182,6 +184,9 @@ func (n *Node) assembleRecordings() error {
 func (n *Node) assembleSIP() error {
 	tap := &sipTap{journal: n.journal, metrics: n.metrics, log: n.log, hep: n.hep, tracing: n.tracing}
 	opts := []sipstack.Option{sipstack.WithLogger(n.log), sipstack.WithObserver(tap), sipstack.WithDoor(&door{gate: n.gate, metrics: n.metrics, log: n.log})}
+	if n.cluster != nil {
+		opts = append(opts, sipstack.WithOwners(member{n}))
+	}
 	if n.network != nil {
 		opts = append(opts, sipstack.WithNetwork(n.network))
 	}
@@ -216,7 +221,7 @@ func (n *Node) Start(ctx context.Context) error {
 	if err := n.keeper.archive.Open(); err != nil {
 		return errors.Join(&ConfigError{Key: "recordings.dir", Reason: err.Error()}, l.Close())
 	}
-	if err := n.resumeOutbox(ctx); err != nil {
+	if err := n.resumeOutbox(ctx, n.store); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	if err := n.startSIP(ctx); err != nil {
@@ -244,6 +249,7 @@ func (n *Node) Start(ctx context.Context) error {
 		n.log.Warn("SpeakSentence cannot work", zap.String("missing", missing))
 	}
 	n.started.Store(true)
+	n.joinCluster()
 	var sip []string
 	for i, a := range n.sip.Addrs() {
 		sip = append(sip, n.cfg.SIP.Listen[i].Network+"://"+a.String())

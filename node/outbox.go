@@ -13,9 +13,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// resumeOutbox takes up what the store owes since before the node started.
-func (n *Node) resumeOutbox(ctx context.Context) error {
-	debts, err := n.store.Debts(ctx)
+// resumeOutbox takes up what a store owes since before the node had it.
+func (n *Node) resumeOutbox(ctx context.Context, from state.Store) error {
+	debts, err := from.Debts(ctx)
 	if err != nil {
 		return err
 	}

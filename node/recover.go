@@ -16,13 +16,18 @@ import (
 // recover takes up the calls that the journals of another process left unfinished. The SIP listeners are bound then and
 // not read yet, so that what comes for these calls waits for them.
 func (n *Node) recover(ctx context.Context) error {
+	return n.recoverFrom(ctx, n.store, n.sip.Restore)
+}
+
+// recoverFrom has the unfinished calls of a store restored.
+func (n *Node) recoverFrom(ctx context.Context, from state.Store, restore func(sipstack.Saved, sipstack.Admission)) error {
 	began := time.Now()
-	ids, err := n.store.Unfinished(ctx)
+	ids, err := from.Unfinished(ctx)
 	if err != nil {
 		return fmt.Errorf("state: which calls are unfinished: %w", err)
 	}
 	for _, id := range ids {
-		if err := n.recoverCall(ctx, id); err != nil {
+		if err := n.recoverCall(ctx, from, id, restore); err != nil {
 			// Nothing is known of it, so that nothing can be done, and the others are not to wait for it.
 			n.log.Error("a call cannot be recovered", zap.String("call_id", id), zap.Error(err))
 		}
@@ -34,14 +39,14 @@ func (n *Node) recover(ctx context.Context) error {
 	return nil
 }
 
-func (n *Node) recoverCall(ctx context.Context, id string) error {
-	entries, err := n.store.Journal(ctx, id)
+func (n *Node) recoverCall(ctx context.Context, store state.Store, id string, restore func(sipstack.Saved, sipstack.Admission)) error {
+	entries, err := store.Journal(ctx, id)
 	if err != nil {
 		return err
 	}
 	from, err := interpreter.ReadResumption(entries)
 	if errors.Is(err, interpreter.ErrNotBegun) {
-		n.sip.Restore(savedOf(id, entries), &newcomer{calls: n.calls, id: id, room: n.gate.readmit(false)})
+		restore(savedOf(id, entries), &newcomer{calls: n.calls, id: id, room: n.gate.readmit(false)})
 		return nil
 	}
 	if err != nil {
@@ -51,7 +56,7 @@ func (n *Node) recoverCall(ctx context.Context, id string) error {
 	if !known {
 		from.GiveUp("its application " + strconv.Quote(from.Call.ApplicationID) + " is not configured any more")
 	}
-	n.sip.Restore(savedOf(id, entries), &readmission{
+	restore(savedOf(id, entries), &readmission{
 		calls: n.calls, from: from, app: app, room: n.gate.readmit(from.Call.Answered()),
 	})
 	return nil

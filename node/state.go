@@ -5,21 +5,35 @@ import (
 	"errors"
 
 	"github.com/callengine/callengine/state"
+	"github.com/callengine/callengine/state/cluster"
 	"github.com/prometheus/client_golang/prometheus"
 )
+
+// durable is a store that survives the process.
+type durable interface {
+	Open(ctx context.Context) error
+	Failing() error
+	Figures() state.Figures
+}
 
 // assembleState makes the configured store, unless there is one. It opens nothing.
 func (n *Node) assembleState() (err error) {
 	switch cfg := n.cfg.State; {
 	case n.store != nil:
-	case cfg.Dir == "" && cfg.NATSURL == "":
+	case cfg.NATSURL != "":
+		n.cluster, err = cluster.New(cluster.Config{Node: cfg.nodeName(), Lease: cfg.Lease, Store: state.DurableConfig{
+			NATSURL: cfg.NATSURL, Retention: cfg.CallRetention, MaxBytes: int64(cfg.MaxMB) << 20,
+		}}, cluster.WithLogger(n.log))
+		n.store, n.durable = n.cluster, n.cluster
+	case cfg.Dir == "":
 		n.store = state.NewMemory(state.MemoryConfig{Retention: cfg.CallRetention})
 	default:
-		n.durable, err = state.NewDurable(state.DurableConfig{
-			Dir: cfg.Dir, NATSURL: cfg.NATSURL, SyncAlways: cfg.Fsync == fsyncAlways,
+		var own *state.Durable
+		own, err = state.NewDurable(state.DurableConfig{
+			Dir: cfg.Dir, SyncAlways: cfg.Fsync == fsyncAlways,
 			Retention: cfg.CallRetention, MaxBytes: int64(cfg.MaxMB) << 20,
 		}, state.WithLogger(n.log))
-		n.store = n.durable
+		n.store, n.durable = own, own
 	}
 	n.metrics.state(n.durable)
 	return err
@@ -49,7 +63,7 @@ func (n *Node) stateTrouble() string {
 }
 
 // state has the figures of a durable store served; nil: there is none, and they are zero.
-func (m *metrics) state(d *state.Durable) {
+func (m *metrics) state(d durable) {
 	figures := func() state.Figures {
 		if d == nil {
 			return state.Figures{}

@@ -21,6 +21,9 @@ type Owners interface {
 // several nodes may send them to any. Default: they get 481.
 func WithOwners(o Owners) Option { return func(s *Stack) { s.owners = o } }
 
+// Has reports whether the stack has a dialog of a call with this Call-ID, or had one a moment ago.
+func (s *Stack) Has(sipCallID string) bool { return s.tap.bound(sipCallID) }
+
 const (
 	// ownerTimeout bounds the question who the owner is: who asks waits for no longer before it repeats its request.
 	ownerTimeout = 2 * time.Second

@@ -178,7 +178,7 @@ func (r *revival) resend(ctx context.Context, refer Message, until time.Time) (c
 func (r *revival) repeat(m Message, until time.Time) *sip.ClientTx {
 	s := r.stack
 	on := s.listenerAt(m.Transport, m.Local)
-	if m.Transport != "udp" || on == nil || !time.Now().Before(until) {
+	if m.Transport != "udp" || on == nil || r.foreign || !time.Now().Before(until) {
 		return nil
 	}
 	msg, err := s.gate.parser.ParseSIP([]byte(m.Raw))

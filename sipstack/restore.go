@@ -30,7 +30,8 @@ type revival struct {
 	history   *history
 	snapshot  *snapshot     // nil: there is none
 	leg       *Leg          // nil: its INVITE is yet to be taken up again
-	moved     bool          // its sound has another address than the peer was told
+	foreign   bool          // it was another node's, at other addresses
+	moved     bool          // its sound, or the node, has another address than the peer was told
 	unfit     error         // why its dialog is restored to be ended
 	returned  bool          // its INVITE was; guarded by the stack's lock
 	taken     chan struct{} // closed when that was taken up
@@ -57,6 +58,17 @@ func (s *Stack) Restore(saved Saved, adm Admission) {
 	s.revivals = append(s.revivals, r)
 }
 
+// TakeUp is [Stack.Restore] for a call of a node that is gone, while this one runs. Its peer is told of this node's
+// Contact by a re-INVITE. An INVITE that had no final response went with its node, and so did the answer to a REFER.
+func (s *Stack) TakeUp(saved Saved, adm Admission) {
+	r := &revival{stack: s, admission: adm, saved: saved, foreign: true, taken: make(chan struct{})}
+	if err := r.read(); err != nil {
+		s.log.Error("a call cannot be taken up", zap.String("call_id", saved.CallID), zap.Error(err))
+		r.dead(err, nil)
+	}
+	r.begin(false)
+}
+
 // read finds out what there is to go on with.
 func (r *revival) read() (err error) {
 	s := r.stack
@@ -73,7 +85,7 @@ func (r *revival) read() (err error) {
 	}
 	h := r.history
 	s.tap.bind(h.id.callID, r.saved.CallID)
-	udp := h.arrived.Transport == "udp"
+	udp := h.arrived.Transport == "udp" && !r.foreign // so that its INVITE can be handled once more
 	switch over, at := r.ended(); {
 	case over != nil && h.refused != 0 && udp: // which may not have gone out
 		return errors.Join(r.restoreOver(over, at), r.again())
@@ -128,7 +140,10 @@ func (r *revival) restoreUp() error {
 	close(l.handled)
 	l.answered = true
 	on := d.flow.on
-	if l.session, r.moved, err = r.stack.restoreSession(r.saved.CallID, r.snapshot.Session, on); err != nil {
+	var moved bool
+	l.session, moved, err = r.stack.restoreSession(r.saved.CallID, r.snapshot.Session, on)
+	r.moved = r.moved || moved
+	if err != nil {
 		r.unfit = fmt.Errorf("%w: %w", ErrNotRestored, errSoundGone)
 		l.session = &session{}
 	} else {
@@ -167,6 +182,13 @@ func (r *revival) dialog() (*dialog, *Leg, error) {
 		if err := d.resume(*r.snapshot); err != nil {
 			return nil, nil, err
 		}
+	}
+	if r.foreign {
+		d.contact = s.contact(on, h.invite.Recipient.User)
+		if secureContact(h.invite) {
+			d.contact = s.secured(d.contact, on)
+		}
+		r.moved = true
 	}
 	d.seq = max(d.seq, h.sent) + skippedNumbers
 	d.saved = d.seq - skippedNumbers // so that the first request has the new number saved
