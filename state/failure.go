@@ -69,6 +69,9 @@ func (d *Durable) lookAfter() {
 	}
 	d.publishListed()
 	d.publishValues()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.drop(time.Now(), nil)
 }
 
 // trouble looks for what nobody has been told of yet.
@@ -92,15 +95,15 @@ func (d *Durable) trouble() error {
 	return nil
 }
 
-// repair tries whether something can be written again, with a new server where that was in the process and has given up.
+// repair tries whether something can be written again, with a new server where that is in the process.
 func (d *Durable) repair() error {
 	ctx, cancel := context.WithTimeout(context.Background(), linkTime)
 	defer cancel()
 	if err := d.trouble(); err != nil {
 		return err
 	}
-	if d.dir != nil && !d.link.alive() {
-		if err := d.reconnect(ctx); err != nil {
+	if d.dir != nil { // a stream that could not write once does not write any more, room or not
+		if err := errors.Join(d.reconnect(ctx), d.takeStock(ctx)); err != nil {
 			return err
 		}
 	}
@@ -133,8 +136,43 @@ func (d *Durable) reconnect(ctx context.Context) error {
 	return d.listen()
 }
 
+// takeStock compares what counts as written with what a server that was started again has: the values of calls are written
+// to the disk behind their acknowledgement, and may be gone. They are derived, and written anew.
+func (d *Durable) takeStock(ctx context.Context) error {
+	last := map[string]uint64{}
+	for _, name := range []string{d.names.journals, d.names.records} {
+		s, err := d.link.js.Stream(ctx, name)
+		if err != nil {
+			return err
+		}
+		last[name] = s.CachedInfo().State.LastSeq
+	}
+	d.mu.Lock()
+	d.acked = last[d.names.journals]
+	d.cycle.pinned, d.cycle.seq = min(d.cycle.pinned, d.acked), min(d.cycle.seq, last[d.names.records])
+	var gone []*stored
+	for _, c := range d.calls {
+		if c.disk.value > last[d.names.records] {
+			gone = append(gone, c)
+		}
+	}
+	d.mu.Unlock()
+	for _, c := range gone {
+		if err := d.revive(ctx, c); err != nil {
+			return err
+		}
+		d.mu.Lock()
+		c.disk.value, c.disk.untold = 0, c.disk.first
+		d.refresh(c)
+		d.mu.Unlock()
+	}
+	return nil
+}
+
 // probe writes what is there already.
 func (d *Durable) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, tick)
+	defer cancel()
 	_, err := d.link.js.Publish(ctx, d.names.record+checkpointKey, checkpoint(d.cycle.pinned))
 	return err
 }

@@ -120,11 +120,6 @@ func (l *link) close() error {
 	return nil
 }
 
-// alive reports whether JetStream can be asked at all.
-func (l *link) alive() bool {
-	return l.server == nil || l.server.Running() && l.server.JetStreamEnabled() && l.conn.IsConnected()
-}
-
 // streamed is a message of a stream.
 type streamed struct {
 	seq     uint64

@@ -19,7 +19,7 @@ func (d *Durable) load(ctx context.Context) error {
 		return fmt.Errorf("NATS JetStream: stream %s: %w", d.names.journals, err)
 	}
 	there := journals.CachedInfo().State
-	told, err := d.loadValues(ctx)
+	told, err := d.loadValues(ctx, there.FirstSeq)
 	if err != nil {
 		return err
 	}
@@ -56,8 +56,9 @@ func (d *Durable) load(ctx context.Context) error {
 // busy reports whether there is something left to do for the call but to deliver what it owes.
 func (h *held) busy() bool { return h.record.live() || h.rest.unfinished(h.record.Refers) }
 
-// loadValues reads the calls' values and returns the checkpoint; 0: there is none, or a value cannot be read.
-func (d *Durable) loadValues(ctx context.Context) (told uint64, err error) {
+// loadValues reads the values of the calls whose journals begin with the message first or a later one, and returns the
+// checkpoint; 0: there is none, or a value cannot be read.
+func (d *Durable) loadValues(ctx context.Context, first uint64) (told uint64, err error) {
 	broken := false
 	err = d.link.scan(ctx, d.names.records, d.names.record+">", 1, func(m streamed) error {
 		id := strings.TrimPrefix(m.subject, d.names.record)
@@ -74,7 +75,9 @@ func (d *Durable) loadValues(ctx context.Context) (told uint64, err error) {
 			d.log.Error("a call's value could not be read; it is derived from its journal anew", zap.String("call_id", id), zap.Error(err))
 			return nil
 		}
-		d.calls[id] = f.stored(id, m.seq)
+		if f.First >= first { // otherwise its journal was dropped
+			d.calls[id] = f.stored(id, m.seq)
+		}
 		return nil
 	})
 	if broken {

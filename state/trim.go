@@ -83,14 +83,15 @@ func (d *Durable) outdated(now time.Time, cut uint64) (stay []*stored) {
 	slack := max(d.retention/8, trimSlackMin)
 	kept := d.order[:0]
 	for _, c := range d.order {
-		over := c.held == nil || len(c.owed) == 0 && !d.keeps(c)
+		busy := c.held != nil && (c.busy() || len(c.owed) > 0)
+		written := c.held == nil || c.disk.written == uint64(c.entries.len())
 		inTheWay := c.disk.first > 0 && c.disk.first < cut
 		switch {
-		case over && (inTheWay || now.Sub(c.quiet) > d.retention):
+		case !busy && written && (inTheWay || now.Sub(c.quiet) > d.retention):
 			d.leaveOver(c)
 			delete(d.calls, c.id)
 			continue
-		case !c.disk.moving && c.disk.first > 0 && (inTheWay || now.Sub(c.disk.since) > d.retention+slack):
+		case busy && !c.disk.moving && c.disk.first > 0 && (inTheWay || now.Sub(c.disk.since) > d.retention+slack):
 			stay = append(stay, c)
 		}
 		kept = append(kept, c)
