@@ -107,23 +107,35 @@ const (
 )
 
 func (r *Runner) step(ctx context.Context, c *call, v verbs.Verb) (out verbs.Outcome, err error) {
-	pos := v.Pos()
 	err = errPanic // unless it returns
-	ctx, traced := r.tracer.Verb(ctx, v.Name(), pos)
+	ctx, traced := r.tracer.Verb(ctx, v.Name(), v.Pos())
 	defer func() { traced(fault(err)) }()
-	entry := state.Verb{Event: state.VerbStarted, Name: v.Name(), Line: pos.Line, Column: pos.Column}
-	if c.resumed == nil { // else it is there
-		r.note(state.Entry{Type: state.TypeVerb, Verb: &entry})
-	}
+	entry := r.started(v, c.resumed != nil)
 	told := c.resumed != nil && c.resumed.from.ending != nil
 	out, err = v.Execute(ctx, c)
 	c.resumed = nil
 	if interrupted(err) {
 		err = because(ctx, err)
 	}
-	ended := entry
-	ended.Event = state.VerbEnded
 	r.noteChanges() // before what they have led to
+	r.ended(entry, out, err, told)
+	return out, err
+}
+
+// started journals that a verb begins, unless that is there.
+func (r *Runner) started(v verbs.Verb, told bool) *state.Verb {
+	pos := v.Pos()
+	entry := &state.Verb{Event: state.VerbStarted, Name: v.Name(), Line: pos.Line, Column: pos.Column}
+	if !told {
+		r.note(state.Entry{Type: state.TypeVerb, Verb: entry})
+	}
+	return entry
+}
+
+// ended journals what a verb led to, unless that is there.
+func (r *Runner) ended(started *state.Verb, out verbs.Outcome, err error, told bool) {
+	ended := *started
+	ended.Event = state.VerbEnded
 	switch {
 	case errors.Is(err, verbs.ErrReplaced):
 		ended.Next = nextDocument
@@ -141,7 +153,6 @@ func (r *Runner) step(ctx context.Context, c *call, v verbs.Verb) (out verbs.Out
 	if !told {
 		r.note(state.Entry{Type: state.TypeVerb, Verb: &ended})
 	}
-	return out, err
 }
 
 // interrupted reports whether an error may be no more than the trace of the call's end: then the end's own cause tells

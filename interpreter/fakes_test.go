@@ -211,10 +211,10 @@ func (b *bench) run() {
 	if b.runner == nil {
 		b.assemble()
 	}
-	b.runner.Run(b.ctx, b.limits, webhook.Call{
+	b.runner.Run(b.ctx, b.limits, &Arrival{Call: webhook.Call{
 		AccountID: "5555555", ApplicationID: "a-1", From: "sip:alice@example.com", To: "sip:desk@node.example",
 		Direction: webhook.Inbound, CallID: "c-1", CallURL: "http://node.example/c-1", StartTime: time.Now(),
-	}, webhook.Invite{}, b.leg)
+	}, Invite: webhook.Invite{}}, b.leg)
 }
 
 // disconnect returns the properties of the one disconnect event.

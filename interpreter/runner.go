@@ -77,31 +77,45 @@ type Limits struct {
 	Closed  context.Context // ends when the node can wait no longer: webhooks on their way are given up
 }
 
+// Arrival is a call that has come in.
+type Arrival struct {
+	Call   webhook.Call
+	Invite webhook.Invite
+}
+
 // Run runs the call from its arrival to its end and returns when nothing of it is left to do. ctx is the call's: whoever
 // learns that the call is over cancels it with one of the errors of package verbs.
 //
 // Whatever happens, a panic included, Run ends the call on the wire, journals its end, and hands over one disconnect event.
-func (r *Runner) Run(ctx context.Context, limits Limits, info webhook.Call, invite webhook.Invite, leg Leg) {
-	r.callID = info.CallID
-	r.log = r.log.WithLazy(zap.String("call_id", info.CallID))
+func (r *Runner) Run(ctx context.Context, limits Limits, arrival *Arrival, leg Leg) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	r.changes.begin(ctx, end)
+	c := &call{Runner: r, leg: leg, info: arrival.Call, limits: limits, life: ctx, end: end}
+	defer c.behind.all.Wait()
+	ctx, traced := r.begin(ctx, c, arrival.Invite.StirShaken)
+	how := r.execute(ctx, c, r.initiate(c, arrival.Invite))
+	r.finish(ctx, c, how)
+	traced(fault(how.err))
+}
+
+// begin journals that there is a call. It is a function of its own, as what it needs on the stack would be there as long as
+// the call lasts.
+func (r *Runner) begin(ctx context.Context, c *call, stirShaken map[string]string) (context.Context, func(error)) {
+	info := c.Info()
+	r.callID = info.CallID
+	r.log = r.log.WithLazy(zap.String("call_id", info.CallID))
+	r.changes.begin(ctx, c.end)
 	if info.Tag == "" {
 		info.Tag = r.app.Tag
+		c.change(func(own *webhook.Call) { own.Tag = info.Tag })
 	}
-	c := &call{Runner: r, leg: leg, info: info, limits: limits, life: ctx, end: end}
-	defer c.behind.all.Wait()
 	tag := info.Tag // an entry is a value: the call's own tag will change
 	r.note(state.Entry{Type: state.TypeCall, Call: &state.Call{
 		Event: state.CallInitiated, AccountID: info.AccountID, ApplicationID: info.ApplicationID,
 		From: info.From, To: info.To, Direction: string(info.Direction), SIPCallID: info.SIPCallID,
-		At: info.StartTime, Tag: &tag, StirShaken: invite.StirShaken,
+		At: info.StartTime, Tag: &tag, StirShaken: stirShaken,
 	}})
-	ctx, traced := r.tracer.Call(ctx, info)
-	how := r.execute(ctx, c, r.initiate(c, invite))
-	r.finish(ctx, c, how)
-	traced(fault(how.err))
+	return r.tracer.Call(ctx, info)
 }
 
 // ending is how the documents of a call came to their end.

@@ -91,21 +91,26 @@ func (a *admission) Abandon() { a.room.leave() }
 // Serve runs the call in the goroutine that the stack gives it.
 func (a *admission) Serve(sip *sipstack.Leg) {
 	defer a.room.leave()
-	n := a.calls.node
 	call := a.calls.leg(a.id, a.room, sip)
-	a.calls.serve(call, a.app, func(ctx context.Context, runner *interpreter.Runner, limits interpreter.Limits) {
-		runner.Run(ctx, limits, webhook.Call{
-			AccountID:     n.cfg.AccountID,
-			ApplicationID: a.app.ID,
-			From:          a.inv.From,
-			To:            a.inv.To,
-			Direction:     webhook.Inbound,
-			CallID:        a.id,
-			CallURL:       n.callURL(a.id),
-			StartTime:     a.inv.Time,
-			SIPCallID:     a.inv.SIPCallID,
-		}, invited(a.inv), call)
+	a.calls.serve(call, &a.app, func(ctx context.Context, runner *interpreter.Runner, limits interpreter.Limits) {
+		runner.Run(ctx, limits, a.arrival(), call)
 	})
+}
+
+// arrival is what events tell of the call.
+func (a *admission) arrival() *interpreter.Arrival {
+	n := a.calls.node
+	return &interpreter.Arrival{Invite: invited(a.inv), Call: webhook.Call{
+		AccountID:     n.cfg.AccountID,
+		ApplicationID: a.app.ID,
+		From:          a.inv.From,
+		To:            a.inv.To,
+		Direction:     webhook.Inbound,
+		CallID:        a.id,
+		CallURL:       n.callURL(a.id),
+		StartTime:     a.inv.Time,
+		SIPCallID:     a.inv.SIPCallID,
+	}}
 }
 
 // invited is what the first event tells of an INVITE.
@@ -113,7 +118,10 @@ func invited(inv sipstack.Invitation) webhook.Invite {
 	return webhook.Invite{UUI: inv.UUI, SIPHeaders: inv.XHeaders, Diversion: inv.Diversion, StirShaken: inv.StirShaken}
 }
 
-// leg makes the leg of a call, as its runner sees it.
+// leg makes the leg of a call, as its runner sees it. What it needs on the stack is not to be there as long as the call lasts,
+// as it would be within its caller.
+//
+//go:noinline
 func (c *calls) leg(id string, room *ticket, sip *sipstack.Leg) *leg {
 	n := c.node
 	call := &leg{
@@ -127,7 +135,7 @@ func (c *calls) leg(id string, room *ticket, sip *sipstack.Leg) *leg {
 }
 
 // serve has a runner of its own run a call of an application.
-func (c *calls) serve(call *leg, app Application, run func(context.Context, *interpreter.Runner, interpreter.Limits)) {
+func (c *calls) serve(call *leg, app *Application, run func(context.Context, *interpreter.Runner, interpreter.Limits)) {
 	n := c.node
 	ctx, end := context.WithCancelCause(n.drained)
 	defer end(nil)
@@ -138,19 +146,27 @@ func (c *calls) serve(call *leg, app Application, run func(context.Context, *int
 		call.ended()
 		end(translated(cause))
 	})
+	runner := c.newRunner(app)
+	defer c.serving(call.callID, runner, &call.takes)()
+	run(ctx, runner, interpreter.Limits{Drained: n.drained, Closed: n.closed})
+	n.log.Debug("call served", zap.String("call_id", call.callID))
+}
+
+// newRunner makes the runner of a call. It is not inlined for the same reason as leg.
+//
+//go:noinline
+func (c *calls) newRunner(app *Application) *interpreter.Runner {
+	n := c.node
 	opts := []interpreter.Option{
 		interpreter.WithLogger(n.log), interpreter.WithPanicHandler(func(any) { n.metrics.PanicRecovered() }),
 	}
 	if n.tracing != nil {
 		opts = append(opts, interpreter.WithTracer(n.tracing))
 	}
-	runner := interpreter.New(
+	return interpreter.New(
 		interpreter.Config{RejectCode: n.cfg.SIP.RejectCode},
 		app.forInterpreter(), n.parser, &timedAsker{n.client, n.gate, app.ID}, n.outbox, n.journal, opts...,
 	)
-	defer c.serving(call.callID, runner, &call.takes)()
-	run(ctx, runner, interpreter.Limits{Drained: n.drained, Closed: n.closed})
-	n.log.Debug("call served", zap.String("call_id", call.callID))
 }
 
 // timedAsker tells the gate how long its application takes to answer the event of a new call.

@@ -136,7 +136,7 @@ func (a *readmission) Serve(sip *sipstack.Leg) {
 	if a.from.Referred {
 		call.sent = sip.Referral()
 	}
-	a.calls.serve(call, a.app, func(ctx context.Context, runner *interpreter.Runner, limits interpreter.Limits) {
+	a.calls.serve(call, &a.app, func(ctx context.Context, runner *interpreter.Runner, limits interpreter.Limits) {
 		runner.Resume(ctx, limits, a.from, n.callURL(a.CallID()), invited(sip.Invitation()), call)
 	})
 }
