@@ -31,6 +31,7 @@ type Engine struct {
 	host     *hostSockets
 	clocks   *clocks
 	latching latching
+	identity identity
 	counters Counters
 	observe  func(ControlPacket) // nil: nobody
 	library  *library

@@ -20,8 +20,9 @@ type packetSocket struct {
 	udp     udpConn // nil: not offered
 	reading sync.WaitGroup
 
-	to   netip.AddrPort // the address that addr was made from
-	addr net.Addr
+	writing sync.Mutex     // guards what follows
+	to      netip.AddrPort // the address that addr was made from
+	addr    net.Addr
 
 	mu     sync.Mutex
 	closed bool
@@ -79,11 +80,17 @@ func (s *packetSocket) write(b []byte, to netip.AddrPort) error {
 		_, err := s.udp.WriteToUDPAddrPort(b, to)
 		return err
 	}
+	_, err := s.conn.WriteTo(b, s.address(to))
+	return err
+}
+
+func (s *packetSocket) address(to netip.AddrPort) net.Addr {
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	if to != s.to {
 		s.to, s.addr = to, net.UDPAddrFromAddrPort(to)
 	}
-	_, err := s.conn.WriteTo(b, s.addr)
-	return err
+	return s.addr
 }
 
 func (s *packetSocket) local() netip.AddrPort { return unmapped(addrPortOf(s.conn.LocalAddr())) }

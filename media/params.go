@@ -23,6 +23,9 @@ type Params struct {
 	// Source is the address from which the signalling came; zero: not known. See [Latching].
 	Source netip.Addr
 
+	// Secure is how sound is protected.
+	Secure Secure
+
 	// Send and Receive are the direction as seen from here; on hold one of them or both are false.
 	Send, Receive bool
 

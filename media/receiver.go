@@ -43,6 +43,15 @@ func (s *Session) lost(from socket, err error) {
 
 // packet handles one packet of the RTP socket. What is not RTP of the session's peer is dropped in silence.
 func (s *Session) packet(p *rtp.Packet, b []byte, from netip.AddrPort, now time.Time) {
+	if g := s.guarding(); g != nil {
+		if s.handshaken(s.rtp, b, from, now) {
+			return
+		}
+		if b = g.rtp.open(b); b == nil {
+			s.engine.counters.RTPRejected(1)
+			return
+		}
+	}
 	if err := p.Unmarshal(b); err != nil || p.Version != 2 {
 		return
 	}
@@ -58,6 +67,13 @@ func (s *Session) packet(p *rtp.Packet, b []byte, from netip.AddrPort, now time.
 	case foreign:
 		s.engine.counters.RTPIgnored(1)
 	}
+}
+
+// guarding returns what protects the session's packets; nil: nothing does.
+func (s *Session) guarding() *guards {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.guards
 }
 
 // hear keeps the sound of a packet for who listens.
@@ -138,6 +154,15 @@ func timestampOf(t time.Time, c Codec) uint32 {
 
 // controlPacket handles one packet of the RTCP socket.
 func (s *Session) controlPacket(b []byte, from netip.AddrPort, now time.Time) {
+	if g := s.guarding(); g != nil {
+		if s.handshaken(s.rtcp, b, from, now) {
+			return
+		}
+		if b = g.rtcp.openControl(b); b == nil {
+			s.engine.counters.RTPRejected(1)
+			return
+		}
+	}
 	packets, err := rtcp.Unmarshal(b)
 	if err != nil || !usable(from) || !s.controlled(packets, from, now) {
 		return

@@ -19,6 +19,7 @@ type sender struct {
 
 	codec   Codec
 	encoder encoder // of codec; nil: none yet
+	guards  *guards // as of the newest frame
 
 	reporter reporter
 	failing  bool // the last write failed; said once per row of failures
@@ -93,6 +94,7 @@ func (x *sender) frame(samples int) {
 	s := x.s
 	s.mu.Lock()
 	p, to, playing := s.params, s.media.destination(), s.playout
+	x.guards = s.guards
 	s.mu.Unlock()
 	x.use(p.Codec)
 	room := s.engine.frames.Get().(*frame)
@@ -104,7 +106,7 @@ func (x *sender) frame(samples int) {
 	}
 	clear(pcm[n:])
 	s.overhear(samples, pcm)
-	switch audible := p.Send && usable(to); {
+	switch audible := p.Send && usable(to) && (x.guards == nil || x.guards.rtp.ready()); {
 	case playing != nil && x.press(playing.keying, n, room.packet[:12+len(event{})], p, to, audible):
 		x.quiet = true // no sound goes out beside an event
 	case audible:
@@ -134,12 +136,18 @@ func (x *sender) use(c Codec) {
 
 // send sends a packet of RTP.
 func (x *sender) send(packet []byte, to netip.AddrPort) {
+	octets := len(packet) - 12
+	if x.guards != nil {
+		if packet = x.guards.rtp.seal(packet); packet == nil {
+			return
+		}
+	}
 	if err := x.s.rtp.write(packet, to); err != nil {
 		x.failed(err)
 		return
 	}
 	x.failing = false
-	x.reporter.sent(len(packet) - 12)
+	x.reporter.sent(octets)
 	x.s.engine.counters.RTPSent(1)
 }
 
@@ -193,7 +201,7 @@ func (x *sender) report(now time.Time, bye bool) {
 	s.mu.Lock()
 	to := s.control.destination()
 	block, ok, lost := s.reception.block(), s.reception.known, s.reception.newlyLost()
-	last := s.report
+	last, protected := s.report, s.guards
 	s.mu.Unlock()
 	if lost > 0 {
 		s.engine.counters.RTPLost(lost)
@@ -208,6 +216,11 @@ func (x *sender) report(now time.Time, bye bool) {
 	b, err := x.reporter.packet(now, bye)
 	if err == nil {
 		s.told(false, b, to, now)
+		if protected != nil {
+			if b = protected.rtcp.sealControl(b); b == nil {
+				return // there are no keys yet
+			}
+		}
 		err = s.rtcp.write(b, to)
 	}
 	if err != nil {

@@ -44,6 +44,9 @@ type Session struct {
 	report    senderReport
 	listeners []*Listener
 	hearing   *hearing // nil: nobody listens
+	guards    *guards  // nil: sound is not protected
+
+	associations []*association // of DTLS
 
 	correlation string
 
@@ -80,22 +83,28 @@ func (s *Session) Port() int { return s.port }
 // p.Remote starts over.
 func (s *Session) Configure(p Params) {
 	now := time.Now()
-	if x := s.configure(p, now); x != nil {
+	x, then := s.configure(p, now)
+	if then != nil {
+		then()
+	}
+	if x != nil {
 		close(s.started)
 		s.receive()
 		s.clock.add(x, now)
 	}
 }
 
-// configure takes over what was agreed on. The first time it returns the sender, for who starts it.
-func (s *Session) configure(p Params, now time.Time) *sender {
+// configure takes over what was agreed on. The first time it returns the sender, for who starts it; then, where it is not nil, is
+// to be called.
+func (s *Session) configure(p Params, now time.Time) (x *sender, then func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	select {
 	case <-s.closing:
-		return nil
+		return nil, nil
 	default:
 	}
+	then = s.protect(p.Secure, p.Remote != s.params.Remote && usable(p.Remote))
 	if p.Remote != s.params.Remote {
 		s.reception.latching = probation{}
 	}
@@ -107,11 +116,11 @@ func (s *Session) configure(p Params, now time.Time) *sender {
 	s.media.signal(p.Remote)
 	s.control.signal(rtcpOf(p))
 	if s.sender != nil {
-		return nil
+		return nil, then
 	}
 	s.sender = newSender(s)
 	s.sender.begin(now)
-	return s.sender
+	return s.sender, then
 }
 
 // Play plays src at the pace of the clock and returns when its last sample has been sent, or at once with the cause of
@@ -173,8 +182,9 @@ func (s *Session) Close() error {
 	s.ending.Do(func() {
 		s.mu.Lock()
 		close(s.closing)
-		x := s.sender
+		x, end := s.sender, s.endAssociations()
 		s.mu.Unlock()
+		end()
 		if x != nil {
 			s.clock.remove(x)
 			x.goodbye(time.Now())

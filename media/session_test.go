@@ -43,6 +43,10 @@ func (b *bench) local() netip.AddrPort {
 	return netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(b.Port()))
 }
 
+func (b *bench) rtcpLocal() netip.AddrPort {
+	return netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(b.Port()+1))
+}
+
 func params() Params {
 	return Params{Codec: PCMU, PayloadType: 0, EventType: 101, Remote: phone, Send: true, Receive: true}
 }

@@ -18,7 +18,7 @@ const maxReadErrors = 100
 type socket interface {
 	// listen has a handler called for each packet from now on, until Close. It is called once.
 	listen(h handler)
-	// write sends a packet. One goroutine may write at a time.
+	// write sends a packet. Any goroutine may.
 	write(b []byte, to netip.AddrPort) error
 	// local is the address that the socket is bound to.
 	local() netip.AddrPort

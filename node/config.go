@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/callengine/callengine/media"
+	"github.com/callengine/callengine/sipstack"
 	"github.com/callengine/callengine/verbs"
 )
 
@@ -113,6 +114,7 @@ type MediaConfig struct {
 	LatchingTime time.Duration `yaml:"latching_time"` // how long after a session description; 100ms..1h
 	RTPPorts     PortRange     `yaml:"rtp_ports"`     // each call takes an even one and the next
 	Codecs       []string      `yaml:"codecs"`        // PCMU, PCMA, G722, opus
+	SRTP         string        `yaml:"srtp"`          // off, optional or required
 	TTS          TTSConfig     `yaml:"tts"`
 }
 
@@ -223,6 +225,7 @@ func DefaultConfig() Config {
 			Latching: string(media.LatchStrict), LatchingTime: 5 * time.Second,
 			RTPPorts: PortRange{20000, 29999},
 			Codecs:   []string{"PCMU", "PCMA"},
+			SRTP:     string(sipstack.SRTPOff),
 			TTS:      TTSConfig{Engine: EngineESpeak},
 		},
 		Webhook: WebhookConfig{

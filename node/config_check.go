@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/callengine/callengine/media"
+	"github.com/callengine/callengine/sipstack"
 )
 
 // checker holds a configuration against its rules. Zero values that a user cannot have meant are errors, so that the
@@ -144,6 +145,14 @@ func (c *checker) media() {
 		c.oneOf(key, codec, "PCMU", "PCMA", "G722", "opus")
 		if slices.Contains(m.Codecs[:i], codec) {
 			c.fail(key, "%s stands there twice", codec)
+		}
+	}
+	c.oneOf("media.srtp", m.SRTP, string(sipstack.SRTPOff), string(sipstack.SRTPOptional), string(sipstack.SRTPRequired))
+	if m.SRTP != string(sipstack.SRTPOff) {
+		for _, l := range c.cfg.SIP.Listen {
+			if l.Network != "tls" && !l.Addr.Addr().IsLoopback() {
+				c.warn("media.srtp: the keys of calls that come over %s can be read on their way, unless DTLS agrees on them; a tls:// listener protects them", l)
+			}
 		}
 	}
 	c.speech()

@@ -96,6 +96,7 @@ var keys = map[string]struct {
 	"media.latching_time":         {5 * time.Second, "1m", "1m", time.Minute},
 	"media.rtp_ports":             {PortRange{20000, 29999}, "40000-40001", "40000-40001", PortRange{40000, 40001}},
 	"media.codecs":                {[]string{"PCMU", "PCMA"}, "[PCMA]", "PCMA", []string{"PCMA"}},
+	"media.srtp":                  {"off", "required", "required", "required"},
 	"media.tts.engine":            {"espeak-ng", "none", "none", "none"},
 	"media.tts.command":           {[]string(nil), "[say, -v]", "say,-v", []string{"say", "-v"}},
 	"media.tts.url":               {"", "http://tts.example.com/", "http://tts.example.com/", "http://tts.example.com/"},

@@ -48,6 +48,7 @@ func (c Config) sipConfig() (sipstack.Config, error) {
 			cfg.Codecs = append(cfg.Codecs, codec)
 		}
 	}
+	cfg.SRTP = sipstack.SRTP(c.Media.SRTP)
 	return cfg, nil
 }
 

@@ -41,6 +41,8 @@ type metrics struct {
 	rtpIgnored    prometheus.Counter
 	rtpLate       prometheus.Counter
 	rtpConcealed  prometheus.Counter
+	rtpRejected   prometheus.Counter
+	handshakes    *prometheus.CounterVec
 	ports         prometheus.Gauge
 	speechCache   *prometheus.CounterVec
 	hepPackets    *prometheus.CounterVec
@@ -105,6 +107,8 @@ func newMetrics(build BuildInfo) *metrics {
 	m.rtpIgnored = counter("rtp_packets_ignored_total", "RTP packets from where the caller is not, or may not be.").WithLabelValues()
 	m.rtpLate = counter("rtp_packets_late_total", "RTP packets that came after their sound had been heard by a recording, stream or transcription.").WithLabelValues()
 	m.rtpConcealed = counter("rtp_concealed_seconds_total", "Sound made up in place of what callers sent and did not come in time.").WithLabelValues()
+	m.rtpRejected = counter("srtp_packets_rejected_total", "Packets of protected calls that were not protected by the caller's key, or seen before.").WithLabelValues()
+	m.handshakes = counter("dtls_handshakes_total", "Handshakes that agree on the keys of SRTP, by result.", "result")
 	m.ports = gauge("rtp_ports_in_use", "RTP port pairs in use.").WithLabelValues()
 	m.speechCache = counter("speech_cache_total", "Texts to speak, by whether they were in the cache.", "result")
 	m.hepPackets = counter("hep_packets_total", "SIP messages and RTCP reports for a HEP collector, by result.", "result")
@@ -135,6 +139,9 @@ func newMetrics(build BuildInfo) *metrics {
 	}
 	info := gauge("build_info", "Always 1; the labels tell what runs.", "version", "commit", "go_version")
 	info.WithLabelValues(build.Version, build.Commit, build.Go).Set(1)
+	for _, result := range []string{"ok", "failed"} {
+		m.handshakes.WithLabelValues(result)
+	}
 	for _, result := range []string{"hit", "miss"} {
 		m.speechCache.WithLabelValues(result)
 	}
@@ -298,6 +305,18 @@ func (m *metrics) RTPLate(packets int) { m.rtpLate.Add(float64(packets)) }
 
 // RTPConcealed implements [media.Counters].
 func (m *metrics) RTPConcealed(length time.Duration) { m.rtpConcealed.Add(length.Seconds()) }
+
+// RTPRejected implements [media.Counters].
+func (m *metrics) RTPRejected(packets int) { m.rtpRejected.Add(float64(packets)) }
+
+// DTLSHandshake implements [media.Counters].
+func (m *metrics) DTLSHandshake(ok bool) {
+	if ok {
+		m.handshakes.WithLabelValues("ok").Inc()
+	} else {
+		m.handshakes.WithLabelValues("failed").Inc()
+	}
+}
 
 // PortsInUse implements [media.Counters].
 func (m *metrics) PortsInUse(pairs int) { m.ports.Set(float64(pairs)) }

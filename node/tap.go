@@ -70,6 +70,12 @@ func (t *sipTap) Media(callID string, p media.Params) {
 	if p.EventType != 0 {
 		detail += ", telephone-event"
 	}
+	switch {
+	case p.Secure.DTLS != media.DTLS{}:
+		detail += ", DTLS-SRTP"
+	case p.Secure.On():
+		detail += ", SRTP " + p.Secure.Send.String()
+	}
 	detail += ", " + p.Remote.String()
 	switch {
 	case !p.Send && !p.Receive:

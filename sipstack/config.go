@@ -65,6 +65,9 @@ type Config struct {
 	// Codecs are those that may be used, in the order of our offers; empty: PCMU, PCMA.
 	Codecs []media.Codec
 
+	// SRTP says whether sound is protected; "": SRTPOff.
+	SRTP SRTP
+
 	// Keepalive is the time between two OPTIONS in an answered dialog; 0: none are sent.
 	Keepalive time.Duration
 

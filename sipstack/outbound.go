@@ -127,7 +127,7 @@ func (s *Stack) newOutgoing(call Outbound) (*outgoing, error) {
 	}
 	o.sound = &session{
 		media: sound, agreed: func(p media.Params) { s.observer.Media(call.CallID, p) },
-		local: sdpLocal{port: sound.Port(), codecs: s.cfg.Codecs, sessionID: uint64(randv2.Uint32()), version: 1},
+		local: sdpLocal{port: sound.Port(), codecs: s.cfg.Codecs, keys: s.newKeys(), sessionID: uint64(randv2.Uint32()), version: 1},
 	}
 	if !s.placed(o) {
 		_ = sound.Close()

@@ -20,6 +20,7 @@ var ErrNotRestored = errors.New("the node was restarted")
 var (
 	errTransactionGone = errors.New("the call was not answered, and the connection that its INVITE came on is gone")
 	errSoundGone       = errors.New("no RTP port is left for the call")
+	errKeysGone        = errors.New("its sound was protected, and nobody else has the keys and counts of that")
 )
 
 // revival is a call of another process on its way back.
@@ -144,7 +145,7 @@ func (r *revival) restoreUp() error {
 	l.session, moved, err = r.stack.restoreSession(r.saved.CallID, r.snapshot.Session, on)
 	r.moved = r.moved || moved
 	if err != nil {
-		r.unfit = fmt.Errorf("%w: %w", ErrNotRestored, errSoundGone)
+		r.unfit = fmt.Errorf("%w: %w", ErrNotRestored, err)
 		l.session = &session{}
 	} else {
 		l.session.media.OnDigit(l.digit)
@@ -447,19 +448,24 @@ func (x *sessionTimer) restore(t savedTimer) {
 	x.since, x.least = t.Since, t.Least
 }
 
-// restoreSession opens the sound of a call again. Moved says that the peer has to be told of another address.
+// restoreSession opens the sound of a call again. Moved says that the peer has to be told of another address. It returns
+// errSoundGone or errKeysGone.
 func (s *Stack) restoreSession(callID string, saved savedSession, on *listener) (c *session, moved bool, err error) {
+	if saved.Params.Secure.On() {
+		// RFC 3711 section 3.3.1: how often the peer's sequence numbers went round is in no packet.
+		return nil, false, errKeysGone
+	}
 	sound, err := s.media.OpenAgain(callID, s.mediaBind(on), saved.Port)
 	if err != nil {
 		moved = true
 		if sound, err = s.media.OpenAt(callID, s.mediaBind(on)); err != nil {
-			return nil, false, err
+			return nil, false, errSoundGone
 		}
 	}
 	c = &session{
 		media: sound, body: []byte(saved.Body), offer: saved.Offer, agrees: saved.Agrees, params: saved.Params,
 		local: sdpLocal{
-			addr: s.mediaAddress(on), port: sound.Port(), codecs: s.cfg.Codecs,
+			addr: s.mediaAddress(on), port: sound.Port(), codecs: s.cfg.Codecs, keys: s.newKeys(),
 			sessionID: saved.SessionID, version: saved.Number,
 		},
 		agreed: func(p media.Params) { s.observer.Media(callID, p) },

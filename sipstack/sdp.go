@@ -11,7 +11,7 @@ import (
 )
 
 // errNoCommonCodec is returned when no m= line of an offer or answer can be used: no audio over RTP, none of our codecs,
-// an address of the other family. An offer gets 488.
+// an address of the other family, protection that may not be or that must be. An offer gets 488.
 var errNoCommonCodec = errors.New("no audio stream with a common codec")
 
 // The payload types that we offer for what has no number of its own.
@@ -32,6 +32,8 @@ type sdpLocal struct {
 
 	// codecs are those that may be used: the order is that of our offers. Empty: PCMU, PCMA.
 	codecs []media.Codec
+
+	keys localKeys
 }
 
 // answerSDP answers an offer (RFC 3264 section 6). The first m= line with audio that we can use is accepted, with the codec
@@ -39,7 +41,8 @@ type sdpLocal struct {
 func answerSDP(offer remoteSDP, local sdpLocal) (answer []byte, p media.Params, err error) {
 	d := local.description()
 	accepted := false
-	for _, m := range offer.media {
+	for i := range offer.media {
+		m := offer.media[i]
 		if agreed, ok := m.agree(local); ok && !accepted {
 			accepted, p = true, agreed
 			d.MediaDescriptions = append(d.MediaDescriptions, local.accept(m, agreed))
@@ -56,14 +59,14 @@ func answerSDP(offer remoteSDP, local sdpLocal) (answer []byte, p media.Params, 
 
 // offerSDP makes an offer of one audio stream in both directions.
 func offerSDP(local sdpLocal) []byte {
-	m := local.audio("RTP/AVP")
+	m := local.audio(local.keys.proto())
 	for _, codec := range local.allowed() {
 		m = withCodec(m, offeredType(codec), codec)
 	}
 	for _, clock := range local.clocks() {
 		m = withEvents(m, eventsOffered(clock), clock)
 	}
-	m = withDirection(m, true, true)
+	m = withDirection(local.keys.withOffer(m), true, true)
 	d := local.description()
 	d.MediaDescriptions = []*sdp.MediaDescription{m}
 	offer, err := d.Marshal()
@@ -93,7 +96,13 @@ func (m *remoteMedia) agree(local sdpLocal) (media.Params, bool) {
 	if !m.usable(local.addr) {
 		return media.Params{}, false
 	}
+	secure, tag, ok := m.secure(local.keys)
+	if !ok {
+		return media.Params{}, false
+	}
+	m.tag = tag
 	p := media.Params{
+		Secure: secure,
 		Remote: m.remote(), RemoteRTCP: m.remoteRTCP(), PTime: m.ptime,
 		// On hold by its address the peer hears nothing, whatever its direction says.
 		Send: m.recv && !m.hold, Receive: m.send,
@@ -116,13 +125,10 @@ func (m *remoteMedia) agree(local sdpLocal) (media.Params, bool) {
 	return p, true
 }
 
-// usable reports whether the stream is audio over RTP that we can reach. A name for its address is taken: its packets show
+// usable reports whether the stream is audio that we can reach. A name for its address is taken: its packets show
 // the address.
 func (m *remoteMedia) usable(local netip.Addr) bool {
 	if !strings.EqualFold(m.kind, "audio") || m.port == 0 {
-		return false
-	}
-	if !strings.EqualFold(m.proto, "RTP/AVP") && !strings.EqualFold(m.proto, "RTP/AVPF") {
 		return false
 	}
 	return m.named || m.addr.IsValid() && !m.addr.IsMulticast() && m.addr.Is4() == local.Unmap().Is4()
@@ -160,7 +166,7 @@ func (l sdpLocal) accept(m remoteMedia, p media.Params) *sdp.MediaDescription {
 	if p.EventType != 0 {
 		d = withEvents(d, p.EventType, eventClock(p))
 	}
-	return withDirection(d, p.Send, p.Receive)
+	return withDirection(l.keys.withSecurity(d, p.Secure, m.tag), p.Send, p.Receive)
 }
 
 // audio returns a stream of ours without formats.

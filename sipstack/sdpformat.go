@@ -37,6 +37,12 @@ type remoteMedia struct {
 	rtpmap map[string]string // format: "PCMU/8000"
 	ptime  time.Duration     // 0: not said
 	rtcp   string            // value of a=rtcp (RFC 3605)
+
+	crypto      []string // values of a=crypto (RFC 4568)
+	fingerprint string   // of a=fingerprint (RFC 8122), the first that can be verified
+	setup       string   // of a=setup (RFC 4145)
+
+	tag string // of the a=crypto that is used
 }
 
 // readSDP reads a session description. Lines that have no bearing on audio are skipped, whatever is in them.
@@ -66,6 +72,7 @@ func readSDP(body []byte) (remoteSDP, error) {
 			// What the session says holds for each stream that doesn't say otherwise.
 			m.addr, m.named, m.hold = session.addr, session.named, session.hold
 			m.send, m.recv, m.ptime = session.send, session.recv, session.ptime
+			m.fingerprint, m.setup = session.fingerprint, session.setup
 			d.media = append(d.media, m)
 			current = &d.media[len(d.media)-1]
 		case "c":
@@ -128,6 +135,14 @@ func (m *remoteMedia) readAttribute(value string) {
 		m.send, m.recv = false, false
 	case "rtcp":
 		m.rtcp = value
+	case "crypto":
+		m.crypto = append(m.crypto, value)
+	case "fingerprint":
+		if media.CanVerify(value) {
+			m.fingerprint = value
+		}
+	case "setup":
+		m.setup = value
 	case "ptime":
 		if ms, err := strconv.ParseUint(value, 10, 16); err == nil {
 			m.ptime = time.Duration(ms) * time.Millisecond

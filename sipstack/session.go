@@ -36,7 +36,7 @@ type session struct {
 // [StatusError]s.
 func (s *Stack) newSession(req *sip.Request, on *listener, callID string) (*session, error) {
 	probe := sdpLocal{
-		addr: s.mediaAddress(on), port: 9, codecs: s.cfg.Codecs,
+		addr: s.mediaAddress(on), port: 9, codecs: s.cfg.Codecs, keys: s.newKeys(),
 		sessionID: uint64(rand.Uint32()), version: 1, // 32 bits: some peers read no more
 	}
 	// The offer is looked at first: a call that cannot be takes no port.

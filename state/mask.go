@@ -18,6 +18,9 @@ var (
 	// sipPassword matches the password of a SIP URI (RFC 3261 section 19.1.1). The user stays: it names whom to call.
 	sipPassword = regexp.MustCompile(`(?i)(\bsips?:[^:@"<>\s]*:)[^@"<>\s]*@`)
 
+	// srtpKey matches the keys of SRTP in a session description (RFC 4568 section 9.1).
+	srtpKey = regexp.MustCompile(`(?i)(\binline:)[^\s|;"\\]+`)
+
 	// uriAuthorization matches credentials that a SIP URI carries as a header (RFC 3261 section 19.1.1, "headers"). In
 	// JSON an ampersand may be written \u0026.
 	uriAuthorization = regexp.MustCompile(`(?i)((?:[?&]|\\u0026)(?:proxy-)?authorization=)[^&\\>"\s]*`)
@@ -46,6 +49,9 @@ func maskText(s string) string {
 }
 
 func maskSIP(raw string) string {
+	if strings.Contains(strings.ToLower(raw), "inline:") {
+		raw = srtpKey.ReplaceAllString(raw, "${1}"+maskedText)
+	}
 	return maskText(sipAuthorization.ReplaceAllString(raw, "${1} "+maskedText))
 }
 

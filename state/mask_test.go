@@ -65,6 +65,10 @@ func TestCredentialsInSIPMessagesAreMasked(t *testing.T) {
 			"SIP/2.0 401 Unauthorized\r\nWWW-Authenticate: Digest nonce=\"n\"\r\n\r\n",
 			"SIP/2.0 401 Unauthorized\r\nWWW-Authenticate: Digest nonce=\"n\"\r\n\r\n",
 		},
+		"keys of SRTP": {
+			"INVITE sip:a@b SIP/2.0\r\n\r\nv=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:Z2Vo/ZWlt+==|2^20|1:4;inline:Z2Vo WSH=64\r\na=sendrecv\r\n",
+			"INVITE sip:a@b SIP/2.0\r\n\r\nv=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:***|2^20|1:4;inline:*** WSH=64\r\na=sendrecv\r\n",
+		},
 		"passwords of URIs": {
 			"REFER sip:a:geheim@b SIP/2.0\r\nr: <sip:x:geheim@y>\r\nf: <sip:a:geheim@b>;tag=1\r\nCall-Info: <https://u:geheim@h/i>\r\n\r\n",
 			"REFER sip:a:***@b SIP/2.0\r\nr: <sip:x:***@y>\r\nf: <sip:a:***@b>;tag=1\r\nCall-Info: <https://***@h/i>\r\n\r\n",
@@ -85,7 +89,7 @@ func TestCredentialsInSIPMessagesAreMasked(t *testing.T) {
 func secretive() map[string]Entry {
 	const webURL, sipURI = "https://u:geheim@h/p", "sip:u:geheim@h"
 	return map[string]Entry{
-		"sip": {SIP: &SIP{Reason: webURL, Summary: sipURI, Raw: "Authorization: geheim\r\nTo: " + sipURI}},
+		"sip": {SIP: &SIP{Reason: webURL, Summary: sipURI, Raw: "Authorization: geheim\r\nTo: " + sipURI + "\r\n\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:geheim\r\n"}},
 		"webhook": {Webhook: &Webhook{
 			URL: webURL, Error: "GET " + webURL + ": refused", Body: json.RawMessage(`{"to":"` + sipURI + `"}`),
 			Owed: json.RawMessage(`{"id":"1","target":{"url":"` + webURL + `","auth":{"username":"u","password":"geheim"},"fallback":{"url":"` + webURL + `","Auth":{"password":"geheim"}}},"body":{"to":"` + sipURI + `"}}`),
