@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ type run struct {
 	app          *Application
 	speech       *Application
 	authority    *Authority // nil: the call is not over TLS
+	recordings   string     // the folder that the node keeps them in, if it is ours
 	node         *node.Node
 	peer         netip.AddrPort // where the phone reaches the node
 	network      *impaired      // the phone's
@@ -155,6 +157,12 @@ func (r *run) openNode(ctx context.Context) error {
 	if err := r.secure(&cfg); err != nil {
 		return err
 	}
+	if cfg.Recordings.Dir == node.DefaultConfig().Recordings.Dir {
+		if r.recordings, err = os.MkdirTemp("", "callengine-recordings-"); err != nil {
+			return err
+		}
+		cfg.Recordings.Dir = r.recordings
+	}
 	var opts []node.Option
 	if _, host := r.options.Network.(System); !host {
 		opts = append(opts, node.WithNetwork(r.options.Network))
@@ -201,6 +209,9 @@ func (r *run) close() error {
 	r.stop()
 	if r.node != nil {
 		errs = append(errs, r.node.Close())
+	}
+	if r.recordings != "" {
+		errs = append(errs, os.RemoveAll(r.recordings))
 	}
 	if r.phone != nil {
 		errs = append(errs, r.phone.Close())
