@@ -2,7 +2,9 @@ package interpreter
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/callengine/callengine/state"
@@ -34,6 +36,9 @@ func (r *Runner) Resume(ctx context.Context, limits Limits, from Resumption, cal
 		r.note(state.Entry{Type: state.TypeCall, Call: &state.Call{Event: state.CallResumed}})
 	}
 	ctx, traced := r.tracer.Call(ctx, info)
+	if from.end == nil { // else all that went on behind the verbs had ended before
+		r.guard(func() { r.tellLost(ctx, c, from) })
+	}
 	how := r.goOn(ctx, c, from, invite)
 	if from.end == nil {
 		r.finish(ctx, c, how)
@@ -110,17 +115,37 @@ func (r *Runner) beginAgain(ctx context.Context, c *call, from Resumption) {
 	}
 	c.resumed.behind = true
 	defer func() { c.resumed.behind = false }()
-	for _, b := range from.behind {
-		doc, err := r.parser.Parse(b.document.Body, b.document.URL)
-		if err != nil || b.place >= len(doc.Verbs) || doc.Verbs[b.place].Name() != b.name {
-			r.log.Warn("what went on behind the verbs cannot be begun again", zap.String("verb", b.name), zap.Error(err))
-			continue
+	again := slices.Clone(from.behind)
+	for _, s := range from.streams {
+		if s.document != from.document || s.place != from.next { // that verb is executed once more in any case
+			again = append(again, s.behindVerb)
 		}
-		c.base = b.document.URL
-		if _, err := doc.Verbs[b.place].Execute(ctx, c); err != nil {
+	}
+	for _, b := range again {
+		v, err := r.verbBehind(b)
+		if err == nil {
+			c.base = b.document.URL
+			_, err = v.Execute(ctx, c)
+		}
+		if err != nil {
 			r.log.Warn("what went on behind the verbs cannot be begun again", zap.String("verb", b.name), zap.Error(err))
 		}
 	}
+}
+
+// verbBehind returns a verb that has begun what went on behind others.
+func (r *Runner) verbBehind(b behindVerb) (verbs.Verb, error) {
+	if b.document == nil {
+		return nil, errors.New("its document is not known")
+	}
+	doc, err := r.parser.Parse(b.document.Body, b.document.URL)
+	if err != nil {
+		return nil, err
+	}
+	if b.place >= len(doc.Verbs) || doc.Verbs[b.place].Name() != b.name {
+		return nil, errors.New("it is not in its document")
+	}
+	return doc.Verbs[b.place], nil
 }
 
 // acceptAgain reads the document that ran, and leaves out of it what has been done.

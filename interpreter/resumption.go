@@ -27,7 +27,8 @@ type Resumption struct {
 	begun    bool                     // it had begun
 	since    time.Time                // since when it had been running; zero: it had not come to that
 	asked    map[string]webhook.Event // what it had asked the application for, by type
-	behind   []behindVerb             // what goes on behind the verbs, in order
+	behind   []behindVerb             // what goes on behind the verbs, in order; without streams
+	streams  []lostStream             // that were up, in order
 	follow   []state.Call             // changes through the API that are yet to be followed
 	complete bool                     // the call was to end through the API
 	ending   *ending                  // the call was about to end so
@@ -71,6 +72,8 @@ func ReadResumption(entries []state.Entry) (Resumption, error) {
 			r.readVerb(e.Time, e.Verb)
 		case e.Webhook != nil:
 			r.readWebhook(e.CallID, e.Webhook)
+		case e.Media != nil && e.Media.Stream != "":
+			r.readStream(e.Time, e.Media)
 		}
 	}
 	if r.Call.CallID == "" && len(entries) > 0 {
@@ -173,6 +176,9 @@ func (r *Resumption) goesOn(name string) {
 			return
 		}
 	}
+	if what == "Stream" {
+		return // there may be several, and each is noted
+	}
 	r.behind = slices.DeleteFunc(r.behind, func(b behindVerb) bool { return b.name == "Start"+what })
 	if starts {
 		r.behind = append(r.behind, behindVerb{name, r.document, r.next})
@@ -185,6 +191,8 @@ func (r *Resumption) readWebhook(callID string, w *state.Webhook) {
 		r.asked[w.EventType] = webhook.Event{ID: w.EventID, Type: w.EventType, CallID: callID, Body: w.Body}
 	case w.Event == state.WebhookOwed && w.EventType == "disconnect":
 		r.told = true
+	case w.Event == state.WebhookOwed:
+		r.readStreamEvent(w)
 	}
 }
 

@@ -209,9 +209,10 @@ type crashSetup struct {
 	phone   phoneScript
 	app     func(*scenario.Event) scenario.Reply
 	change  func(*node.Config)
-	away    time.Duration // how long the node is not there
-	forget  bool          // what was written behind is lost
-	outlast time.Duration // how long is waited for everything to end; 0: 3 minutes
+	beside  func(c *crash) (end func()) // what else is in the network; nil: nothing
+	away    time.Duration               // how long the node is not there
+	forget  bool                        // what was written behind is lost
+	outlast time.Duration               // how long is waited for everything to end; 0: 3 minutes
 }
 
 // crashAfter runs a call whose node dies when it has written so many entries, unless it has written fewer when all is
@@ -227,6 +228,9 @@ func crashAfter(t *testing.T, s crashSetup, entries int, check func(c *crash)) (
 		require.NoError(t, err)
 		c.phone = newEnduring(conn, &net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 5060}, s.phone)
 
+		if s.beside != nil {
+			defer s.beside(c)()
+		}
 		network := &mortal{Memory: c.net}
 		c.store = state.NewMemory(state.MemoryConfig{})
 		store := &mortalStore{Memory: c.store, net: network, died: make(chan struct{}), left: entries}

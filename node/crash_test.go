@@ -1,12 +1,18 @@
 package node_test
 
 import (
+	"context"
 	"fmt"
+	"net/http"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/callengine/callengine/scenario"
+	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // answers gives documents by event type, and 204 for all others.
@@ -20,6 +26,41 @@ func answers(documents map[string]string) func(*scenario.Event) scenario.Reply {
 }
 
 const referDocument = `<Refer referCompleteUrl="/referred"><SipUri>sip:bob@192.0.2.7</SipUri></Refer>`
+
+// echoless is a server of streams that reads and says nothing.
+func echoless(c *crash) (end func()) {
+	l, err := c.net.Listen(c.t.Context(), "tcp", "10.0.0.3:80")
+	require.NoError(c.t, err)
+	var serving sync.WaitGroup
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.CloseNow() }()
+		for err == nil {
+			_, _, err = conn.Read(context.Background())
+		}
+	})}
+	serving.Go(func() { _ = server.Serve(l) })
+	return func() {
+		_ = server.Close()
+		serving.Wait()
+	}
+}
+
+// streams returns the ids of the streams that events of a type are about, in order, each as often as there is an event.
+func (c *crash) streams(eventType string) (ids []string) {
+	var seen []string
+	for _, e := range c.app.EventsOf(eventType) {
+		if !slices.Contains(seen, e.ID()) {
+			seen = append(seen, e.ID())
+			ids = append(ids, e.Properties["mediaStream"].(map[string]any)["id"].(string))
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
 
 // TestWhereverANodeDiesItsCallGoesOn kills the node after each entry of the journals of calls of all kinds: at once, and so
 // that what was written behind is lost.
@@ -94,6 +135,34 @@ func TestWhereverANodeDiesItsCallGoesOn(t *testing.T) {
 			func(t *testing.T, c *crash) {
 				ends("hangup")(t, c)
 				assert.Len(t, c.events("gather"), 1)
+			},
+		},
+		"streams": {
+			crashSetup{
+				app: answers(map[string]string{
+					"initiate": `<StartStream destination="ws://10.0.0.3/a" name="a" streamEventUrl="/s"/><StartStream destination="ws://10.0.0.3/b" name="b" tracks="both" streamEventUrl="/s"/>` +
+						`<Pause duration="2"/><Redirect redirectUrl="/next"/>`,
+					"redirect": `<StopStream name="a"/><Pause duration="2"/>`,
+				}),
+				beside: echoless, away: time.Second,
+			},
+			func(t *testing.T, c *crash) {
+				ends("hangup")(t, c)
+				begun, over := c.streams("mediaStreamStarted"), c.streams("mediaStreamStopped")
+				assert.Equal(t, begun, over, "each stream that was told of has one end")
+				assert.GreaterOrEqual(t, len(begun), 2)
+				assert.LessOrEqual(t, len(begun), 4)
+			},
+		},
+		"a StartGather": {
+			crashSetup{
+				app:   answers(map[string]string{"initiate": `<StartGather dtmfUrl="/d"/><Pause duration="8"/><Redirect redirectUrl="/next"/>`, "redirect": `<Pause duration="8"/><StopGather/><Pause duration="2"/>`}),
+				phone: phoneScript{press: "123456789"}, away: time.Second,
+			},
+			func(t *testing.T, c *crash) {
+				ends("hangup")(t, c)
+				assert.GreaterOrEqual(t, len(c.events("dtmf")), 4)
+				assert.LessOrEqual(t, len(c.events("dtmf")), 9)
 			},
 		},
 		"invalid BXML": {crashSetup{app: answers(map[string]string{"initiate": `<Nonsense/>`}), away: time.Second}, ends("invalid-bxml")},

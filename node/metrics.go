@@ -60,15 +60,16 @@ type metrics struct {
 	recordingBytes   prometheus.Counter
 	uploads          *prometheus.CounterVec
 
-	mu      sync.Mutex
-	pending map[string]struct{} // referrals under way, by call and id: their states are told more than once
+	mu        sync.Mutex
+	streamsUp map[string]struct{} // by id
+	pending   map[string]struct{} // referrals under way, by call and id: their states are told more than once
 }
 
 // waits are the bounds, in seconds, of histograms of what a caller waits for.
 var waits = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 30, 60}
 
 func newMetrics(build BuildInfo) *metrics {
-	m := &metrics{registry: prometheus.NewRegistry(), pending: map[string]struct{}{}}
+	m := &metrics{registry: prometheus.NewRegistry(), pending: map[string]struct{}{}, streamsUp: map[string]struct{}{}}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callengine_" + name, Help: help}, labels)
 		m.registry.MustRegister(v)

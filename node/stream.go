@@ -76,11 +76,22 @@ func (m *metrics) StreamMessagesRefused(reason string) { m.streamRefused.WithLab
 func (m *metrics) stream(s state.Media) {
 	switch s.Event {
 	case state.MediaStreaming:
-		m.streams.Inc()
+		m.streamIs(s.Stream, true)
 	case state.MediaStreamed:
-		m.streams.Dec()
+		m.streamIs(s.Stream, false) // it may have been up in the process before this one
 		m.streamsEnded.WithLabelValues("stopped", s.Cause).Inc()
 	case state.MediaNotStreamed:
 		m.streamsEnded.WithLabelValues("rejected", s.Cause).Inc()
 	}
+}
+
+func (m *metrics) streamIs(id string, up bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if up {
+		m.streamsUp[id] = struct{}{}
+	} else {
+		delete(m.streamsUp, id)
+	}
+	m.streams.Set(float64(len(m.streamsUp)))
 }

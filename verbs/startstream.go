@@ -145,25 +145,17 @@ func (s *StartStream) Execute(ctx context.Context, call Call) (Outcome, error) {
 	x := &streaming{
 		Config: s.Config, call: call, streamer: streamer, background: background, closed: make(chan struct{}), begun: time.Now(),
 	}
-	x.Config.ID = newID("s-")
-	if x.Config.Name == "" {
-		x.Config.Name = x.Config.ID
+	x.named(newID("s-"))
+	var err error
+	if x.events, err = s.eventTarget(call); err != nil {
+		return Outcome{}, err
 	}
-	if s.Events != nil {
-		to := *s.Events
-		var err error
-		if to.URL, err = call.URL(to.URL); err != nil {
-			return Outcome{}, &ActionError{Verb: s.name, Reason: err.Error(), Err: err}
-		}
-		x.events = &to
-	}
-	if err := call.Answer(ctx); err != nil {
+	if err = call.Answer(ctx); err != nil {
 		return Outcome{}, ended(ctx, err)
 	}
 	if x.conflicts(ctx) {
 		return Outcome{}, ended(ctx, nil)
 	}
-	var err error
 	x.stream, err = streamer.OpenStream(ctx, x.Config)
 	switch {
 	case err == nil:
@@ -173,6 +165,35 @@ func (s *StartStream) Execute(ctx context.Context, call Call) (Outcome, error) {
 		x.rejected(ctx, causeOfStream(err), err.Error(), nil)
 	}
 	return Outcome{}, ended(ctx, nil)
+}
+
+// Lost tells of the end of a stream that had begun and was lost with the process that ran the call: it ends with
+// "connection-error". told is whether the application was told of its beginning; else it is not told of its end either.
+func (s *StartStream) Lost(ctx context.Context, call Call, id string, begun time.Time, told bool) {
+	streamer, streams := call.(Streamer)
+	background, runs := call.(Background)
+	if !streams || !runs {
+		return
+	}
+	x := &streaming{Config: s.Config, call: call, streamer: streamer, background: background, begun: begun}
+	x.named(id)
+	if to, err := s.eventTarget(call); err == nil && told {
+		x.events = to
+	}
+	x.stopped(ctx, &StreamError{Cause: "connection-error", Err: errors.New("the node was restarted")})
+}
+
+// eventTarget returns where the stream's events go; nil: nowhere.
+func (s *StartStream) eventTarget(call Call) (*webhook.Target, error) {
+	if s.Events == nil {
+		return nil, nil
+	}
+	to := *s.Events
+	var err error
+	if to.URL, err = call.URL(to.URL); err != nil {
+		return nil, &ActionError{Verb: s.name, Reason: err.Error(), Err: err}
+	}
+	return &to, nil
 }
 
 // streaming is a stream that goes on.
@@ -207,13 +228,25 @@ func (x *streaming) conflicts(ctx context.Context) bool {
 // Run implements [Activity].
 func (x *streaming) Run(ctx context.Context) {
 	defer close(x.closed)
-	err := x.stream.Run(ctx)
+	x.stopped(ctx, x.stream.Run(ctx))
+}
+
+// named gives the stream its id, which is its name where the document has none.
+func (x *streaming) named(id string) {
+	if x.Config.ID = id; x.Config.Name == "" {
+		x.Config.Name = id
+	}
+}
+
+// stopped tells of the stream's end, the application first: what it was told can be read in the journal, too, so that it is
+// told once whatever happens between the two.
+func (x *streaming) stopped(ctx context.Context, err error) {
 	change := StreamChange{Event: "stopped", Cause: streamClosed}
 	if err != nil {
 		change.Cause, change.Error = causeOfStream(err), err.Error()
 	}
-	x.streamer.NoteStream(x.Config, change)
 	x.tell(ctx, webhook.NewMediaStreamStopped(x.call.Info(), x.described(), time.Since(x.begun), change.Cause, change.Error))
+	x.streamer.NoteStream(x.Config, change)
 }
 
 func (x *streaming) started(ctx context.Context) {

@@ -33,15 +33,15 @@ func TestStartStream(t *testing.T) {
 		"nobody is told": {[]string{`<StartStream destination="ws://s.example" name="x"/>`},
 			[]string{"answer", "open ws://s.example", "x started "}},
 		"stopped by its name": {[]string{startStream(`name="x"`), `<StopStream name="x"/>`},
-			[]string{"answer", opened, "x started ", tell("Started"), "x stopped closed", tell("Stopped")}},
+			[]string{"answer", opened, "x started ", tell("Started"), tell("Stopped"), "x stopped closed"}},
 		"another name is not meant": {[]string{startStream(`name="x"`), `<StopStream name="X"/>`},
 			[]string{"answer", opened, "x started ", tell("Started")}},
 		"nothing to stop":         {[]string{`<StopStream name="x"/>`}, nil},
 		"nothing to wait for":     {[]string{`<StopStream name="x" wait="true"/>`}, nil},
-		"the other side closes":   {[]string{startStream(`name="x"`), "closes 0"}, []string{"answer", opened, "x started ", tell("Started"), "x stopped closed", tell("Stopped")}},
-		"the connection is lost":  {[]string{startStream(`name="x"`), "loses 0"}, []string{"answer", opened, "x started ", tell("Started"), "x stopped connection-error", tell("Stopped")}},
+		"the other side closes":   {[]string{startStream(`name="x"`), "closes 0"}, []string{"answer", opened, "x started ", tell("Started"), tell("Stopped"), "x stopped closed"}},
+		"the connection is lost":  {[]string{startStream(`name="x"`), "loses 0"}, []string{"answer", opened, "x started ", tell("Started"), tell("Stopped"), "x stopped connection-error"}},
 		"the name is taken":       {[]string{startStream(`name="x"`), startStream(`name="x"`)}, []string{"answer", opened, "x started ", tell("Started"), "answer", "x rejected duplicate", tell("Rejected")}},
-		"the name is free again":  {[]string{startStream(`name="x"`), `<StopStream name="x"/>`, startStream(`name="x"`)}, []string{"answer", opened, "x started ", tell("Started"), "x stopped closed", tell("Stopped"), "answer", opened, "x started ", tell("Started")}},
+		"the name is free again":  {[]string{startStream(`name="x"`), `<StopStream name="x"/>`, startStream(`name="x"`)}, []string{"answer", opened, "x started ", tell("Started"), tell("Stopped"), "x stopped closed", "answer", opened, "x started ", tell("Started")}},
 		"two of both tracks fill": {[]string{startStream(`name="x" tracks="both"`), startStream(`name="y" tracks="both"`), startStream(`name="z"`)}, []string{"answer", opened, "x started ", tell("Started"), "answer", opened, "y started ", tell("Started"), "answer", "z rejected track-limit", tell("Rejected")}},
 		"both do not fit beside three": {
 			[]string{startStream(`name="a"`), startStream(`name="b" tracks="outbound"`), startStream(`name="c"`), startStream(`name="d" tracks="both"`), startStream(`name="e"`)},
@@ -50,7 +50,7 @@ func TestStartStream(t *testing.T) {
 		},
 		"a stream that is closed leaves room": {
 			[]string{startStream(`name="x" tracks="both"`), startStream(`name="y" tracks="both"`), "closes 0", startStream(`name="z" tracks="both"`)},
-			[]string{"answer", opened, "x started ", tell("Started"), "answer", opened, "y started ", tell("Started"), "x stopped closed", tell("Stopped"), "answer", opened, "z started ", tell("Started")},
+			[]string{"answer", opened, "x started ", tell("Started"), "answer", opened, "y started ", tell("Started"), tell("Stopped"), "x stopped closed", "answer", opened, "z started ", tell("Started")},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
