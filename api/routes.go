@@ -63,6 +63,8 @@ func (s *Server) routes() http.Handler {
 	account("/outbox", methods{http.MethodGet: s.listOutbox})
 	account("/outbox/resend", methods{http.MethodPost: s.resendAll})
 	account("/outbox/{eventId}/resend", methods{http.MethodPost: s.resendEvent})
+	account("/calls/{callId}/transcriptions", methods{http.MethodGet: s.listTranscriptions})
+	account("/calls/{callId}/transcriptions/{transcriptionId}", methods{http.MethodGet: s.getTranscription, http.MethodDelete: s.deleteTranscription})
 	for path, allowed := range later {
 		there := methods{}
 		for _, method := range allowed {
@@ -86,8 +88,6 @@ var later = map[string][]string{
 	"/conferences/{conferenceId}/recordings/{recordingId}":       {http.MethodGet},
 	"/conferences/{conferenceId}/recordings/{recordingId}/media": {http.MethodGet},
 	"/calls/{callId}/recordings/{recordingId}/transcription":     {http.MethodGet, http.MethodPost, http.MethodDelete},
-	"/calls/{callId}/transcriptions":                             {http.MethodGet},
-	"/calls/{callId}/transcriptions/{transcriptionId}":           {http.MethodGet, http.MethodDelete},
 	"/statistics":                  {http.MethodGet},
 	"/endpoints":                   {http.MethodGet, http.MethodPost},
 	"/endpoints/{endpointId}":      {http.MethodGet, http.MethodDelete},

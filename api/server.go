@@ -41,6 +41,7 @@ type Server struct {
 	modify  Modifier
 	kept    Recordings
 	outbox  Outbox
+	texts   Transcriptions
 	count   func(method, path string, code int)
 	handler http.Handler
 }
@@ -63,6 +64,9 @@ func WithModifier(m Modifier) Option { return func(s *Server) { s.modify = m } }
 // WithRecordings sets where recordings are. Default: there are none.
 func WithRecordings(r Recordings) Option { return func(s *Server) { s.kept = r } }
 
+// WithTranscriptions sets where the texts of live transcriptions are. Default: there are none.
+func WithTranscriptions(t Transcriptions) Option { return func(s *Server) { s.texts = t } }
+
 // WithRequests is told of every answer: the method ("other": none that the API knows), the pattern of its path
 // ("other": there is no such path), and the status. It must not block. Default: nobody.
 func WithRequests(f func(method, path string, code int)) Option {
@@ -78,7 +82,7 @@ func New(cfg Config, store Store, opts ...Option) *Server {
 	s := &Server{
 		cfg: cfg, store: store, log: zap.NewNop(),
 		ready:  func() (bool, string) { return true, "" },
-		modify: rigid{}, outbox: empty{}, kept: recordings.New(recordings.Config{}), count: func(string, string, int) {},
+		modify: rigid{}, texts: noTranscriptions{}, outbox: empty{}, kept: recordings.New(recordings.Config{}), count: func(string, string, int) {},
 	}
 	for _, o := range opts {
 		o(s)

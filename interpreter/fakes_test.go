@@ -16,18 +16,19 @@ import (
 
 // fakeLeg records what is done to it.
 type fakeLeg struct {
-	mu         sync.Mutex
-	did        []string
-	status     int // of the rejection
-	answer     error
-	ended      time.Time
-	answering  func(ctx context.Context) error // nil: answer
-	speaking   func(ctx context.Context, s verbs.Speech) error
-	referral   *fakeReferral
-	noRefer    error
-	keys       chan byte
-	recordings []verbs.Recording // of StartRecording
-	opening    func(ctx context.Context, s verbs.StreamConfig) (verbs.Stream, error)
+	mu           sync.Mutex
+	did          []string
+	status       int // of the rejection
+	answer       error
+	ended        time.Time
+	answering    func(ctx context.Context) error // nil: answer
+	speaking     func(ctx context.Context, s verbs.Speech) error
+	referral     *fakeReferral
+	noRefer      error
+	keys         chan byte
+	recordings   []verbs.Recording // of StartRecording
+	opening      func(ctx context.Context, s verbs.StreamConfig) (verbs.Stream, error)
+	transcribing func(ctx context.Context, t verbs.TranscriptionConfig) (verbs.Transcription, error)
 }
 
 func (l *fakeLeg) note(what string) {
@@ -80,6 +81,10 @@ func (l *fakeLeg) OpenStream(ctx context.Context, s verbs.StreamConfig) (verbs.S
 func (l *fakeLeg) SendDigits(_ context.Context, strokes []verbs.Stroke) error {
 	l.note(fmt.Sprintf("%d strokes", len(strokes)))
 	return nil
+}
+func (l *fakeLeg) OpenTranscription(ctx context.Context, t verbs.TranscriptionConfig) (verbs.Transcription, error) {
+	l.note("transcribe " + t.Name)
+	return l.transcribing(ctx, t)
 }
 func (l *fakeLeg) PlayRinging(ctx context.Context) error {
 	l.note("ringing")

@@ -52,7 +52,7 @@ func TestEveryEndOfACallHasOneDisconnectEventWithItsCause(t *testing.T) {
 			did: []string{"reject"}, status: 500,
 		},
 		"a verb of a later version": {
-			reply: response(`<StopTranscription name="t"/>`), cause: "application-error", message: "StopTranscription",
+			reply: response(`<Bridge>c-1</Bridge>`), cause: "application-error", message: "Bridge",
 			did: []string{"reject"}, status: 500,
 		},
 		"the application cannot be reached": {

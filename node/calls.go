@@ -126,7 +126,7 @@ func (c *calls) leg(id string, room *ticket, sip *sipstack.Leg) *leg {
 	n := c.node
 	call := &leg{
 		takes: takes{callID: id, keeper: n.keeper}, callID: id, room: room,
-		sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets, tracing: n.tracing, streams: n.streams,
+		sip: sip, sound: n.media, targets: n.cfg.Refer.AllowTargets, tracing: n.tracing, streams: n.streams, scribe: n.scribe,
 	}
 	if sound := sip.Media(); sound != nil {
 		call.takes.listen = sound.Listen

@@ -19,16 +19,17 @@ type Config struct {
 	DrainTimeout time.Duration `yaml:"drain_timeout"` // how long live calls may go on after SIGTERM; 0: not at all
 	Applications []Application `yaml:"applications"`  // the first one that matches takes the call; none: 404
 
-	SIP        SIPConfig        `yaml:"sip"`
-	Refer      ReferConfig      `yaml:"refer"`
-	Media      MediaConfig      `yaml:"media"`
-	Webhook    WebhookConfig    `yaml:"webhook"`
-	API        APIConfig        `yaml:"api"`
-	Recordings RecordingsConfig `yaml:"recordings"`
-	State      StateConfig      `yaml:"state"`
-	Log        LogConfig        `yaml:"log"`
-	HEP        HEPConfig        `yaml:"hep"`
-	Tracing    TracingConfig    `yaml:"tracing"`
+	SIP            SIPConfig            `yaml:"sip"`
+	Refer          ReferConfig          `yaml:"refer"`
+	Media          MediaConfig          `yaml:"media"`
+	Webhook        WebhookConfig        `yaml:"webhook"`
+	API            APIConfig            `yaml:"api"`
+	Recordings     RecordingsConfig     `yaml:"recordings"`
+	Transcriptions TranscriptionsConfig `yaml:"transcriptions"`
+	State          StateConfig          `yaml:"state"`
+	Log            LogConfig            `yaml:"log"`
+	HEP            HEPConfig            `yaml:"hep"`
+	Tracing        TracingConfig        `yaml:"tracing"`
 }
 
 // Application is a web application, and which calls it gets.
@@ -116,6 +117,7 @@ type MediaConfig struct {
 	Codecs       []string      `yaml:"codecs"`        // PCMU, PCMA, G722, opus
 	SRTP         string        `yaml:"srtp"`          // off, optional or required
 	TTS          TTSConfig     `yaml:"tts"`
+	STT          STTConfig     `yaml:"stt"`
 }
 
 // TTSConfig is the engine that speaks.
@@ -124,6 +126,13 @@ type TTSConfig struct {
 	Command []string `yaml:"command"` // program and arguments of the engine "command"
 	URL     string   `yaml:"url"`     // of the engine "http"
 	Voices  []Voice  `yaml:"voices"`  // beyond the built-in ones; one of the same name replaces it
+}
+
+// STTConfig is the engine that turns speech into text.
+type STTConfig struct {
+	Engine    string `yaml:"engine"`    // pocketsphinx, websocket or none
+	URL       string `yaml:"url"`       // of the engine "websocket": ws or wss
+	Processes int    `yaml:"processes"` // of pocketsphinx at once; 0: as many as there are processors
 }
 
 // Voice is a voice that documents may ask for, and what the engine calls it.
@@ -165,6 +174,12 @@ type S3Config struct {
 	AccessKey string `yaml:"access_key"`
 	SecretKey string `yaml:"secret_key" secret:"true"`
 	Prefix    string `yaml:"prefix"` // of all keys
+}
+
+// TranscriptionsConfig says where the texts of calls are kept and for how long. Those of recordings are beside these.
+type TranscriptionsConfig struct {
+	Dir       string        `yaml:"dir"`
+	Retention time.Duration `yaml:"retention"` // from the end of a transcription on; at least 1m
 }
 
 // StateConfig says what is kept, where and for how long.
@@ -227,15 +242,17 @@ func DefaultConfig() Config {
 			Codecs:   []string{"PCMU", "PCMA"},
 			SRTP:     string(sipstack.SRTPOff),
 			TTS:      TTSConfig{Engine: EngineESpeak},
+			STT:      STTConfig{Engine: EnginePocketsphinx},
 		},
 		Webhook: WebhookConfig{
 			DenyCIDRs:  []netip.Prefix{netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("fe80::/10")},
 			MaxLatency: 10 * time.Second,
 		},
-		API:        APIConfig{Listen: "127.0.0.1:8088", PublicURL: "http://127.0.0.1:8088"},
-		Recordings: RecordingsConfig{Dir: "./callengine-recordings", Retention: 30 * 24 * time.Hour},
-		State:      StateConfig{Dir: "./callengine-data", Lease: 10 * time.Second, Fsync: "interval", MaxMB: 4096, CallRetention: 24 * time.Hour, OutboxMaxAge: 24 * time.Hour},
-		Log:        LogConfig{Level: "info", Format: "console"},
+		API:            APIConfig{Listen: "127.0.0.1:8088", PublicURL: "http://127.0.0.1:8088"},
+		Recordings:     RecordingsConfig{Dir: "./callengine-recordings", Retention: 30 * 24 * time.Hour},
+		Transcriptions: TranscriptionsConfig{Dir: "./callengine-transcriptions", Retention: 30 * 24 * time.Hour},
+		State:          StateConfig{Dir: "./callengine-data", Lease: 10 * time.Second, Fsync: "interval", MaxMB: 4096, CallRetention: 24 * time.Hour, OutboxMaxAge: 24 * time.Hour},
+		Log:            LogConfig{Level: "info", Format: "console"},
 
 		HEP:     HEPConfig{Transport: "udp", CaptureID: 2001},
 		Tracing: TracingConfig{SampleRatio: 1},

@@ -156,6 +156,7 @@ func (c *checker) media() {
 		}
 	}
 	c.speech()
+	c.transcription()
 }
 
 func (c *checker) speech() {
@@ -177,6 +178,26 @@ func (c *checker) speech() {
 		}
 		c.oneOf(key+".gender", v.Gender, "female", "male")
 	}
+}
+
+func (c *checker) transcription() {
+	s := &c.cfg.Media.STT
+	c.oneOf("media.stt.engine", s.Engine, EnginePocketsphinx, EngineWebSocket, EngineNone)
+	u, err := url.Parse(s.URL)
+	switch {
+	case s.Engine == EngineWebSocket && s.URL == "":
+		c.fail("media.stt.url", "is needed with media.stt.engine: websocket")
+	case s.URL != "" && (err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == ""):
+		c.fail("media.stt.url", "must be an absolute ws:// or wss:// URL")
+	}
+	if s.Processes < 0 || s.Processes > 1024 {
+		c.fail("media.stt.processes", "must be from 0 to 1024")
+	}
+	t := &c.cfg.Transcriptions
+	if t.Dir == "" {
+		c.fail("transcriptions.dir", "must not be empty")
+	}
+	c.duration("transcriptions.retention", t.Retention, time.Minute, 100*365*24*time.Hour)
 }
 
 func (c *checker) api() {

@@ -67,6 +67,11 @@ var keys = map[string]struct {
 }{
 	"recordings.dir":              {"./callengine-recordings", "/var/lib/recordings", "/var/lib/recordings", "/var/lib/recordings"},
 	"recordings.retention":        {720 * time.Hour, "24h", "24h", 24 * time.Hour},
+	"media.stt.engine":            {"pocketsphinx", "none", "none", "none"},
+	"media.stt.url":               {"", "wss://stt.example.com/", "wss://stt.example.com/", "wss://stt.example.com/"},
+	"media.stt.processes":         {0, "3", "3", 3},
+	"transcriptions.dir":          {"./callengine-transcriptions", "/var/lib/texts", "/var/lib/texts", "/var/lib/texts"},
+	"transcriptions.retention":    {720 * time.Hour, "24h", "24h", 24 * time.Hour},
 	"account_id":                  {"5555555", `"5500001"`, "5500001", "5500001"},
 	"drain_timeout":               {30 * time.Second, "0s", "0s", time.Duration(0)},
 	"sip.listen":                  {DefaultConfig().SIP.Listen, "[udp://127.0.0.2, 'tcp://[::1]:0']", "udp://127.0.0.2,tcp://[::1]:0", []Listener{{"udp", netip.MustParseAddrPort("127.0.0.2:5060")}, {"tcp", netip.MustParseAddrPort("[::1]:0")}}},

@@ -8,6 +8,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/callengine/callengine/media/transcribe"
+)
+
+// Engines that turn speech into text, besides EngineNone.
+const (
+	EnginePocketsphinx = transcribe.EnginePocketsphinx
+	EngineWebSocket    = transcribe.EngineWebSocket
 )
 
 // Engines that speak.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/callengine/callengine/media"
+	"github.com/callengine/callengine/media/transcribe"
 	"github.com/callengine/callengine/sipstack"
 	"github.com/callengine/callengine/state/recordings/s3"
 	"github.com/callengine/callengine/verbs"
@@ -105,6 +106,11 @@ func (c Config) mediaConfig() media.Config {
 		cfg.Speech.Voices = append(cfg.Speech.Voices, media.Voice{Name: v.Name, Locale: v.Locale, Gender: v.Gender, Engine: v.Voice})
 	}
 	return cfg
+}
+
+// hearingConfig is the configuration as the engine takes it that turns speech into text.
+func (c Config) hearingConfig() transcribe.Config {
+	return transcribe.Config{Engine: c.Media.STT.Engine, URL: c.Media.STT.URL, Processes: c.Media.STT.Processes}
 }
 
 // languageConfig is the configuration as the language takes it.

@@ -29,6 +29,9 @@ func (n *Node) Drain(ctx context.Context) {
 	wait(grace, idle, drainCutoff)
 	n.closeIt(errClosed)
 	wait(grace, idle, drainGrace)
+	if left := n.scribe.wait(grace); left > 0 {
+		n.log.Warn("what was said last on calls is not transcribed before the node ends", zap.Int("transcriptions", left))
+	}
 	if left := n.keeper.archive.Idle(grace); left > 0 {
 		n.log.Warn("recordings wait for their store, until the next start", zap.Int("recordings", left))
 	}

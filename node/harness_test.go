@@ -37,14 +37,15 @@ func TestMain(m *testing.M) {
 // bubble is a node with all that is around it, in memory and in a testing/synctest bubble: time stands still while
 // anything can happen, and passes at once while nothing can.
 type bubble struct {
-	t      *testing.T
-	net    *scenario.Memory
-	script *scenario.Script
-	app    *scenario.ScriptedApplication // http://app.example
-	phone  *scenario.ScriptedPhone       // sip:phone@10.0.1.1:5060, over UDP
-	speech *fakeSpeech
-	logs   *observer.ObservedLogs
-	node   *node.Node
+	t       *testing.T
+	net     *scenario.Memory
+	script  *scenario.Script
+	app     *scenario.ScriptedApplication // http://app.example
+	phone   *scenario.ScriptedPhone       // sip:phone@10.0.1.1:5060, over UDP
+	speech  *fakeSpeech
+	hearing *fakeHearing
+	logs    *observer.ObservedLogs
+	node    *node.Node
 }
 
 // leftover is longer than every timer of SIP and every pause that may outlive a node's work: nothing is left of a bubble
@@ -56,7 +57,7 @@ const leftover = 70 * time.Second
 func inBubble(t *testing.T, change func(*node.Config), f func(t *testing.T, b *bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := &bubble{t: t, net: scenario.NewMemory(), speech: &fakeSpeech{length: 2 * time.Second}}
+		b := &bubble{t: t, net: scenario.NewMemory(), speech: &fakeSpeech{length: 2 * time.Second}, hearing: &fakeHearing{}}
 		b.script = scenario.NewScript(t, b.net, 0)
 		b.app = b.script.Application(scenario.ApplicationConfig{Address: "10.0.0.2:80"})
 		b.phone = b.script.Phone(scenario.PhoneConfig{Address: "10.0.1.1:5060"})
@@ -97,6 +98,9 @@ func (b *bubble) start(cfg node.Config) {
 	opts := []node.Option{node.WithNetwork(recorded(b.net)), node.WithLogger(zap.New(core))}
 	if cfg.Media.TTS.Engine == node.EngineESpeak {
 		opts = append(opts, node.WithSynthesizer(b.speech))
+	}
+	if cfg.Media.STT.Engine == node.EnginePocketsphinx {
+		opts = append(opts, node.WithTranscriber(b.hearing))
 	}
 	n, err := node.New(cfg, opts...)
 	require.NoError(b.t, err)

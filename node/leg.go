@@ -28,6 +28,7 @@ type leg struct {
 	tracing *tracing
 	streams *streams
 	sent    *sipstack.Referral // by another process, for the first Refer; nil: none
+	scribe  *scribe
 	keypad
 	takes
 

@@ -60,6 +60,10 @@ type metrics struct {
 	recordingBytes   prometheus.Counter
 	uploads          *prometheus.CounterVec
 
+	transcriptions    prometheus.Gauge
+	transcribed       *prometheus.CounterVec
+	transcriptionLost prometheus.Counter
+
 	mu        sync.Mutex
 	streamsUp map[string]struct{} // by id
 	pending   map[string]struct{} // referrals under way, by call and id: their states are told more than once
@@ -114,6 +118,9 @@ func newMetrics(build BuildInfo) *metrics {
 	m.speechCache = counter("speech_cache_total", "Texts to speak, by whether they were in the cache.", "result")
 	m.hepPackets = counter("hep_packets_total", "SIP messages and RTCP reports for a HEP collector, by result.", "result")
 	m.traceSpans = counter("trace_spans_total", "Spans of sampled calls for a collector of traces, by result.", "result")
+	m.transcriptions = gauge("transcriptions_active", "Transcriptions under way, of calls, recordings and Gathers.").WithLabelValues()
+	m.transcribed = counter("transcriptions_total", "Transcriptions that have ended, by kind and result.", "kind", "result")
+	m.transcriptionLost = counter("transcription_lost_seconds_total", "Seconds of calls' sound that were not transcribed because the engine was too slow.").WithLabelValues()
 	m.httpRequests = counter("http_requests_total", "HTTP requests that the node answered, by path and status.", "method", "path", "code")
 	m.recordingsActive = gauge("recordings_active", "Recordings under way.").WithLabelValues()
 	m.recordings = counter("recordings_total", "Recordings that have ended, by result.", "result")
@@ -329,4 +336,9 @@ func (m *metrics) SpeechCache(hit bool) {
 		result = "hit"
 	}
 	m.speechCache.WithLabelValues(result).Inc()
+}
+
+// transcription counts the end of a transcription of this kind: "live", "recording" or "gather".
+func (m *metrics) transcription(kind, result string) {
+	m.transcribed.WithLabelValues(kind, result).Inc()
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/callengine/callengine/api"
 	"github.com/callengine/callengine/media"
+	"github.com/callengine/callengine/media/transcribe"
 	"github.com/callengine/callengine/sipstack"
 	"github.com/callengine/callengine/state"
 	"github.com/callengine/callengine/state/cluster"
@@ -31,8 +32,9 @@ type Node struct {
 	cfg     Config
 	build   BuildInfo
 	log     *zap.Logger
-	network Network           // nil: the host's
-	speech  media.Synthesizer // nil: the configured engine
+	network Network                // nil: the host's
+	speech  media.Synthesizer      // nil: the configured engine
+	hearing transcribe.Transcriber // nil: the configured engine
 
 	store          state.Store
 	durable        durable          // nil: the store is none
@@ -50,6 +52,7 @@ type Node struct {
 	recordingStore *s3.Store // nil: recordings stay in their folder
 	calls          *calls
 	streams        *streams
+	scribe         *scribe
 	hep            *hepTap  // nil: nothing is exported
 	tracing        *tracing // nil: nothing is traced
 
@@ -77,6 +80,9 @@ func WithNetwork(net Network) Option { return func(n *Node) { n.network = net } 
 // WithSynthesizer speaks with s in place of the configured engine.
 func WithSynthesizer(s media.Synthesizer) Option { return func(n *Node) { n.speech = s } }
 
+// WithTranscriber turns speech into text with t in place of the configured engine.
+func WithTranscriber(t transcribe.Transcriber) Option { return func(n *Node) { n.hearing = t } }
+
 // WithStore keeps the journals in s, which Close closes. Default: the configured store.
 func WithStore(s state.Store) Option { return func(n *Node) { n.store = s } }
 
@@ -99,7 +105,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	n.gate = newGate(cfg, n.metrics)
 	n.calls = newCalls(n)
 	n.parser = verbs.NewParser(cfg.languageConfig())
-	for _, assemble := range []func() error{n.assembleExport, n.assembleWebhooks, n.assembleMedia, n.assembleRecordings, n.assembleSIP} {
+	for _, assemble := range []func() error{n.assembleExport, n.assembleWebhooks, n.assembleMedia, n.assembleTranscription, n.assembleRecordings, n.assembleSIP} {
 		if err := assemble(); err != nil {
 			n.tracing.close() // the one that has begun something
 			return nil, err
@@ -107,7 +113,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	}
 	n.api = api.New(api.Config{
 		AccountID: cfg.AccountID, Username: cfg.API.Username, Password: cfg.API.Password, PublicURL: cfg.API.PublicURL,
-	}, n.store, api.WithModifier(n.calls), api.WithOutbox(outboxDesk{n}), api.WithRecordings(n.keeper.archive), api.WithRequests(n.metrics.httpRequest), api.WithReady(n.ready), api.WithMetrics(n.metrics.handler()), api.WithMask(verbs.Mask), api.WithLogger(n.log))
+	}, n.store, api.WithModifier(n.calls), api.WithTranscriptions(n.scribe.archive), api.WithOutbox(outboxDesk{n}), api.WithRecordings(n.keeper.archive), api.WithRequests(n.metrics.httpRequest), api.WithReady(n.ready), api.WithMetrics(n.metrics.handler()), api.WithMask(verbs.Mask), api.WithLogger(n.log))
 	return n, nil
 }
 
@@ -170,6 +176,17 @@ func (n *Node) assembleMedia() error {
 	return err
 }
 
+func (n *Node) assembleTranscription() error {
+	engine, err := n.hearing, error(nil)
+	if engine == nil {
+		engine, err = transcribe.New(n.cfg.hearingConfig(), n.client.HTTPClient(), n.log)
+	}
+	if err == nil {
+		n.scribe = newScribe(n, engine)
+	}
+	return err
+}
+
 func (n *Node) assembleRecordings() error {
 	store, err := n.cfg.recordingStore(n.network)
 	if err != nil {
@@ -218,6 +235,9 @@ func (n *Node) Start(ctx context.Context) error {
 		return fmt.Errorf("api.listen %s: %w", n.cfg.API.Listen, err)
 	}
 	n.apiAddr = l.Addr()
+	if err := n.scribe.archive.Open(); err != nil {
+		return errors.Join(&ConfigError{Key: "transcriptions.dir", Reason: err.Error()}, l.Close())
+	}
 	if err := n.keeper.archive.Open(); err != nil {
 		return errors.Join(&ConfigError{Key: "recordings.dir", Reason: err.Error()}, l.Close())
 	}
@@ -247,6 +267,9 @@ func (n *Node) Start(ctx context.Context) error {
 	})
 	if missing := n.SpeechMissing(); missing != "" {
 		n.log.Warn("SpeakSentence cannot work", zap.String("missing", missing))
+	}
+	if missing := transcribe.Missing(n.scribe.engine); missing != "" && n.cfg.Media.STT.Engine != EngineNone {
+		n.log.Warn("transcription and Gather's speech input cannot work", zap.String("missing", missing))
 	}
 	n.started.Store(true)
 	n.joinCluster()
@@ -321,6 +344,7 @@ func (n *Node) Close() error {
 		if n.hep != nil {
 			n.hep.exporter.Close()
 		}
+		n.scribe.close()
 		n.keeper.archive.Close()
 		if n.recordingStore != nil {
 			n.recordingStore.Close()

@@ -35,7 +35,7 @@ var kinds = map[string]struct {
 	"fails":   {reply: scenario.Reply{Status: 500}, acts: rejected},
 	"drops":   {reply: scenario.Reply{Drop: true}, acts: rejected},
 	"foreign": {in: scenario.Invite{SDP: []byte(foreignOffer)}, acts: rejected},
-	"later":   {reply: scenario.BXML(response(`<StopTranscription name="t"/>`)), acts: rejected},
+	"later":   {reply: scenario.BXML(response(`<Bridge>c-1</Bridge>`)), acts: rejected},
 	"speak":   {reply: scenario.BXML(response(`<SpeakSentence>Hello</SpeakSentence>`)), acts: untilBye},
 	"offer":   {reply: scenario.BXML(response(`<SpeakSentence>Hello</SpeakSentence>`)), in: scenario.Invite{NoOffer: true}, acts: untilBye},
 	"chain":   {reply: scenario.BXML(response(`<Ring answerCall="false" duration="0.1"/><Redirect redirectUrl="/speak"/>`)), acts: untilBye},

@@ -96,7 +96,7 @@ func TestMetricsOfFailures(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		b.answers(scenario.Reply{Status: 500}).Rejected(500)
 		b.answers(scenario.Reply{Hang: true}).Rejected(500)
-		b.invite(response(`<StopTranscription name="t"/>`)).Rejected(500)
+		b.invite(response(`<Bridge>c-1</Bridge>`)).Rejected(500)
 		b.speech.panics = true
 		b.call(response(`<SpeakSentence>Hello</SpeakSentence>`)).Expect("BYE")
 		time.Sleep(leftover)
@@ -109,7 +109,7 @@ func TestMetricsOfFailures(t *testing.T) {
 			`callengine_webhook_duration_seconds_count{event="initiate",outcome="5xx"}`:    1,
 			`callengine_webhook_duration_seconds_count{event="initiate",outcome="failed"}`: 1,
 			`callengine_webhook_duration_seconds_sum{event="initiate",outcome="failed"}`:   15,
-			`callengine_verbs_total{result="failed",verb="StopTranscription"}`:             1,
+			`callengine_verbs_total{result="failed",verb="Bridge"}`:                        1,
 			`callengine_verbs_total{result="failed",verb="SpeakSentence"}`:                 1,
 		} {
 			got, ok := m[name]

@@ -187,13 +187,11 @@ func TestTheTagOfACall(t *testing.T) {
 
 func TestAVerbOfALaterVersionEndsTheCallAndIsNamed(t *testing.T) {
 	for name, verb := range map[string]string{
-		"Transfer":           `<Transfer><PhoneNumber>+15551230002</PhoneNumber></Transfer>`,
-		"Bridge":             `<Bridge>c-1</Bridge>`,
-		"Conference":         `<Conference>room</Conference>`,
-		"Connect":            `<Connect><Endpoint>e-1</Endpoint></Connect>`,
-		"Forward":            `<Forward to="+15551230002"/>`,
-		"StartTranscription": `<StartTranscription destination="wss://stream.example.com/"/>`,
-		"StopTranscription":  `<StopTranscription name="t"/>`,
+		"Transfer":   `<Transfer><PhoneNumber>+15551230002</PhoneNumber></Transfer>`,
+		"Bridge":     `<Bridge>c-1</Bridge>`,
+		"Conference": `<Conference>room</Conference>`,
+		"Connect":    `<Connect><Endpoint>e-1</Endpoint></Connect>`,
+		"Forward":    `<Forward to="+15551230002"/>`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, nil, func(t *testing.T, b *bubble) {

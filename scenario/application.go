@@ -71,7 +71,7 @@ func NewApplication(ctx context.Context, n Network, cfg ApplicationConfig) (*App
 			switch s {
 			case http.StateNew: // told by the goroutine of Serve, which is being waited for too
 				a.serving.Add(1)
-			case http.StateClosed:
+			case http.StateClosed, http.StateHijacked:
 				a.serving.Done()
 			}
 		},
@@ -132,6 +132,10 @@ const maxBody = 1 << 20
 
 // ServeHTTP records the request and answers it.
 func (a *Application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if isUpgrade(r) {
+		a.takeWebSocket(w, r)
+		return
+	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
 	if err != nil {
 		return // the other end is gone

@@ -125,7 +125,7 @@ func TestEveryKindOfCallCanBeExported(t *testing.T) {
 		"a body that is no XML":        "application: {replies: {initiate: {body: '<Response><Hangup></Response>'}}}\n",
 		"an unknown verb":              "application: {bxml: <Response><Hangpu/></Response>}\n",
 		"no body":                      "application: {replies: {initiate: 204}}\n",
-		"a verb that is only checked":  "application: {bxml: <Response><StopTranscription name=\"t\"/></Response>}\n",
+		"a verb that is only checked":  "application: {bxml: <Response><Bridge>c-1</Bridge></Response>}\n",
 		"a webhook without an answer":  "application: {replies: {initiate: {hang: true}}}\ntimers: {callback: 2s}\n",
 		"one that breaks off":          "application: {replies: {initiate: {drop: true}}}\n",
 		"one that is slow":             "application: {replies: {initiate: {delay: 1500ms, bxml: <Response><Hangup/></Response>}}}\n",

@@ -56,7 +56,7 @@ func (s *settings) decode(d *decoder, n *yaml.Node) {
 // everyAddress has an address for each of the placeholders that settings may need.
 func everyAddress() addresses {
 	return addresses{
-		"app": "http://127.0.0.1:1", "initiate": "http://127.0.0.1:1", "status": "http://127.0.0.1:1",
+		"app": "http://127.0.0.1:1", "websocket": "ws://127.0.0.1:1", "initiate": "http://127.0.0.1:1", "status": "http://127.0.0.1:1",
 		"speech": "http://127.0.0.1:1", "node": "127.0.0.1:1", "phone": "sip:phone@127.0.0.1:1",
 	}
 }

@@ -267,7 +267,7 @@ func (i *impairment) pattern() packetPattern {
 }
 
 // names of what a scenario can refer to with ${NAME}, beside its destinations.
-var placeholders = []string{"node", "app", "phone"}
+var placeholders = []string{"node", "app", "websocket", "phone"}
 
 // names looks up the placeholders of all texts.
 func (d *decoder) names(s *spec) {

@@ -55,8 +55,8 @@ Every key of scenario files, made of the types that they are read into. [testing
 
 ## Texts and values
 
-In texts ` + "`${node}`" + ` stands for the node's host:port, ` + "`${app}`" + ` for the application's URL without a path, ` + "`${phone}`" + ` for the phone's SIP
-URI and ` + "`${NAME}`" + ` for that of the destination NAME. ` + "`$${`" + ` stands for ` + "`${`" + `.
+In texts ` + "`${node}`" + ` stands for the node's host:port, ` + "`${app}`" + ` for the application's URL without a path (` + "`${websocket}`" + `: that of
+a WebSocket, which it takes at any path and lets be), ` + "`${phone}`" + ` for the phone's SIP URI and ` + "`${NAME}`" + ` for that of the destination NAME. ` + "`$${`" + ` stands for ` + "`${`" + `.
 
 Where a value is expected, it is
 

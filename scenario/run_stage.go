@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -27,8 +28,8 @@ type run struct {
 
 	app          *Application
 	speech       *Application
+	folder       string     // of what the node keeps
 	authority    *Authority // nil: the call is not over TLS
-	recordings   string     // the folder that the node keeps them in, if it is ours
 	node         *node.Node
 	peer         netip.AddrPort // where the phone reaches the node
 	network      *impaired      // the phone's
@@ -96,6 +97,7 @@ func (r *run) openApplication(ctx context.Context) error {
 			return fmt.Errorf("the application's URL %w", err)
 		}
 		r.addresses["app"] = u.Scheme + "://" + u.Host
+		r.addresses["websocket"] = asWebSocket(r.addresses["app"])
 		r.addresses["initiate"], r.addresses["status"] = address, address
 		return nil
 	}
@@ -103,6 +105,7 @@ func (r *run) openApplication(ctx context.Context) error {
 		return err
 	}
 	r.addresses["app"] = r.app.URL("")
+	r.addresses["websocket"] = asWebSocket(r.addresses["app"])
 	r.addresses["initiate"], r.addresses["status"] = r.app.URL("/initiate"), r.app.URL("/status")
 	r.app.Decide((&replier{rules: r.spec.Application.Replies, addresses: r.known, given: map[*replySpec]bool{}}).reply)
 	return nil
@@ -149,6 +152,21 @@ func (r *run) openPhones(ctx context.Context) error {
 	return nil
 }
 
+// keepIn has the node keep recordings and texts, of which a scenario says nothing, in a folder that goes with the run.
+func (r *run) keepIn(cfg *node.Config) (err error) {
+	if r.folder, err = os.MkdirTemp("", "callengine-scenario-"); err != nil {
+		return fmt.Errorf("the node has no folder: %w", err)
+	}
+	standard := node.DefaultConfig()
+	if cfg.Recordings.Dir == standard.Recordings.Dir {
+		cfg.Recordings.Dir = filepath.Join(r.folder, "recordings")
+	}
+	if cfg.Transcriptions.Dir == standard.Transcriptions.Dir {
+		cfg.Transcriptions.Dir = filepath.Join(r.folder, "transcriptions")
+	}
+	return nil
+}
+
 func (r *run) openNode(ctx context.Context) error {
 	cfg, err := r.spec.Settings.config(r.file, r.addresses, r.spec.Timers)
 	if err != nil {
@@ -157,11 +175,8 @@ func (r *run) openNode(ctx context.Context) error {
 	if err := r.secure(&cfg); err != nil {
 		return err
 	}
-	if cfg.Recordings.Dir == node.DefaultConfig().Recordings.Dir {
-		if r.recordings, err = os.MkdirTemp("", "callengine-recordings-"); err != nil {
-			return err
-		}
-		cfg.Recordings.Dir = r.recordings
+	if err := r.keepIn(&cfg); err != nil {
+		return err
 	}
 	var opts []node.Option
 	if _, host := r.options.Network.(System); !host {
@@ -210,8 +225,8 @@ func (r *run) close() error {
 	if r.node != nil {
 		errs = append(errs, r.node.Close())
 	}
-	if r.recordings != "" {
-		errs = append(errs, os.RemoveAll(r.recordings))
+	if r.folder != "" {
+		errs = append(errs, os.RemoveAll(r.folder))
 	}
 	if r.phone != nil {
 		errs = append(errs, r.phone.Close())

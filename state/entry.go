@@ -187,7 +187,16 @@ const (
 	MediaNotStreamed = "not streamed" // there was none
 )
 
-// Media is a change of the call's sound: parameters agreed, playing started or ended, streams to others.
+// Media events of transcriptions.
+const (
+	MediaTranscribing   = "transcribing"    // what is said is turned into text from now on
+	MediaNotTranscribed = "not transcribed" // it could not begin
+	MediaTranscribed    = "transcribed"     // nobody listens any more
+	MediaTextAvailable  = "text available"  // the text can be fetched
+	MediaTextFailed     = "text failed"     // it is not whole
+)
+
+// Media is a change of the call's sound: parameters agreed, playing started or ended, streams to others, text.
 type Media struct {
 	Event  string `json:"event"` // "agreed", "playing", "played", MediaStreaming, …
 	Detail string `json:"detail,omitempty"`

@@ -102,7 +102,7 @@ func TestVerbsEndWithTheCall(t *testing.T) {
 // TestVerbsNeedTheirAbility runs verbs on a call that can do nothing but what every call can.
 func TestVerbsNeedTheirAbility(t *testing.T) {
 	t.Parallel()
-	for _, body := range []string{`<Ring/>`, `<Ring answerCall="false"/>`, `<SpeakSentence>x</SpeakSentence>`, `<PlayAudio>x</PlayAudio>`, `<Gather/>`, `<SendDtmf>1</SendDtmf>`, `<StartGather dtmfUrl="/d"/>`, `<Record/>`, `<StartRecording/>`, `<StartStream destination="ws://s.example"/>`} {
+	for _, body := range []string{`<Ring/>`, `<Ring answerCall="false"/>`, `<SpeakSentence>x</SpeakSentence>`, `<PlayAudio>x</PlayAudio>`, `<Gather/>`, `<SendDtmf>1</SendDtmf>`, `<StartGather dtmfUrl="/d"/>`, `<Record/>`, `<StartRecording/>`, `<StartTranscription/>`, `<StartStream destination="ws://s.example"/>`} {
 		t.Run(body, func(t *testing.T) {
 			t.Parallel()
 			call := &fakeCall{}
@@ -118,7 +118,7 @@ func TestVerbsNeedTheirAbility(t *testing.T) {
 func TestVerbsAnswerAsTheTableSays(t *testing.T) {
 	t.Parallel()
 	p, tags := NewParser(Config{}), spec(t)
-	runs := []string{"Gather", "Hangup", "Pause", "PauseRecording", "PlayAudio", "Record", "Redirect", "Refer", "ResumeRecording", "Ring", "SendDtmf", "SpeakSentence", "StartGather", "StartRecording", "StartStream", "StopGather", "StopRecording", "StopStream", "Tag"}
+	runs := []string{"Gather", "Hangup", "Pause", "PauseRecording", "PlayAudio", "Record", "Redirect", "Refer", "ResumeRecording", "Ring", "SendDtmf", "SpeakSentence", "StartGather", "StartRecording", "StartStream", "StartTranscription", "StopGather", "StopRecording", "StopStream", "StopTranscription", "Tag"}
 	for _, name := range slices.Sorted(maps.Keys(tags)) {
 		if !tags[name].TopLevel {
 			continue

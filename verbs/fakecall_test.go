@@ -37,23 +37,26 @@ type fakeCall struct {
 	recorded  []Recording   // that were begun
 	recordErr error
 
-	opening func(ctx context.Context, s StreamConfig) (Stream, error) // nil: it works
-	streams []*fakeStream
+	opening        func(ctx context.Context, s StreamConfig) (Stream, error) // nil: it works
+	streams        []*fakeStream
+	transcriptions []*fakeTranscription
+	openErr        error
 
 	keys chan byte                                    // nil: nobody presses any
 	play func(ctx context.Context, what string) error // what Speak and PlayURL do; nil: they return at once
 }
 
 var (
-	_ Referrer   = (*fakeCall)(nil)
-	_ Player     = (*fakeCall)(nil)
-	_ Ringer     = (*fakeCall)(nil)
-	_ Hanger     = (*fakeCall)(nil)
-	_ Keypad     = (*fakeCall)(nil)
-	_ Dialer     = (*fakeCall)(nil)
-	_ Background = (*fakeCall)(nil)
-	_ Recorder   = (*fakeCall)(nil)
-	_ Streamer   = (*fakeCall)(nil)
+	_ Referrer    = (*fakeCall)(nil)
+	_ Player      = (*fakeCall)(nil)
+	_ Ringer      = (*fakeCall)(nil)
+	_ Hanger      = (*fakeCall)(nil)
+	_ Keypad      = (*fakeCall)(nil)
+	_ Dialer      = (*fakeCall)(nil)
+	_ Background  = (*fakeCall)(nil)
+	_ Recorder    = (*fakeCall)(nil)
+	_ Streamer    = (*fakeCall)(nil)
+	_ Transcriber = (*fakeCall)(nil)
 )
 
 func (c *fakeCall) note(format string, args ...any) {

@@ -41,6 +41,13 @@ var (
 			"recordingId", "mediaUrl", "endTime", "duration", "channels", "fileFormat"),
 		"recordingAvailable": append(slices.Clone(head), "startTime", "tag?",
 			"recordingId", "mediaUrl?", "endTime", "duration", "channels", "fileFormat", "status"),
+		"transcriptionAvailable": append(slices.Clone(head), "startTime", "tag?",
+			"recordingId", "mediaUrl", "endTime", "duration", "fileFormat", "transcription"),
+		"realTimeTranscriptionStarted": append(slices.Clone(head), "startTime", "answerTime", "tag?", "realTimeTranscription"),
+		"realTimeTranscriptionRejected": append(slices.Clone(head), "startTime", "answerTime", "tag?", "cause", "errorMessage",
+			"realTimeTranscription", "originalTranscription?"),
+		"realTimeTranscriptionStopped":   append(slices.Clone(head), "startTime", "answerTime", "tag?", "cause", "errorMessage?", "realTimeTranscription"),
+		"realTimeTranscriptionAvailable": append(slices.Clone(head), "startTime", "answerTime", "tag?", "realTimeTranscription"),
 	}
 )
 
@@ -61,6 +68,10 @@ var (
 	monitor = MediaStream{
 		Destination: "wss://stream.example.com/in", ID: "s-5a1f0b7e-2f6c0d14-9b3a-4c1e-8d22-0e7f6a5b4c39", Name: "monitor",
 		StartTime: start.Add(3 * time.Second), Tracks: []string{"inbound", "outbound"},
+	}
+	notes = RealTimeTranscription{
+		ID: "t-5a1f0b7e-77c1e0d2-4a3b-4d5c-9e6f-1b2a3c4d5e6f", Name: "notes", StartTime: start.Add(3 * time.Second),
+		Tracks: []string{"inbound"}, Destination: "wss://text.example.com/in", Stabilized: true,
 	}
 	ringing = func() Call {
 		c := answered
@@ -109,6 +120,25 @@ func TestEventBodies(t *testing.T) {
 		"recordingAvailable": func() Event { return NewRecordingAvailable(answered, recorded, "complete") },
 		"recordingAvailable-failed": func() Event {
 			return NewRecordingAvailable(ringing, Recording{ID: recorded.ID, Start: start, End: start, Channels: 2, Format: "mp3"}, "error")
+		},
+		"transcriptionAvailable": func() Event {
+			return NewTranscriptionAvailable(answered, recorded, Transcription{
+				ID: notes.ID, URL: answered.CallURL + "/recordings/" + recorded.ID + "/transcription", Status: "available", Completed: start.Add(time.Minute),
+			})
+		},
+		"realTimeTranscriptionStarted": func() Event { return NewRealTimeTranscriptionStarted(answered, notes) },
+		"realTimeTranscriptionRejected": func() Event {
+			return NewRealTimeTranscriptionRejected(answered, notes, "duplicate", "A real-time transcription named notes already exists", &notes)
+		},
+		"realTimeTranscriptionStopped": func() Event {
+			stopped := notes
+			stopped.Duration = 24100 * time.Millisecond
+			return NewRealTimeTranscriptionStopped(answered, stopped, "closed", "")
+		},
+		"realTimeTranscriptionAvailable": func() Event {
+			plain := notes
+			plain.Destination, plain.Stabilized = "", false
+			return NewRealTimeTranscriptionAvailable(answered, plain, answered.CallURL+"/transcriptions/"+notes.ID, start.Add(time.Minute), true)
 		},
 		"disconnect-error": func() Event {
 			return NewDisconnect(ringing, End{

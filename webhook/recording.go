@@ -19,7 +19,7 @@ type recording struct {
 	MediaURL    string   `json:"mediaUrl,omitempty"`
 	EndTime     Time     `json:"endTime"`
 	Duration    Duration `json:"duration"`
-	Channels    int      `json:"channels"`
+	Channels    int      `json:"channels,omitempty"`
 	FileFormat  string   `json:"fileFormat"`
 	Status      string   `json:"status,omitempty"`
 }
@@ -44,5 +44,34 @@ func NewRecordingAvailable(c Call, r Recording, status string) Event {
 	c.AnswerTime = time.Time{}
 	e := recordingOf("recordingAvailable", c, r)
 	e.Status = status
+	return build(e.properties, e)
+}
+
+type transcriptionAvailable struct {
+	recording
+	Transcription transcription `json:"transcription"`
+}
+
+type transcription struct {
+	ID            string `json:"id"`
+	URL           string `json:"url"`
+	Status        string `json:"status"`
+	CompletedTime *Time  `json:"completedTime,omitempty"`
+}
+
+// Transcription is that of a recording, as its event tells of it.
+type Transcription struct {
+	ID        string // "t-…"
+	URL       string
+	Status    string // "available", "error", "timeout", "file-size-too-big", "file-size-too-small"
+	Completed time.Time
+}
+
+// NewTranscriptionAvailable makes the event that tells the application what has become of the transcription of a
+// recording. The recording's channels and status are not in it, nor is the call's answerTime.
+func NewTranscriptionAvailable(c Call, r Recording, t Transcription) Event {
+	c.AnswerTime = time.Time{}
+	r.Channels = 0
+	e := transcriptionAvailable{recordingOf("transcriptionAvailable", c, r), transcription{t.ID, t.URL, t.Status, optional(t.Completed)}}
 	return build(e.properties, e)
 }

@@ -1,0 +1,186 @@
+package verbs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/callengine/callengine/webhook"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// fakeTranscription is a transcription whose destination is the test.
+type fakeTranscription struct {
+	TranscriptionConfig
+	over chan error
+}
+
+func (t *fakeTranscription) Run(ctx context.Context) error {
+	select {
+	case err := <-t.over:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+func (t *fakeTranscription) Finish(done func(FinishedTranscription)) {
+	done(FinishedTranscription{URL: "https://node.example/" + t.Name, Completed: time.Now(), Failed: t.Name == "bad"})
+}
+
+func (c *fakeCall) OpenTranscription(_ context.Context, t TranscriptionConfig) (Transcription, error) {
+	c.note("open %s", t.Destination)
+	if c.openErr != nil {
+		return nil, c.openErr
+	}
+	opened := &fakeTranscription{t, make(chan error, 1)}
+	c.transcriptions = append(c.transcriptions, opened)
+	return opened, nil
+}
+
+func (c *fakeCall) NoteTranscription(t TranscriptionConfig, change TranscriptionChange) {
+	name := t.Name
+	if name == t.ID {
+		name = "its id"
+	}
+	c.note("%s", strings.TrimSpace(fmt.Sprintf("%s %s %s", name, change.Event, change.Cause)))
+}
+
+func startTranscription(attributes string) string {
+	return `<StartTranscription transcriptionEventUrl="/t" ` + attributes + `/>`
+}
+
+// TestStartTranscription runs documents one after the other on a call; "closes N" has the destination of the Nth
+// transcription close it, "loses N" lose its connection.
+func TestStartTranscription(t *testing.T) {
+	t.Parallel()
+	const wss, opened = `destination="wss://u:p@s.example/in" `, "open wss://u:p@s.example/in"
+	tell := func(event string) string { return "tell realTimeTranscription" + event + " POST https://app.example/t" }
+	for name, tc := range map[string]struct {
+		verbs []string
+		did   []string // the end of the call aside
+	}{
+		"without a destination only the text is told of": {
+			[]string{startTranscription(""), `<StopTranscription/>`},
+			[]string{"answer", "open ", "its id started", "its id stopped closed", "its id available", tell("Available")},
+		},
+		"with a destination": {
+			[]string{startTranscription(wss + `name="x"`), `<StopTranscription name="x"/>`},
+			[]string{"answer", opened, "x started", tell("Started"), "x stopped closed", tell("Stopped"), "x available", tell("Available")},
+		},
+		"nobody is told": {
+			[]string{`<StartTranscription destination="ws://s.example" name="x"/>`, `<StopTranscription/>`},
+			[]string{"answer", "open ws://s.example", "x started", "x stopped closed", "x available"},
+		},
+		"another name is not meant": {
+			[]string{startTranscription(`name="x"`), `<StopTranscription name="X"/>`}, []string{"answer", "open ", "x started"},
+		},
+		"nothing to stop": {[]string{`<StopTranscription/>`, `<StopTranscription name="x"/>`}, nil},
+		"all are stopped": {
+			[]string{startTranscription(`name="x"`), startTranscription(`name="bad"`), `<StopTranscription/>`},
+			[]string{
+				"answer", "open ", "x started", "answer", "open ", "bad started",
+				"x stopped closed", "x available", tell("Available"), "bad stopped closed", "bad failed", tell("Available"),
+			},
+		},
+		"the destination closes": {
+			[]string{startTranscription(wss + `name="x"`), "closes 0"},
+			[]string{"answer", opened, "x started", tell("Started"), "x stopped closed", tell("Stopped"), "x available", tell("Available")},
+		},
+		"the connection is lost": {
+			[]string{startTranscription(wss + `name="x"`), "loses 0"},
+			[]string{"answer", opened, "x started", tell("Started"), "x stopped connection-error", tell("Stopped"), "x available", tell("Available")},
+		},
+		"the name is taken": {
+			[]string{startTranscription(`name="x"`), startTranscription(`name="x"`)},
+			[]string{"answer", "open ", "x started", "answer", "x rejected duplicate", tell("Rejected")},
+		},
+		"the name is free again": {
+			[]string{`<StartTranscription name="x"/>`, `<StopTranscription name="x"/>`, `<StartTranscription name="x"/>`},
+			[]string{"answer", "open ", "x started", "x stopped closed", "x available", "answer", "open ", "x started"},
+		},
+		"four tracks are enough": {
+			[]string{`<StartTranscription name="x" tracks="both"/>`, `<StartTranscription name="y" tracks="outbound"/>`, startTranscription(`name="z" tracks="both"`), `<StartTranscription name="w"/>`},
+			[]string{"answer", "open ", "x started", "answer", "open ", "y started", "answer", "z rejected track-limit", tell("Rejected"), "answer", "open ", "w started"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				call := &fakeCall{}
+				for _, v := range tc.verbs {
+					switch what, which, _ := strings.Cut(v, " "); what {
+					case "closes":
+						call.transcriptions[which[0]-'0'].over <- nil
+					case "loses":
+						call.transcriptions[which[0]-'0'].over <- &TranscriptionError{"connection-error", errors.New("gone")}
+					default:
+						out, err := only(t, "<Response>"+v+"</Response>").Execute(t.Context(), call)
+						require.NoError(t, err)
+						assert.Equal(t, Outcome{}, out, "the next verb runs")
+					}
+					synctest.Wait()
+				}
+				did := call.done()
+				call.endAll(ErrHungUp)
+				assert.Equal(t, tc.did, did)
+				assert.Empty(t, call.Running())
+			})
+		})
+	}
+}
+
+func TestATranscriptionThatCannotBeginIsToldAndTheDocumentGoesOn(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		"connection-error": &TranscriptionError{"connection-error", errors.New("gone")}, "error": errors.New("gone"),
+	} {
+		call := &fakeCall{openErr: err}
+		out, err := only(t, "<Response>"+startTranscription("")+"</Response>").Execute(t.Context(), call)
+		require.NoError(t, err)
+		assert.Equal(t, Outcome{}, out)
+		require.Len(t, call.told, 1)
+		var event map[string]any
+		require.NoError(t, json.Unmarshal(call.told[0].Body, &event))
+		assert.Equal(t, []any{"realTimeTranscriptionRejected", want, "gone"}, []any{event["eventType"], event["cause"], event["errorMessage"]})
+	}
+}
+
+// TestStartTranscriptionReadsItsAttributes looks at what is asked for of the call.
+func TestStartTranscriptionReadsItsAttributes(t *testing.T) {
+	t.Parallel()
+	params, want := "", map[string]string{}
+	for i := range 12 {
+		params += fmt.Sprintf(`<CustomParam name="n%d" value="v%d"/>`, i, i)
+		want[fmt.Sprintf("n%d", i)] = fmt.Sprintf("v%d", i)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		call := &fakeCall{}
+		for _, v := range []string{
+			`<StartTranscription name="x" tracks="both" transcriptionEventUrl="https://e.example/s" transcriptionEventMethod="get" username="v" password="q"
+				destination="wss://s.example/in?a=b" stabilized="false">` + params + `</StartTranscription>`,
+			`<StartTranscription tracks="outbound"/>`,
+		} {
+			_, err := only(t, "<Response>"+v+"</Response>").Execute(t.Context(), call)
+			require.NoError(t, err)
+		}
+		require.Len(t, call.transcriptions, 2)
+		first, second := call.transcriptions[0].TranscriptionConfig, call.transcriptions[1].TranscriptionConfig
+		assert.Regexp(t, `^t-[0-9a-f]{8}(-[0-9a-f]+){5}$`, first.ID)
+		assert.Equal(t, TranscriptionConfig{
+			ID: first.ID, Name: "x", Destination: "wss://s.example/in?a=b", Tracks: []string{"inbound", "outbound"}, Params: want,
+		}, first)
+		assert.Equal(t, TranscriptionConfig{ID: second.ID, Name: second.ID, Tracks: []string{"outbound"}, Stabilized: true}, second)
+		call.endAll(ErrHungUp)
+		for _, to := range call.toldTo {
+			assert.Equal(t, webhook.Target{URL: "https://e.example/s", Method: "GET", Auth: &webhook.BasicAuth{Username: "v", Password: "q"}}, to)
+		}
+		assert.Len(t, call.toldTo, 3, "of the first alone")
+	})
+}
