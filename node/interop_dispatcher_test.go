@@ -68,15 +68,25 @@ func (p *pair) calls(n *node.Node) (all []state.Record) {
 	return records
 }
 
-// newDispatcher starts a dispatcher (Debian's kamailio) in front of the nodes.
+// newDispatcher starts a dispatcher in front of the nodes.
 func newDispatcher(t *testing.T, nodes ...*node.Node) *kamailio {
+	t.Helper()
+	var at []string
+	for _, n := range nodes {
+		at = append(at, n.SIPAddrs()[0].String())
+	}
+	return newDispatcherTo(t, at...)
+}
+
+// newDispatcherTo starts a dispatcher (Debian's kamailio) in front of these addresses.
+func newDispatcherTo(t *testing.T, nodes ...string) *kamailio {
 	t.Helper()
 	port, dir := freePort(t), t.TempDir()
 	template, err := os.ReadFile(testdata(t, "kamailio/dispatcher.cfg"))
 	require.NoError(t, err)
 	var list strings.Builder
 	for _, n := range nodes {
-		fmt.Fprintf(&list, "1 sip:%s\n", n.SIPAddrs()[0])
+		fmt.Fprintf(&list, "1 sip:%s\n", n)
 	}
 	config, listed := filepath.Join(dir, "dispatcher.cfg"), filepath.Join(dir, "nodes.list")
 	require.NoError(t, os.WriteFile(listed, []byte(list.String()), 0o600))
