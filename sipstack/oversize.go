@@ -40,11 +40,12 @@ func (s *Stack) fitting(req *sip.Request, to flow, log *zap.Logger, build func(t
 	if to.on.network != "udp" {
 		return req
 	}
-	size := len(req.String())
+	var size octets
+	req.StringWrite(&size)
 	if size <= maxDatagram {
 		return req
 	}
-	fields := []zap.Field{zap.String("method", string(req.Method)), zap.Int("bytes", size), zap.Stringer("to", to.source)}
+	fields := []zap.Field{zap.String("method", string(req.Method)), zap.Int("bytes", int(size)), zap.Stringer("to", to.source)}
 	if over, ok := s.overTCP(to); ok {
 		s.oversized.tcp.Add(1)
 		log.Debug("a request too long for UDP goes by TCP", fields...)
@@ -53,6 +54,15 @@ func (s *Stack) fitting(req *sip.Request, to flow, log *zap.Logger, build func(t
 	s.oversized.fragments.Add(1)
 	log.Info("a request too long for UDP goes in fragments: the peer takes no TCP", fields...)
 	return req
+}
+
+// octets counts what is written.
+type octets int
+
+// WriteString implements [io.StringWriter].
+func (n *octets) WriteString(s string) (int, error) {
+	*n += octets(len(s))
+	return len(s), nil
 }
 
 // overTCP connects to where a datagram would go.

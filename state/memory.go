@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -158,15 +159,8 @@ func (m *Memory) Close() error { return nil }
 // owedEntry reads of an event what the store has to know of it: its envelope is
 // {"id", "type", "target": {"url", "method", …}, …}.
 func owedEntry(callID string, event []byte) (Entry, error) {
-	var envelope struct {
-		ID     string `json:"id"`
-		Type   string `json:"type"`
-		Target struct {
-			URL    string `json:"url"`
-			Method string `json:"method"`
-		} `json:"target"`
-	}
-	switch err := json.Unmarshal(event, &envelope); {
+	envelope, err := readEnvelope(event)
+	switch {
 	case err != nil:
 		return Entry{}, fmt.Errorf("owe an event of call %s: %w", callID, err)
 	case envelope.ID == "" || callID == "":
@@ -176,4 +170,27 @@ func owedEntry(callID string, event []byte) (Entry, error) {
 		Event: WebhookOwed, EventID: envelope.ID, EventType: envelope.Type,
 		Method: envelope.Target.Method, URL: maskText(envelope.Target.URL), Owed: slices.Clone(event),
 	}}, nil
+}
+
+// owedEvent is what the store has to know of an event that is owed.
+type owedEvent struct {
+	ID     string `json:"id"`
+	Type   string `json:"type"`
+	Target struct {
+		URL    string `json:"url"`
+		Method string `json:"method"`
+	} `json:"target"`
+}
+
+// readEnvelope reads what stands before an event's body first: that is long, comes last as a rule, and nothing in it is looked for.
+func readEnvelope(event []byte) (e owedEvent, err error) {
+	if head, _, ok := bytes.Cut(event, []byte(`,"body":{`)); ok {
+		err = json.Unmarshal(append(head[:len(head):len(head)], '}'), &e)
+		if err == nil && e.ID != "" && e.Type != "" && e.Target.URL != "" {
+			return e, nil
+		}
+	}
+	e = owedEvent{}
+	err = json.Unmarshal(event, &e)
+	return e, err
 }

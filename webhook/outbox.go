@@ -99,13 +99,25 @@ type envelope struct {
 	Type   string          `json:"type"`
 	CallID string          `json:"callId"`
 	Target Target          `json:"target"`
-	Body   json.RawMessage `json:"body"`
+	Body   json.RawMessage `json:"body,omitempty"`
+}
+
+// pack returns the envelope as JSON. The body, which is JSON, is put at its end as it is: an encoder would read all of it again.
+func (e envelope) pack() ([]byte, error) {
+	body := e.Body
+	e.Body = nil
+	packed, err := json.Marshal(e)
+	if err != nil || len(body) == 0 {
+		return packed, err
+	}
+	packed = append(packed[:len(packed)-1], `,"body":`...)
+	return append(append(packed, body...), '}'), nil
 }
 
 // Send takes charge of an event: when it returns nil, the event is owed in the ledger and on its way. It does not wait
 // for the application. After [Outbox.Close] the event is owed all the same, but nobody delivers it any more.
 func (o *Outbox) Send(ctx context.Context, to Target, ev Event) error {
-	packed, err := json.Marshal(envelope{ID: ev.ID, Type: ev.Type, CallID: ev.CallID, Target: to, Body: ev.Body})
+	packed, err := envelope{ID: ev.ID, Type: ev.Type, CallID: ev.CallID, Target: to, Body: ev.Body}.pack()
 	if err != nil {
 		return fmt.Errorf("owe %s: %w", ev.Type, err)
 	}

@@ -90,6 +90,7 @@ func (o *Outbox) turn(q *queue) {
 
 // work delivers what waits at a host, until nothing does.
 func (o *Outbox) work(h *destination) {
+	grow(false)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for len(h.ready) > 0 && !o.closed {
