@@ -27,16 +27,27 @@ func TestTheHeapDoublesButNotBelowItsFloor(t *testing.T) {
 	}
 }
 
-// The percentage is the process's own, so nothing runs beside this test.
-func TestThePercentageFollowsTheHeap(t *testing.T) {
+// own is the percentage of the process. Nothing runs beside these tests, and it is set back when the test ends.
+func own(t *testing.T) func() int {
 	before := debug.SetGCPercent(100)
 	t.Cleanup(func() { debug.SetGCPercent(before) })
-	percent := func() int {
+	return func() int {
 		sample := [1]metrics.Sample{{Name: "/gc/gogc:percent"}}
 		metrics.Read(sample[:])
 		return int(sample[0].Value.Uint64())
 	}
-	collectFromFloor()
+}
+
+// now returns what a collection has set.
+func (c *collection) now() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.percent
+}
+
+func TestThePercentageFollowsTheHeap(t *testing.T) {
+	percent := own(t)
+	newCollection(time.Hour).watch()
 	require.Equal(t, percentFor(smallestHeap), percent())
 
 	kept := make([]byte, 2*heapFloor)
@@ -46,4 +57,26 @@ func TestThePercentageFollowsTheHeap(t *testing.T) {
 	kept = nil
 	require.Eventually(t, func() bool { debug.FreeOSMemory(); return percent() > usualPercent }, 10*time.Second, 10*time.Millisecond,
 		"with little it grows to the floor")
+}
+
+func TestLittleGarbageIsKeptWhenItIsCalm(t *testing.T) {
+	percent := own(t)
+	c := newCollection(time.Hour)
+	at := c.last
+	for _, step := range []struct {
+		after time.Duration
+		calm  bool
+	}{{time.Second, false}, {time.Hour, true}, {time.Hour, true}, {time.Hour - time.Second, false}, {time.Hour, true}} {
+		at = at.Add(step.after)
+		c.collected(at)
+		assert.Equal(t, step.calm, c.now() == calmPercent, "%v after the collection before", step.after)
+		assert.Equal(t, c.now(), percent())
+	}
+}
+
+func TestGarbageIsCollectedOnceItIsCalm(t *testing.T) {
+	_ = own(t)
+	c := newCollection(10 * time.Millisecond)
+	c.watch()
+	require.Eventually(t, func() bool { return c.now() == calmPercent }, 10*time.Second, time.Millisecond)
 }
