@@ -107,11 +107,12 @@ func (s *publishedSDK) fails(status int, operation string, args ...any) string {
 func TestThePublishedSDKDoesEveryOperation(t *testing.T) {
 	l := onLoopback(t, func(cfg *node.Config) {
 		cfg.API.Username, cfg.API.Password = "ada", "lovelace"
-		cfg.Recordings.Dir = t.TempDir()
-	})
+		cfg.Recordings.Dir, cfg.Transcriptions.Dir = t.TempDir(), t.TempDir()
+	}, node.WithTranscriber(&fakeHearing{texts: []string{"good morning"}}))
 	s := l.sdk()
 	s.calls(l)
 	s.recordings(l)
+	s.transcriptions(l)
 	for _, operation := range s.operations {
 		if s.done[operation] {
 			continue
@@ -233,6 +234,35 @@ func (s *publishedSDK) recordings(l *live) {
 	assert.Equal(t, "deleted", got.Status)
 	s.wants(204, nil, "RecordingsApi.deleteRecording", id, recording)
 	s.fails(404, "RecordingsApi.getCallRecording", id, recording)
+}
+
+// transcriptions does the operations of live transcriptions.
+func (s *publishedSDK) transcriptions(l *live) {
+	t := s.t
+	c, e := l.answered(response(`<StartTranscription name="notes" transcriptionEventUrl="/text"/>` + hour))
+	id := e.Text("callId")
+	c.SendTone(440, time.Second)
+	s.wants(200, nil, "CallsApi.updateCall", id, map[string]any{"state": "completed"})
+	c.Expect("BYE")
+	l.disconnect("hangup")
+	available := l.app.Expect("realTimeTranscriptionAvailable").Properties["realTimeTranscription"].(map[string]any)
+	var list []struct{ TranscriptionID, TranscriptionName, TranscriptionURL string }
+	s.wants(200, &list, "TranscriptionsApi.listRealTimeTranscriptions", id)
+	require.Len(t, list, 1)
+	assert.Equal(t, "notes", list[0].TranscriptionName)
+	assert.Equal(t, available["id"], list[0].TranscriptionID)
+	assert.Equal(t, e.Text("callUrl")+"/transcriptions/"+list[0].TranscriptionID, list[0].TranscriptionURL)
+	s.fails(404, "TranscriptionsApi.listRealTimeTranscriptions", "c-0")
+	var got struct {
+		TranscriptionID string
+		Tracks          []struct{ Track, Transcript string }
+	}
+	s.wants(200, &got, "TranscriptionsApi.getRealTimeTranscription", id, list[0].TranscriptionID)
+	require.Len(t, got.Tracks, 1)
+	assert.Equal(t, "inbound good morning", got.Tracks[0].Track+" "+got.Tracks[0].Transcript)
+	s.wants(200, nil, "TranscriptionsApi.deleteRealTimeTranscription", id, list[0].TranscriptionID)
+	s.fails(404, "TranscriptionsApi.getRealTimeTranscription", id, list[0].TranscriptionID)
+	s.fails(404, "TranscriptionsApi.deleteRealTimeTranscription", id, list[0].TranscriptionID)
 }
 
 // TestTheSDKsLockFileNamesNoHost: it holds for every registry.
