@@ -39,7 +39,7 @@ define install
 endef
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test lint fuzz soak dissect bench deps speech clean
+.PHONY: help build demo test lint fuzz soak crash dissect bench deps speech clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ fuzz: ## each fuzz target for FUZZTIME (1m)
 
 soak: ## calls of all kinds over real sockets for SOAKTIME (10m), and nothing may be left of them
 	go test -race -timeout 0 -v -run TestNothingIsLeftOfCallsOverRealSockets ./node -soak $(SOAKTIME)
+
+crash: ## kill nodes at every moment of their calls, and the program 200 times under load
+	go test -timeout 0 -v -run 'TestWhereverANodeDies|TestNoCallIsLostToKills' ./node -everymoment -kills 200 -killrate 50 | grep -v '^ *--- PASS\|^=== '
 
 # What Wireshark finds wrong with what nodes send. Nothing is recorded in the tests over real sockets, so most of them are left out.
 WRONG   := (sip || sdp || rtp || rtcp) && (_ws.malformed || _ws.expert.severity >= warning)

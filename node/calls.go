@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"net/url"
 	"path"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/callengine/callengine/interpreter"
 	"github.com/callengine/callengine/sipstack"
+	"github.com/callengine/callengine/verbs"
 	"github.com/callengine/callengine/webhook"
 	"github.com/google/uuid"
 	"go.uber.org/zap"
@@ -146,6 +148,9 @@ func (c *calls) serve(call *leg, app *Application, run func(context.Context, *in
 		call.ended()
 		end(translated(cause))
 	})
+	if errors.Is(call.sip.Err(), sipstack.ErrLocalHangup) {
+		end(verbs.ErrRemoteHangup) // by another process, which did not come to write down why
+	}
 	runner := c.newRunner(app)
 	defer c.serving(call.callID, runner, &call.takes)()
 	run(ctx, runner, interpreter.Limits{Drained: n.drained, Closed: n.closed})

@@ -53,6 +53,7 @@ type line struct {
 	refers                     []string // Refer-To of each REFER, repetitions not counted
 	told                       []int    // statuses that the node gave to NOTIFYs of an outcome
 	faults                     []string
+	unheard                    bool // nothing answered its INVITE
 }
 
 // waiting is a request that has no final response.
@@ -134,13 +135,17 @@ func (p *enduring) call(user string) *line {
 	defer p.mu.Unlock()
 	p.serial++
 	l := &line{
-		phone: p, callID: fmt.Sprintf("call-%d@phone", p.serial), tag: fmt.Sprintf("p%d", p.serial), cseq: 1,
+		phone: p, callID: fmt.Sprintf("call-%d@%s", p.serial, p.conn.LocalAddr()), tag: fmt.Sprintf("p%d", p.serial), cseq: 1,
 		answers: map[string]string{}, waiting: map[string]*waiting{},
 	}
 	p.lines[l.callID] = l
 	l.peer, l.target = "<sip:"+user+"@"+p.node.String()+">", "sip:"+user+"@"+p.node.String()
 	l.invite = l.request("INVITE", 1, "i"+l.callID, "Content-Type: application/sdp", p.sdp())
-	l.repeat("i"+l.callID, l.invite, func(int) {})
+	l.repeat("i"+l.callID, l.invite, func(code int) {
+		if code == 0 {
+			l.over, l.unheard = true, true
+		}
+	})
 	if d := p.script.cancel; d > 0 {
 		l.later(d, l.cancel)
 	}
@@ -234,6 +239,9 @@ func (p *enduring) arrived(text string, from net.Addr) {
 
 func (l *line) response(text, method string, code int) {
 	branch := strings.TrimPrefix(branchIn(field(text, "Via")), "z9hG4bK")
+	if method == "CANCEL" {
+		branch = "c" + l.callID // in its Via it has that of the INVITE
+	}
 	w := l.waiting[branch]
 	if method == "INVITE" {
 		l.inviteAnswered(text, code)

@@ -17,6 +17,7 @@ type inbox struct {
 	busy    bool
 	coming  []uint32  // numbers that were read off the wire and have not entered yet
 	waiting []*waiter // by number
+	patient time.Time // until then a request waits for missing ones longer than gapWait: they are being repeated
 }
 
 // answer is the final response that a request got.
@@ -81,7 +82,9 @@ func (b *inbox) enter(cseq uint32) verdict {
 		return v
 	default:
 	}
-	gap := time.NewTimer(gapWait)
+	b.mu.Lock()
+	gap := time.NewTimer(max(gapWait, time.Until(b.patient)))
+	b.mu.Unlock()
 	defer gap.Stop()
 	select {
 	case a := <-w.ready:

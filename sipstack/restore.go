@@ -16,6 +16,10 @@ import (
 // ErrNotRestored is how the leg of a call ends with which this process cannot go on. What it wraps says why.
 var ErrNotRestored = errors.New("the node was restarted")
 
+// repeatedWithin is within what time the requests that a peer has sent to nobody come again: they are repeated every 4 s (T2,
+// RFC 3261 section 17.1.2.2), each in its own time, so that the later ones may come first.
+const repeatedWithin = 4500 * time.Millisecond
+
 // Why a call cannot be gone on with.
 var (
 	errTransactionGone = errors.New("the call was not answered, and the connection that its INVITE came on is gone")
@@ -191,6 +195,7 @@ func (r *revival) dialog() (*dialog, *Leg, error) {
 		}
 		r.moved = true
 	}
+	d.inbox.patient = time.Now().Add(repeatedWithin)
 	d.seq = max(d.seq, h.sent) + skippedNumbers
 	d.saved = d.seq - skippedNumbers // so that the first request has the new number saved
 	d.catchUp(h)
@@ -316,6 +321,9 @@ func (r *revival) takeUp(i *invite) *Leg {
 	if h.reliable { // their numbers are not known, and others would be ignored
 		leg.reliable.wanted = false
 	}
+	leg.dialog.inbox.mu.Lock()
+	leg.dialog.inbox.patient = time.Now().Add(repeatedWithin)
+	leg.dialog.inbox.mu.Unlock()
 	leg.dialog.mu.Lock()
 	leg.dialog.seq = max(leg.dialog.seq, h.sent) + skippedNumbers
 	leg.dialog.mu.Unlock()
