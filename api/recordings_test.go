@@ -27,7 +27,7 @@ func kept(t *testing.T, statuses ...recordings.Status) *recordings.Archive {
 		id := "r-" + string(rune('1'+i))
 		at := began.Add(time.Duration(i) * time.Minute)
 		file, err := a.Begin(recordings.Recording{
-			ID: id, CallID: "c-1", AccountID: account, ApplicationID: "app-1", From: "sip:alice@h", To: "sip:desk@h", Direction: "inbound",
+			ID: id, CallID: "c-1", AccountID: account, ApplicationID: "app-1", From: "sip:alice:geheim@h", To: "sip:desk@h", Direction: "inbound",
 			Format: "wav", Channels: 1, StartTime: at, Wishes: json.RawMessage(`{"password":"geheim"}`),
 		})
 		require.NoError(t, err)
@@ -53,7 +53,7 @@ func TestARecordingAsTheAPITells(t *testing.T) {
 	assert.Equal(t, http.StatusOK, r.StatusCode)
 	require.NoError(t, json.Unmarshal([]byte(bodyOf(t, r)), &got))
 	require.NoError(t, json.Unmarshal([]byte(`{"applicationId":"app-1","accountId":"5500001","callId":"c-1","parentCallId":null,"recordingId":"r-1",
-		"to":"sip:desk@h","from":"sip:alice@h","transferCallerId":null,"transferTo":null,"duration":"PT13.67S","direction":"inbound","channels":1,
+		"to":"sip:desk@h","from":"sip:alice:***@h","transferCallerId":null,"transferTo":null,"duration":"PT13.67S","direction":"inbound","channels":1,
 		"startTime":"2026-03-02T14:05:04.120Z","endTime":"2026-03-02T14:05:18.120Z","fileFormat":"wav","status":"complete",
 		"mediaUrl":"https://calls.example.com/api/v2/accounts/5500001/calls/c-1/recordings/r-1/media","transcription":null}`), &want))
 	assert.Equal(t, want, got)
@@ -77,14 +77,14 @@ func TestListsOfRecordings(t *testing.T) {
 	t.Parallel()
 	s := New(open, withCalls(t, "c-1", "c-2"), WithRecordings(kept(t, recordings.Complete, recordings.Failed, recordings.Complete)))
 	for path, want := range map[string]string{
-		"/calls/c-1/recordings":                         "r-1 r-2 r-3",
-		"/calls/c-2/recordings":                         "", // it has none
-		"/recordings":                                   "r-1 r-2 r-3",
-		"/recordings?from=sip:alice@h&to=sip:desk@h":    "r-1 r-2 r-3",
-		"/recordings?from=sip:bob@h":                    "",
-		"/recordings?to=sip:bob@h":                      "",
-		"/recordings?minStartTime=2026-03-02T14:06:00Z": "r-2 r-3",
-		"/recordings?maxStartTime=2026-03-02T14:06:00Z": "r-1",
+		"/calls/c-1/recordings": "r-1 r-2 r-3",
+		"/calls/c-2/recordings": "", // it has none
+		"/recordings":           "r-1 r-2 r-3",
+		"/recordings?from=sip:alice:***@h&to=sip:desk@h":                                            "r-1 r-2 r-3",
+		"/recordings?from=sip:bob@h":                                                                "",
+		"/recordings?to=sip:bob@h":                                                                  "",
+		"/recordings?minStartTime=2026-03-02T14:06:00Z":                                             "r-2 r-3",
+		"/recordings?maxStartTime=2026-03-02T14:06:00Z":                                             "r-1",
 		"/recordings?minStartTime=2026-03-02T14:06:04.1209Z&maxStartTime=2026-03-02T14:07:04.1209Z": "r-2", // the first counts, the last does not
 	} {
 		r := request(s, "GET", base+path)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/callengine/callengine/state"
 	"github.com/callengine/callengine/state/recordings"
 )
 
@@ -41,7 +42,7 @@ type transcriptionView struct {
 
 func (s *Server) recordingView(r recordings.Recording) recordingView {
 	v := recordingView{
-		ApplicationID: r.ApplicationID, AccountID: r.AccountID, CallID: r.CallID, RecordingID: r.ID, To: r.To, From: r.From,
+		ApplicationID: r.ApplicationID, AccountID: r.AccountID, CallID: r.CallID, RecordingID: r.ID, To: state.MaskText(r.To), From: state.MaskText(r.From),
 		Duration: isoDuration(r.Duration), Direction: r.Direction, Channels: r.Channels,
 		StartTime: moment(r.StartTime), FileFormat: r.Format, Status: r.Status,
 	}

@@ -13,6 +13,9 @@ import (
 const (
 	drainGrace  = 5 * time.Second
 	drainCutoff = drainGrace / 2
+
+	// recordingsGrace is for the recordings of the calls that ended to reach their place, and their events the outbox.
+	recordingsGrace = time.Second
 )
 
 // Drain stops taking calls and returns when the live ones have ended and their events are delivered. Calls that are up
@@ -32,7 +35,9 @@ func (n *Node) Drain(ctx context.Context) {
 	if left := n.scribe.wait(grace); left > 0 {
 		n.log.Warn("what was said last on calls is not transcribed before the node ends", zap.Int("transcriptions", left))
 	}
-	if left := n.keeper.archive.Idle(grace); left > 0 {
+	settled, enough := context.WithTimeout(grace, recordingsGrace) // a store that is down must not take the events' time
+	defer enough()
+	if left := n.keeper.archive.Idle(settled); left > 0 {
 		n.log.Warn("recordings wait for their store, until the next start", zap.Int("recordings", left))
 	}
 	switch left := n.outbox.Drain(grace); {

@@ -192,3 +192,24 @@ func TestCloseHangsUpWhatIsUp(t *testing.T) {
 		assert.Less(t, time.Since(began), 2*time.Second)
 	})
 }
+
+// TestAStoreOfRecordingsThatIsDownDoesNotHoldUpTheEventsOfADrain: what waits for it waits for the next start.
+func TestAStoreOfRecordingsThatIsDownDoesNotHoldUpTheEventsOfADrain(t *testing.T) {
+	inBubble(t, func(cfg *node.Config) {
+		cfg.Recordings.Dir = t.TempDir()
+		cfg.Recordings.S3 = node.S3Config{Endpoint: "http://10.0.0.9:9000", Bucket: "calls", Region: "x", AccessKey: "ada", SecretKey: "lovelace"}
+	}, func(t *testing.T, b *bubble) {
+		c := b.call(response(`<Record maxDuration="1" recordingAvailableUrl="/available"/><Pause duration="60"/>`))
+		time.Sleep(2 * time.Second)
+		drained := make(chan struct{})
+		go func() {
+			defer close(drained)
+			b.node.Drain(t.Context())
+		}()
+		c.Expect("BYE")
+		b.disconnect("error", "shut down")
+		<-drained
+		assert.Equal(t, 1, b.logs.FilterMessage("recordings wait for their store, until the next start").Len())
+		assert.Empty(t, b.app.EventsOf("recordingAvailable"))
+	})
+}

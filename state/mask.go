@@ -30,6 +30,9 @@ var (
 	sipAuthorization = regexp.MustCompile(`(?i)((?:^|[\r\n])[ \t]*(?:proxy-)?authorization[ \t]*:)[^\r\n]*(?:(?:\r\n|\r|\n)[ \t]+[^\r\n]*)*`)
 )
 
+// MaskText masks the secrets of URIs, wherever in a text they are, as it may leave the process.
+func MaskText(s string) string { return maskText(s) }
+
 // maskText masks the secrets of URIs, wherever in a text they are.
 func maskText(s string) string {
 	// Most texts have no secret, and regular expressions are slow to see it.

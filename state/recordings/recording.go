@@ -3,6 +3,8 @@ package recordings
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/callengine/callengine/state"
 )
 
 // Status is what can be had of a recording (docs/api.md).
@@ -69,7 +71,7 @@ func (r *Recording) settled() bool {
 // Query selects recordings. Zero values select all.
 type Query struct {
 	CallID             string
-	From, To           string
+	From, To           string    // as they may be told: without passwords
 	MinStart, MaxStart time.Time // the first inclusive, the second exclusive
 	Limit              int       // 0: no limit
 }
@@ -78,7 +80,7 @@ func (q *Query) selects(r *Recording) bool {
 	switch {
 	case r.Purge:
 		return false
-	case q.CallID != "" && q.CallID != r.CallID, q.From != "" && q.From != r.From, q.To != "" && q.To != r.To:
+	case q.CallID != "" && q.CallID != r.CallID, q.From != "" && q.From != state.MaskText(r.From), q.To != "" && q.To != state.MaskText(r.To):
 		return false
 	case !q.MinStart.IsZero() && r.StartTime.Before(q.MinStart), !q.MaxStart.IsZero() && !r.StartTime.Before(q.MaxStart):
 		return false
