@@ -63,6 +63,9 @@ func (s *Server) routes() http.Handler {
 	account("/outbox", methods{http.MethodGet: s.listOutbox})
 	account("/outbox/resend", methods{http.MethodPost: s.resendAll})
 	account("/outbox/{eventId}/resend", methods{http.MethodPost: s.resendEvent})
+	account("/calls/{callId}/recordings/{recordingId}/transcription", methods{
+		http.MethodGet: s.getRecordingText, http.MethodPost: s.postRecordingText, http.MethodDelete: s.deleteRecordingText,
+	})
 	account("/calls/{callId}/transcriptions", methods{http.MethodGet: s.listTranscriptions})
 	account("/calls/{callId}/transcriptions/{transcriptionId}", methods{http.MethodGet: s.getTranscription, http.MethodDelete: s.deleteTranscription})
 	for path, allowed := range later {
@@ -87,7 +90,6 @@ var later = map[string][]string{
 	"/conferences/{conferenceId}/recordings":                     {http.MethodGet},
 	"/conferences/{conferenceId}/recordings/{recordingId}":       {http.MethodGet},
 	"/conferences/{conferenceId}/recordings/{recordingId}/media": {http.MethodGet},
-	"/calls/{callId}/recordings/{recordingId}/transcription":     {http.MethodGet, http.MethodPost, http.MethodDelete},
 	"/statistics":                  {http.MethodGet},
 	"/endpoints":                   {http.MethodGet, http.MethodPost},
 	"/endpoints/{endpointId}":      {http.MethodGet, http.MethodDelete},

@@ -53,7 +53,6 @@ func TestWhatIsNotHereYetSaysSo(t *testing.T) { // docs/api.md
 		"GET /conferences", "GET /conferences/conf-1", "POST /conferences/conf-1", "PUT /conferences/conf-1/bxml",
 		"GET /conferences/conf-1/members/c-1", "PUT /conferences/conf-1/members/c-1",
 		"GET /conferences/conf-1/recordings", "GET /conferences/conf-1/recordings/r-1", "GET /conferences/conf-1/recordings/r-1/media",
-		"GET /calls/c-1/recordings/r-1/transcription", "POST /calls/c-1/recordings/r-1/transcription", "DELETE /calls/c-1/recordings/r-1/transcription",
 		"GET /endpoints", "POST /endpoints", "GET /endpoints/e-1", "DELETE /endpoints/e-1", "PUT /endpoints/e-1/bxml",
 		"GET /statistics",
 	} {

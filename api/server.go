@@ -42,6 +42,7 @@ type Server struct {
 	kept    Recordings
 	outbox  Outbox
 	texts   Transcriptions
+	copies  RecordingTexts
 	count   func(method, path string, code int)
 	handler http.Handler
 }
@@ -64,6 +65,9 @@ func WithModifier(m Modifier) Option { return func(s *Server) { s.modify = m } }
 // WithRecordings sets where recordings are. Default: there are none.
 func WithRecordings(r Recordings) Option { return func(s *Server) { s.kept = r } }
 
+// WithRecordingTexts sets what transcribes recordings. Default: nothing does.
+func WithRecordingTexts(t RecordingTexts) Option { return func(s *Server) { s.copies = t } }
+
 // WithTranscriptions sets where the texts of live transcriptions are. Default: there are none.
 func WithTranscriptions(t Transcriptions) Option { return func(s *Server) { s.texts = t } }
 
@@ -82,7 +86,7 @@ func New(cfg Config, store Store, opts ...Option) *Server {
 	s := &Server{
 		cfg: cfg, store: store, log: zap.NewNop(),
 		ready:  func() (bool, string) { return true, "" },
-		modify: rigid{}, texts: noTranscriptions{}, outbox: empty{}, kept: recordings.New(recordings.Config{}), count: func(string, string, int) {},
+		modify: rigid{}, texts: noTranscriptions{}, copies: noTexts{}, outbox: empty{}, kept: recordings.New(recordings.Config{}), count: func(string, string, int) {},
 	}
 	for _, o := range opts {
 		o(s)

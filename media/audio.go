@@ -1,6 +1,7 @@
 package media
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -67,13 +68,14 @@ func recovered(err *error) {
 type guarded struct {
 	frames
 	read int
+	most int // samples; 0: an hour of them
 }
 
-var errTooLong = errors.New("the sound is longer than an hour")
+var errTooLong = errors.New("the sound is too long")
 
 func (g *guarded) ReadFrame(dst []int16) (n int, err error) {
 	defer recovered(&err)
-	if g.read > samplesIn(maxSound) {
+	if g.read > cmp.Or(g.most, samplesIn(maxSound)) {
 		return 0, errTooLong
 	}
 	n, err = g.frames.ReadFrame(dst)

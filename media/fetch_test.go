@@ -289,7 +289,7 @@ func TestSoundOfMoreThanAnHourEnds(t *testing.T) {
 	for err == nil {
 		_, err = g.ReadFrame(buf)
 	}
-	assert.EqualError(t, err, "the sound is longer than an hour")
+	assert.EqualError(t, err, "the sound is too long")
 	assert.InDelta(t, 3600*SampleRate, g.read, SampleRate)
 }
 

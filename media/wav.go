@@ -36,6 +36,7 @@ type wav struct {
 	channels int
 	rate     int
 	left     int64 // bytes of sound still to come
+	only     int   // channel that is read, from 1; 0: all of them, mixed
 	buf      []byte
 }
 
@@ -187,8 +188,11 @@ func (w *wav) decode(dst []int16, b []byte) {
 
 // mixed returns the sample i, the mean of its channels.
 func (w *wav) mixed(i int, at func(int) int16) int16 {
-	if w.channels == 1 {
+	switch {
+	case w.channels == 1:
 		return at(i)
+	case w.only > 0:
+		return at(2*i + w.only - 1)
 	}
 	return int16((int(at(2*i)) + int(at(2*i+1))) / 2)
 }

@@ -48,6 +48,7 @@ type transcriptionWish struct {
 	DetectLanguage bool            `json:"detectLanguage,omitempty"`
 	Available      *webhook.Target `json:"available,omitempty"` // where transcriptionAvailable goes; nil: nowhere
 	Tag            *string         `json:"tag,omitempty"`
+	Asked          bool            `json:"asked,omitempty"` // through the API: the tag is that of the event
 }
 
 func newKeeper(n *Node, store *s3.Store) *keeper {

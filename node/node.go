@@ -53,6 +53,7 @@ type Node struct {
 	calls          *calls
 	streams        *streams
 	scribe         *scribe
+	copyist        *copyist
 	hep            *hepTap  // nil: nothing is exported
 	tracing        *tracing // nil: nothing is traced
 
@@ -113,7 +114,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	}
 	n.api = api.New(api.Config{
 		AccountID: cfg.AccountID, Username: cfg.API.Username, Password: cfg.API.Password, PublicURL: cfg.API.PublicURL,
-	}, n.store, api.WithModifier(n.calls), api.WithTranscriptions(n.scribe.archive), api.WithOutbox(outboxDesk{n}), api.WithRecordings(n.keeper.archive), api.WithRequests(n.metrics.httpRequest), api.WithReady(n.ready), api.WithMetrics(n.metrics.handler()), api.WithMask(verbs.Mask), api.WithLogger(n.log))
+	}, n.store, api.WithModifier(n.calls), api.WithTranscriptions(n.scribe.archive), api.WithRecordingTexts(n.copyist), api.WithOutbox(outboxDesk{n}), api.WithRecordings(n.keeper.archive), api.WithRequests(n.metrics.httpRequest), api.WithReady(n.ready), api.WithMetrics(n.metrics.handler()), api.WithMask(verbs.Mask), api.WithLogger(n.log))
 	return n, nil
 }
 
@@ -195,6 +196,7 @@ func (n *Node) assembleRecordings() error {
 	n.recordingStore = store
 	n.keeper = newKeeper(n, store)
 	n.metrics.waiting(n.keeper.archive.Waiting)
+	n.copyist = newCopyist(n.scribe, n.keeper)
 	return nil
 }
 
@@ -241,6 +243,7 @@ func (n *Node) Start(ctx context.Context) error {
 	if err := n.keeper.archive.Open(); err != nil {
 		return errors.Join(&ConfigError{Key: "recordings.dir", Reason: err.Error()}, l.Close())
 	}
+	n.copyist.resume()
 	if err := n.resumeOutbox(ctx, n.store); err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -344,8 +347,8 @@ func (n *Node) Close() error {
 		if n.hep != nil {
 			n.hep.exporter.Close()
 		}
-		n.scribe.close()
 		n.keeper.archive.Close()
+		n.scribe.close()
 		if n.recordingStore != nil {
 			n.recordingStore.Close()
 		}
