@@ -27,6 +27,7 @@ type Config struct {
 	Recordings     RecordingsConfig     `yaml:"recordings"`
 	Transcriptions TranscriptionsConfig `yaml:"transcriptions"`
 	State          StateConfig          `yaml:"state"`
+	CDR            CDRConfig            `yaml:"cdr"`
 	Log            LogConfig            `yaml:"log"`
 	HEP            HEPConfig            `yaml:"hep"`
 	Tracing        TracingConfig        `yaml:"tracing"`
@@ -194,6 +195,13 @@ type StateConfig struct {
 	OutboxMaxAge  time.Duration `yaml:"outbox_max_age"` // at least 1s
 }
 
+// CDRConfig says where call detail records go.
+type CDRConfig struct {
+	Dir       string        `yaml:"dir"`       // empty: none are written
+	MaxMB     int           `yaml:"max_mb"`    // MiB of a file, from which on another one begins; at least 1
+	Retention time.Duration `yaml:"retention"` // of a file, from its last record on; 0: for ever, else at least 1h
+}
+
 // LogConfig is the log on standard error.
 type LogConfig struct {
 	Level  string `yaml:"level"`  // debug, info, warn or error
@@ -252,6 +260,7 @@ func DefaultConfig() Config {
 		Recordings:     RecordingsConfig{Dir: "./callengine-recordings", Retention: 30 * 24 * time.Hour},
 		Transcriptions: TranscriptionsConfig{Dir: "./callengine-transcriptions", Retention: 30 * 24 * time.Hour},
 		State:          StateConfig{Dir: "./callengine-data", Lease: 10 * time.Second, Fsync: "interval", MaxMB: 4096, CallRetention: 24 * time.Hour, OutboxMaxAge: 24 * time.Hour},
+		CDR:            CDRConfig{MaxMB: 100},
 		Log:            LogConfig{Level: "info", Format: "console"},
 
 		HEP:     HEPConfig{Transport: "udp", CaptureID: 2001},

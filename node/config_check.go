@@ -70,6 +70,7 @@ func (c *checker) check() {
 	c.state()
 	c.oneOf("log.level", c.cfg.Log.Level, "debug", "info", "warn", "error")
 	c.oneOf("log.format", c.cfg.Log.Format, "console", "json")
+	c.cdr()
 	c.hep()
 	c.tracing()
 	c.built()
@@ -263,6 +264,14 @@ func (c *checker) recordings() {
 	}
 	if s.AccessKey == "" || s.SecretKey == "" {
 		c.fail("recordings.s3.access_key", "and recordings.s3.secret_key must both be set")
+	}
+}
+
+func (c *checker) cdr() {
+	d := &c.cfg.CDR
+	c.number("cdr.max_mb", d.MaxMB, 1, math.MaxInt32)
+	if d.Retention != 0 {
+		c.duration("cdr.retention", d.Retention, time.Hour, 100*365*24*time.Hour)
 	}
 }
 

@@ -149,6 +149,8 @@ func TestAFileIsRefusedWithKeyAndLine(t *testing.T) {
 		"one NATS of two":         {"state: {nats_url: 'nats://a.example.com,'}", "1: state.nats_url: must be a nats:// or tls:// URL, or several with commas between"},
 		"a node's name":           {"state: {node: 'a.b'}", "1: state.node: must be letters, digits and -"},
 		"a short lease":           {"state: {lease: 999ms}", "1: state.lease: must be from 1s to 5m"},
+		"small detail records":    {"cdr: {max_mb: 0}", "1: cdr.max_mb: must be from 1 to 2147483647"},
+		"short detail records":    {"cdr: {retention: 1m}", "1: cdr.retention: must be from 1h to 876000h"},
 		"fsync of no kind":        {"state: {fsync: never}", "1: state.fsync: must be interval or always"},
 		"too little state":        {"state: {max_mb: 63}", "1: state.max_mb: must be from 64 to 2147483647"},
 	} {

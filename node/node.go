@@ -102,7 +102,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	if err := n.assembleState(); err != nil {
 		return nil, err
 	}
-	n.journal = &journal{Store: n.store, metrics: n.metrics, log: n.log}
+	n.journal = &journal{Store: n.store, metrics: n.metrics, log: n.log, details: newDetails(cfg.CDR, n.log)}
 	n.gate = newGate(cfg, n.metrics)
 	n.calls = newCalls(n)
 	n.parser = verbs.NewParser(cfg.languageConfig())
@@ -244,6 +244,9 @@ func (n *Node) Start(ctx context.Context) error {
 		return errors.Join(&ConfigError{Key: "recordings.dir", Reason: err.Error()}, l.Close())
 	}
 	n.copyist.resume()
+	if err := n.openDetails(); err != nil {
+		return errors.Join(err, l.Close())
+	}
 	if err := n.resumeOutbox(ctx, n.store); err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -356,6 +359,9 @@ func (n *Node) Close() error {
 		n.client.Close()
 		n.tracing.close()
 		n.serving.Wait()
+		if n.journal.details != nil {
+			err = errors.Join(err, n.journal.details.Close())
+		}
 		err = errors.Join(err, n.store.Close())
 	})
 	return err

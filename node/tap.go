@@ -8,6 +8,7 @@ import (
 	"github.com/callengine/callengine/media"
 	"github.com/callengine/callengine/sipstack"
 	"github.com/callengine/callengine/state"
+	"github.com/callengine/callengine/state/cdr"
 	"github.com/callengine/callengine/webhook"
 	"go.uber.org/zap"
 )
@@ -150,12 +151,14 @@ type journal struct {
 	state.Store
 	metrics *metrics
 	log     *zap.Logger
+	details *cdr.Writer // nil: none are written
 }
 
 // Append implements [interpreter.Journal].
 func (j *journal) Append(ctx context.Context, e state.Entry) (uint64, error) {
 	seq, err := j.Store.Append(ctx, e)
 	j.read(e)
+	j.detail(e)
 	return seq, err
 }
 
