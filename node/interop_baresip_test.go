@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/callengine/callengine/media"
 	"github.com/callengine/callengine/node"
 	"github.com/callengine/callengine/scenario"
 	"github.com/callengine/callengine/state"
@@ -50,7 +49,11 @@ audio_source aubridge,echo
 audio_alert aubridge,bell
 snd_path %[3]s
 module_path %[4]s
+module opus.so
+module g722.so
 module g711.so
+module srtp.so
+module dtls_srtp.so
 module aubridge.so
 module sndfile.so
 module_app account.so
@@ -165,15 +168,16 @@ func (b *baresip) heard() (length time.Duration, loudness float64) {
 		require.NoError(b.t, err)
 		require.Greater(b.t, len(data), 44, "a header")
 		pcm := data[44:]
-		length += time.Duration(len(pcm)/2) * time.Second / media.SampleRate
-		const window = 2 * media.SampleRate / 10
+		second := int(binary.LittleEndian.Uint32(data[28:])) // in bytes, whatever the codec
+		length += time.Duration(len(pcm)) * time.Second / time.Duration(second)
+		window := second / 10
 		for ; len(pcm) >= window; pcm = pcm[window:] {
 			var power float64
 			for i := 0; i < window; i += 2 {
 				sample := float64(int16(binary.LittleEndian.Uint16(pcm[i:]))) / math.MaxInt16
 				power += sample * sample
 			}
-			loudness = max(loudness, math.Sqrt(power/(window/2)))
+			loudness = max(loudness, math.Sqrt(power/float64(window/2)))
 		}
 	}
 	return length, loudness
