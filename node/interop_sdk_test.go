@@ -228,6 +228,18 @@ func (s *publishedSDK) recordings(l *live) {
 	assert.Equal(t, "RIFF", string(file.Bytes[:4]))
 	assert.Greater(t, len(file.Bytes), media.SampleRate) // a second at least, whatever its encoding
 
+	s.fails(404, "RecordingsApi.getRecordingTranscription", id, recording)
+	assert.Equal(t, "callbackTimeout must be within the range [1, 25], but was 26",
+		s.fails(400, "RecordingsApi.transcribeCallRecording", id, recording, map[string]any{"callbackUrl": l.app.URL("/text"), "callbackTimeout": 26}))
+	s.wants(204, nil, "RecordingsApi.transcribeCallRecording", id, recording, map[string]any{"callbackUrl": l.app.URL("/text"), "tag": "by the SDK"})
+	l.app.Expect("transcriptionAvailable").Check(map[string]any{"recordingId": recording, "tag": "by the SDK"})
+	var text struct{ Transcripts []struct{ Text string } }
+	s.wants(200, &text, "RecordingsApi.getRecordingTranscription", id, recording)
+	require.Len(t, text.Transcripts, 1)
+	assert.Contains(t, text.Transcripts[0].Text, "good morning")
+	s.wants(204, nil, "RecordingsApi.deleteRecordingTranscription", id, recording)
+	s.fails(404, "RecordingsApi.getRecordingTranscription", id, recording)
+
 	s.wants(204, nil, "RecordingsApi.deleteRecordingMedia", id, recording)
 	s.fails(404, "RecordingsApi.downloadCallRecording", id, recording)
 	s.wants(200, &got, "RecordingsApi.getCallRecording", id, recording)
