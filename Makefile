@@ -15,6 +15,7 @@ HEARING := pocketsphinx_continuous:pocketsphinx $(SPHINX)/model/en-us/en-us/mdef
 	$(SPHINX)/test/data/goforward.raw:pocketsphinx-testdata
 PHONES  := baresip:baresip-core sipp:sip-tester
 PROXIES := kamailio:kamailio
+UNITS   := systemd-analyze:systemd
 CODECS  := ffmpeg:ffmpeg
 EXPERTS := tshark:tshark
 SDK     := node:nodejs npm:npm
@@ -98,7 +99,7 @@ bench: deps ## the benchmarks, and their figures as a table; some minutes
 	@$(table)
 
 deps: ## install what the suite needs
-	$(call install,$(SPEECH) $(HEARING) $(PHONES) $(PROXIES) $(CODECS) $(SDK) $(SOCKETS))
+	$(call install,$(SPEECH) $(HEARING) $(PHONES) $(PROXIES) $(UNITS) $(CODECS) $(SDK) $(SOCKETS))
 	@$(MAKE) --no-print-directory testdata/sdk/node_modules || echo "The API's SDK is missing: its test will fail." >&2
 	@[ -x bin/versitygw ] || GOBIN=$(CURDIR)/bin go install $(S3) || echo "versitygw is missing: its test will fail." >&2
 
