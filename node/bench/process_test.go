@@ -44,7 +44,10 @@ func on(core, name string, args ...string) *exec.Cmd {
 // pinnedEnv says that the benchmarks themselves run on one core of several.
 const pinnedEnv = "CALLENGINE_BENCH_PINNED"
 
-// startNode builds and starts a node whose calls all go to the application at url.
+// inMemory keeps a node's journals in memory, as all benchmarks do but that of the disk.
+const inMemory = "state.dir="
+
+// startNode builds and starts a node whose calls all go to the application at url. set are settings of its configuration.
 func startNode(b testing.TB, url string, set ...string) *process {
 	b.Helper()
 	binary := filepath.Join(b.TempDir(), "callengine")
