@@ -275,7 +275,7 @@ func (n *Node) Start(ctx context.Context) error {
 		n.log.Warn("SpeakSentence cannot work", zap.String("missing", missing))
 	}
 	if missing := transcribe.Missing(n.scribe.engine); missing != "" && n.cfg.Media.STT.Engine != EngineNone {
-		n.log.Warn("transcription and Gather's speech input cannot work", zap.String("missing", missing))
+		n.log.Warn("transcription cannot work", zap.String("missing", missing))
 	}
 	n.started.Store(true)
 	n.joinCluster()
