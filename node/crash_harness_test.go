@@ -208,6 +208,7 @@ type crashSetup struct {
 	phone   phoneScript
 	app     func(*scenario.Event) scenario.Reply
 	change  func(*node.Config)
+	between func(c *crash)              // what happens while it is not there; nil: nothing
 	beside  func(c *crash) (end func()) // what else is in the network; nil: nothing
 	away    time.Duration               // how long the node is not there
 	forget  bool                        // what was written behind is lost
@@ -250,6 +251,9 @@ func crashAfter(t *testing.T, s crashSetup, entries int, check func(c *crash)) (
 			time.Sleep(s.away)
 			if s.forget {
 				c.store = withoutTail(t, c.store)
+			}
+			if s.between != nil {
+				s.between(c)
 			}
 			second = c.start(c.net, c.store)
 			<-gone

@@ -53,7 +53,9 @@ type line struct {
 	refers                     []string // Refer-To of each REFER, repetitions not counted
 	told                       []int    // statuses that the node gave to NOTIFYs of an outcome
 	faults                     []string
-	unheard                    bool // nothing answered its INVITE
+	unheard                    bool     // nothing answered its INVITE
+	answer                     string   // the 200
+	offers                     []string // re-INVITEs of the node
 }
 
 // waiting is a request that has no final response.
@@ -269,7 +271,7 @@ func (l *line) inviteAnswered(text string, code int) {
 		}
 		first := !l.answered
 		if first {
-			l.answered = true
+			l.answered, l.answer = true, text
 			l.peer = field(text, "To")
 			l.target = strings.Trim(field(text, "Contact"), "<>")
 		}
@@ -376,6 +378,7 @@ func (l *line) judge(text, method string, cseq int) (code int, headers, body str
 		}
 		return 202, contact, ""
 	case "INVITE":
+		l.offers = append(l.offers, text)
 		return 200, contact + "\r\nContent-Type: application/sdp", l.phone.sdp()
 	}
 	return 200, contact, ""

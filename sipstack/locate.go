@@ -23,6 +23,7 @@ type locator struct {
 	resolver resolver
 	outages  *outages
 	random   func(n uint32) uint32 // less than n
+	panicked func(v any)           // is told of a panic in a look-up; nil: nobody
 }
 
 func newLocator(r resolver) *locator {
@@ -38,6 +39,24 @@ const (
 
 // errNoTransport is returned for a URI that asks for TLS where we have none.
 var errNoTransport = fmt.Errorf("%w: no listener for the transport", errTransport)
+
+// errLookUp is what a look-up has found that panicked.
+var errLookUp = errors.New("the look-up failed inside the node")
+
+// survive is deferred where a look-up has a goroutine: a panic ends that alone, and not the process. err, if not nil, is
+// told of it.
+func (l *locator) survive(err *error) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if l.panicked != nil {
+		l.panicked(v)
+	}
+	if err != nil {
+		*err = errLookUp
+	}
+}
 
 // flows returns where a request to a URI may be sent, the best first. bound are our listeners, heard is the one whose
 // transport is taken where the URI leaves it open. (Section 4.1 has UDP there; but a Contact is often written without its
@@ -120,10 +139,14 @@ func (l *locator) services(ctx context.Context, u sip.Uri, ways, bound []*listen
 	ctx, cancel := context.WithTimeout(ctx, srvTimeout)
 	defer cancel()
 	var chosen []choice
-	var usual [][]*net.SRV
+	usual := make([][]*net.SRV, len(ways))
 	var lookups sync.WaitGroup
-	lookups.Go(func() { chosen = l.chosen(ctx, u, bound, heard) })
 	lookups.Go(func() {
+		defer l.survive(nil)
+		chosen = l.chosen(ctx, u, bound, heard)
+	})
+	lookups.Go(func() {
+		defer l.survive(nil)
 		usual = each(ways, func(on *listener) []*net.SRV { return l.srv(ctx, serviceOf(on, hostOf(u))) })
 	})
 	lookups.Wait()
@@ -177,6 +200,7 @@ func serviceOf(on *listener, domain string) service {
 
 // srv returns nil when there is none, or it cannot be known: the name's addresses are tried then.
 func (l *locator) srv(ctx context.Context, of service) []*net.SRV {
+	defer l.survive(nil)
 	key := "SRV " + of.service + " " + of.proto + " " + of.name
 	if l.outages.unknown(key) != nil {
 		return nil
@@ -191,7 +215,10 @@ func (l *locator) addresses(ctx context.Context, endpoints []endpoint, bound []*
 	ips, errs := make([][]netip.Addr, len(endpoints)), make([]error, len(endpoints))
 	var lookups sync.WaitGroup
 	for i, e := range endpoints {
-		lookups.Go(func() { ips[i], errs[i] = l.ip(ctx, family(e.on, bound), e.host) })
+		lookups.Go(func() {
+			defer l.survive(&errs[i])
+			ips[i], errs[i] = l.ip(ctx, family(e.on, bound), e.host)
+		})
 	}
 	lookups.Wait()
 	var flows []flow

@@ -7,10 +7,12 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -225,4 +227,33 @@ func TestOutagesAreBounded(t *testing.T) {
 		assert.Len(t, o.targets, 1)
 		assert.Len(t, o.names, 1)
 	})
+}
+
+// brokenResolver panics.
+type brokenResolver struct{}
+
+func (brokenResolver) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	panic("addresses")
+}
+
+func (brokenResolver) LookupSRV(context.Context, string, string, string) (string, []*net.SRV, error) {
+	panic("services")
+}
+
+func TestALookUpThatPanicsFailsAlone(t *testing.T) {
+	t.Parallel()
+	l := newLocator(brokenResolver{})
+	var mu sync.Mutex
+	var told []any
+	l.panicked = func(v any) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, v)
+	}
+	on := &listener{network: "udp", addr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 5060}}
+	_, err := l.flows(t.Context(), sip.Uri{Scheme: "sip", Host: "phone.example"}, []*listener{on}, on)
+	require.ErrorIs(t, err, errTransport)
+	require.ErrorIs(t, err, errLookUp)
+	assert.Contains(t, told, "addresses")
+	assert.Contains(t, told, "services")
 }

@@ -3,6 +3,7 @@ package sipstack
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -327,4 +328,25 @@ func TestReferInterruptedAfterItsEndChangesNothing(t *testing.T) {
 		assert.Equal(t, accepted(ReferSuccess, 200, EvidenceFinalNotify), x.outcomeOf(f))
 		assert.Len(t, x.ended, 1)
 	}, answers(0, 202))
+}
+
+func TestAReferralThatPanicsEndsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := &recorder{}
+		var wg sync.WaitGroup
+		set := newReferrals(referEnv{
+			send: func(_ context.Context, _ sip.RequestMethod, _ []sip.Header, _ []byte, sent func(uint32)) (*sip.Response, error) {
+				sent(7)
+				panic("the sending is broken")
+			},
+			observer: rec, callID: "c-1", wg: &wg,
+		})
+		f, err := set.start("sip:carol@example.com", "sip:bob@example.com")
+		require.NoError(t, err)
+		wg.Wait()
+		<-f.Done()
+		require.Equal(t, EvidenceInterrupted, f.Result().Evidence)
+		require.Equal(t, []any{"the sending is broken"}, rec.panics)
+		require.False(t, set.pending())
+	})
 }

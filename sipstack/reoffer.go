@@ -12,7 +12,7 @@ import (
 // A peer that does not take it is left where it is: the next request tells whether it is there at all.
 func (l *Leg) reoffer() {
 	d := l.dialog
-	for {
+	for !l.isHanging() {
 		wait := d.glareWait()
 		if d.inviting() {
 			res, err := l.offerAgain()

@@ -94,6 +94,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 	s.tap = newTap(s.observer)
 	s.gate = newGate(s.secret[:], s.tap, s.log)
 	s.locator = newLocator(s.resolver)
+	s.locator.panicked = func(v any) { s.observer.Panic("", v) }
 	s.certificates = newCertificates(cfg.TLS, s.log)
 	s.auth = newAuthenticator(s.cfg.Realm, s.cfg.Users, s.cfg.NonceLifetime)
 	s.door = newDoor(s.cfg, s.asked, s.auth, s.tap, s.secret[:], s.supported())
@@ -349,6 +350,11 @@ func (s *Stack) Close() error {
 		}
 		s.serves.Wait()
 		s.transactions.Close() // those of requests that came meanwhile
+		for _, l := range listeners {
+			if l.streams != nil {
+				l.streams.burying.Wait()
+			}
+		}
 		for _, d := range s.allDialogs() {
 			d.stop()
 		}

@@ -123,7 +123,7 @@ func (c *observedConn) Write(b []byte) (int, error) {
 // which it would wait.
 func (c *observedConn) Close() error {
 	if c.listener.gone(c) {
-		time.AfterFunc(0, func() { c.listener.bury(c) })
+		c.listener.burying.Go(func() { c.listener.bury(c) })
 	}
 	return c.raw.Close()
 }

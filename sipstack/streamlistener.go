@@ -32,6 +32,7 @@ type streamListener struct {
 	closed   chan struct{}
 	once     sync.Once
 	shaking  sync.WaitGroup // handshakes
+	burying  sync.WaitGroup // of connections that sipgo has closed
 
 	mu       sync.Mutex
 	conns    map[netip.AddrPort]*observedConn // the newest to each peer

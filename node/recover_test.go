@@ -1,0 +1,120 @@
+package node_test
+
+import (
+	"net"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/callengine/callengine/node"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// answeredBy is the entry of a call that pauses which says that it is answered.
+const answeredBy = 14
+
+var audioPort = regexp.MustCompile(`m=audio (\d+) `)
+
+func TestARestoredCallWhoseRTPPortIsTakenTellsItsNewOneByAReINVITE(t *testing.T) {
+	var taken net.PacketConn
+	crashed := crashAfter(t, crashSetup{
+		app: answers(map[string]string{"initiate": `<Pause duration="20"/>`}), away: time.Second,
+		between: func(c *crash) {
+			c.phone.mu.Lock()
+			port := audioPort.FindStringSubmatch(c.line.answer)
+			c.phone.mu.Unlock()
+			require.Len(c.t, port, 2)
+			var err error
+			taken, err = c.net.ListenPacket(c.t.Context(), "udp", "10.0.0.1:"+port[1])
+			require.NoError(c.t, err)
+		},
+	}, answeredBy, func(c *crash) {
+		c.promises()
+		if !assert.Len(c.t, c.line.offers, 1) {
+			return
+		}
+		before, after := audioPort.FindStringSubmatch(c.line.answer), audioPort.FindStringSubmatch(c.line.offers[0])
+		require.Len(c.t, after, 2)
+		assert.NotEqual(c.t, before[1], after[1])
+		origin := regexp.MustCompile(`o=- (\d+) (\d+) `)
+		was, is := origin.FindStringSubmatch(c.line.answer), origin.FindStringSubmatch(c.line.offers[0])
+		assert.Equal(c.t, was[1], is[1], "the session is the same")
+		assert.Greater(c.t, is[2], was[2], "its version is higher (RFC 3264 section 8)")
+		cause, message := c.cause()
+		assert.Equal(c.t, "hangup", cause, message)
+		assert.NoError(c.t, taken.Close())
+	})
+	assert.True(t, crashed)
+}
+
+func TestARestoredCallKeepsItsRTPPort(t *testing.T) {
+	crashed := crashAfter(t, crashSetup{
+		app: answers(map[string]string{"initiate": `<Pause duration="20"/>`}), away: time.Second,
+	}, answeredBy, func(c *crash) {
+		c.promises()
+		assert.Empty(c.t, c.line.offers)
+	})
+	assert.True(t, crashed)
+}
+
+func TestACallWhoseApplicationIsGoneIsHungUpWithThatReason(t *testing.T) {
+	crashed := crashAfter(t, crashSetup{
+		app: answers(map[string]string{"initiate": `<Pause duration="20"/>`}), away: time.Second,
+		between: func(c *crash) {
+			c.change = func(cfg *node.Config) { cfg.Applications[0].ID = "another" }
+		},
+	}, answeredBy, func(c *crash) {
+		assert.True(c.t, c.line.over)
+		assert.Empty(c.t, c.line.faults)
+		cause, message := c.cause()
+		assert.Equal(c.t, "error", cause)
+		assert.Equal(c.t, `the node was restarted: its application "app" is not configured any more`, message)
+		left, err := c.store.Unfinished(c.t.Context())
+		require.NoError(c.t, err)
+		assert.Empty(c.t, left)
+	})
+	assert.True(t, crashed)
+}
+
+func TestAnINVITEThatComesAgainAfterTheCrashIsNoSecondCall(t *testing.T) {
+	for _, moment := range []int{1, 3, 8, answeredBy} {
+		crashed := crashAfter(t, crashSetup{
+			app: answers(map[string]string{"initiate": `<Pause duration="20"/>`}), away: time.Second,
+			between: func(c *crash) {
+				c.phone.mu.Lock()
+				defer c.phone.mu.Unlock()
+				for _, after := range []time.Duration{time.Millisecond, 500 * time.Millisecond, 2 * time.Second} {
+					c.line.later(after, func() { c.phone.send(c.line.invite) })
+				}
+			},
+		}, moment, func(c *crash) { c.promises() })
+		assert.True(t, crashed)
+	}
+}
+
+func TestAPauseGoesOnForTheRestOfItsTime(t *testing.T) {
+	var began time.Time
+	crashed := crashAfter(t, crashSetup{
+		app: answers(map[string]string{"initiate": `<Pause duration="20"/>`}), away: 5 * time.Second,
+	}, answeredBy, func(c *crash) {
+		e := c.app.EventsOf("disconnect")
+		require.NotEmpty(c.t, e)
+		began = c.app.EventsOf("initiate")[0].Time
+		assert.InDelta(c.t, 20.0, e[0].Time.Sub(began).Seconds(), 0.2)
+	})
+	assert.True(t, crashed)
+}
+
+func TestASnapshotIsNotReadOutOfTheJournal(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
+		c := b.call(response(`<Pause duration="1"/>`))
+		c.Expect("BYE")
+		e := b.disconnect("hangup", "")
+		status, body := b.get(strings.TrimPrefix(e.Text("callUrl"), "http://10.0.0.1:8088") + "/journal")
+		require.Equal(t, 200, status)
+		assert.Contains(t, body, `"type":"dialog"`)
+		assert.NotContains(t, body, "snapshot")
+	})
+}
