@@ -44,7 +44,7 @@
 //   - Requests of ours: request.go, completed.go, digest.go, oversize.go; where they go in flow.go, locate.go, naptr.go,
 //     course.go, outages.go.
 //   - REFER: referral.go, referrals.go, subscription.go.
-//   - After a restart: snapshot.go is what is written down, history.go what the messages tell; restore.go, referralresume.go
+//   - After a restart: snapshot.go is what is written down, history.go what the messages tell; restore.go, revive.go, referralresume.go
 //     and reoffer.go go on.
 //
 // What another process had of a call is given to [Stack.Restore] between Bind and Start.
