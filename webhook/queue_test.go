@@ -81,9 +81,9 @@ func TestWhatWaitedForAHostThatIsBackWaitsNoLonger(t *testing.T) {
 func TestAHostThatFailsNowAndThenIsNotBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
-		requests := 0
+		var requests atomic.Int64
 		n.serve(t, "app.example:80", func(w http.ResponseWriter, r *http.Request) {
-			if requests++; r.URL.Path == "/broken" {
+			if requests.Add(1); r.URL.Path == "/broken" {
 				w.WriteHeader(http.StatusInternalServerError)
 			}
 		})
@@ -93,7 +93,7 @@ func TestAHostThatFailsNowAndThenIsNotBack(t *testing.T) {
 			require.NoError(t, o.Send(t.Context(), Target{URL: "http://app.example/"}, event("e", fmt.Sprintf("c-%d", i))))
 			time.Sleep(time.Second)
 		}
-		assert.Less(t, requests, 620, "its pauses grow as if nobody else were served")
+		assert.Less(t, requests.Load(), int64(620), "its pauses grow as if nobody else were served")
 	})
 }
 

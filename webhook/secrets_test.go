@@ -64,8 +64,8 @@ func TestNoSecretsAreShown(t *testing.T) {
 				synctest.Wait()
 				pending := fmt.Sprintf("%+v", o.Pending())
 				time.Sleep(time.Hour)
-				dead := fmt.Sprintf("%+v", l.failed)
 				o.Close()
+				dead := fmt.Sprintf("%+v", l.failed)
 
 				for _, shown := range []string{err.Error(), fmt.Sprintf("%v %+v %q", err, err, err), logged.String(), pending, dead} {
 					assert.NotContains(t, shown, "hunter2")
