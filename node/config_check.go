@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -73,7 +72,6 @@ func (c *checker) check() {
 	c.cdr()
 	c.hep()
 	c.tracing()
-	c.built()
 }
 
 // accountPattern keeps the account id readable in paths (RFC 3986 section 2.3, unreserved characters).
@@ -298,23 +296,6 @@ func (c *checker) tracing() {
 	}
 	if t.SampleRatio < 0 || t.SampleRatio > 1 {
 		c.fail("tracing.sample_ratio", "must be from 0 to 1")
-	}
-}
-
-// unbuilt are the keys that may only have their default: what they ask for is not there yet, and a setting, above all one
-// for security, must not be ignored in silence.
-var unbuilt []string
-
-const notBuilt = "not supported yet"
-
-func (c *checker) built() {
-	def := DefaultConfig()
-	defaults := leavesOf(&def)
-	for i, l := range leavesOf(c.cfg) {
-		empty := l.value.Kind() == reflect.Slice && l.value.Len() == 0 && defaults[i].value.Len() == 0
-		if slices.Contains(unbuilt, l.path) && !empty && !reflect.DeepEqual(l.value.Interface(), defaults[i].value.Interface()) {
-			c.fail(l.path, notBuilt)
-		}
 	}
 }
 

@@ -166,7 +166,7 @@ func TestAFileIsRefusedWithKeyAndLine(t *testing.T) {
 	}
 }
 
-func TestDefaultsOfWhatIsNotBuiltMayBeWritten(t *testing.T) {
+func TestDefaultsMayBeWritten(t *testing.T) {
 	_, _, err := LoadConfig(ConfigSource{File: configFile(t, `
 sip: {users: [], tls: {cert_file: "", verify_client: false}, max_calls_per_second: 0}
 state: {dir: ./callengine-data, nats_url: "", fsync: interval}
