@@ -91,7 +91,7 @@ func TestMistakesAreToldWithTheirPlaces(t *testing.T) {
 		"real and scripted":   {"application: {url: http://x, bxml: <Response/>}\n", []string{"1:14: url cannot stand with replies: a real application gives its own"}},
 		"no answer with body": {"application: {replies: {initiate: {hang: true, status: 200}}}\n", []string{"1:35: hang and drop give no answer: nothing else can stand with them"}},
 		"no reply":            {"application: {replies: {initiate: hello}}\n", []string{"1:35: must be a status, a document, the name of a file (*.bxml, *.xml, *.wav, *.mp3), or keys, not \"hello\""}},
-		"placeholder":         {"application: {bxml: 'x ${deks}'}\ndestinations: {desk: }\n", []string{"1:21: ${deks} is neither a destination nor node, app or phone; did you mean desk"}},
+		"placeholder":         {"application: {bxml: 'x ${deks}'}\ndestinations: {desk: }\n", []string{"1:21: ${deks} is neither a destination nor node, app, websocket or phone; did you mean desk"}},
 		"setting":             {"settings:\n  refer.notify_timout: 1s\n", []string{"2:3: refer.notify_timout: unknown key; did you mean notify_timeout"}},
 		"setting's value":     {"settings:\n  refer:\n    notify_timeout: 1h\n", []string{"3:5: refer.notify_timeout: must be from 100ms to 10m"}},
 		"setting's type":      {"settings: 3\n", []string{"1:11: must hold keys of the configuration, not \"3\""}},

@@ -70,15 +70,19 @@ func documented(t *testing.T, page, header, end string) (names []string) {
 	return names
 }
 
+// within are the elements that stand in verbs, and do not run on their own.
+func within() []string {
+	return []string{"PhoneNumber", "SipUri", "Endpoint", "StreamParam", "CustomParam"}
+}
+
 func TestScenariosKnowEachVerb(t *testing.T) {
 	t.Parallel()
-	within := []string{"PhoneNumber", "SipUri", "Endpoint", "StreamParam", "CustomParam"}
-	assert.ElementsMatch(t, documented(t, "bxml.md", "| Verb |", " |"), append(within, verbNames...))
+	assert.ElementsMatch(t, documented(t, "bxml.md", "| Verb |", " |"), append(within(), verbNames...))
 }
 
 func TestLibraryRunsEachVerb(t *testing.T) {
 	t.Parallel()
-	var run []string
+	run := within()
 	for _, f := range loadLibrary(t) {
 		if verbs := f.spec.Expect.Verbs; verbs != nil {
 			run = append(run, *verbs...)
