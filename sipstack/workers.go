@@ -3,17 +3,21 @@ package sipstack
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// workers run short tasks, each in a goroutine, which is used again: its stack has grown by then.
+// workers run short tasks, each in a goroutine, which is used again: its stack has grown by then. One that has had nothing to do
+// for idleTime ends, so that a calm stack has none.
 type workers struct {
 	tasks   chan func() // for those that are idle
 	idle    atomic.Int32
 	running sync.WaitGroup
 }
 
-// maxIdle is how many goroutines wait for a task at most.
-const maxIdle = 32
+const (
+	maxIdle  = 32 // goroutines that wait for a task at most
+	idleTime = time.Second
+)
 
 func newWorkers() *workers { return &workers{tasks: make(chan func())} }
 
@@ -28,13 +32,24 @@ func (w *workers) do(task func()) {
 
 func (w *workers) work(task func()) {
 	grow(false)
-	for task != nil {
-		task()
-		task = nil // nothing of it is kept
+	task()
+	task = nil // nothing of it is kept
+	unused := time.NewTimer(idleTime)
+	defer unused.Stop()
+	for {
 		if w.idle.Add(1) <= maxIdle {
-			task = <-w.tasks
+			select {
+			case task = <-w.tasks:
+			case <-unused.C:
+			}
 		}
 		w.idle.Add(-1)
+		if task == nil {
+			return
+		}
+		task()
+		task = nil
+		unused.Reset(idleTime)
 	}
 }
 
