@@ -20,7 +20,7 @@ func (d Duration) String() string {
 		text += strconv.Itoa(int(m)) + "M"
 	}
 	if s := left % time.Minute; s > 0 || text == "PT" {
-		text += strconv.FormatFloat(s.Seconds(), 'f', -1, 64) + "S"
+		text += strconv.FormatFloat(float64(s.Milliseconds())/1000, 'f', -1, 64) + "S"
 	}
 	return text
 }
