@@ -183,7 +183,7 @@ func TestTheEnvironmentAndFlagsAreRefusedWithTheirNames(t *testing.T) {
 		"out of range":              {ConfigSource{Env: []string{"CALLENGINE_SIP_REJECT_CODE=99"}}, "CALLENGINE_SIP_REJECT_CODE: sip.reject_code: must be from 400 to 699"},
 		"element of a list":         {ConfigSource{Env: []string{"CALLENGINE_SIP_ALLOW=10.0.0.0/8,x"}}, `CALLENGINE_SIP_ALLOW: sip.allow: "x" is no range of addresses such as 10.0.0.0/8`},
 		"empty element":             {ConfigSource{Env: []string{"CALLENGINE_SIP_ALLOW=10.0.0.0/8,,"}}, "CALLENGINE_SIP_ALLOW: sip.allow: holds an empty element"},
-		"range of a list's element": {ConfigSource{Env: []string{"CALLENGINE_MEDIA_CODECS=PCMU,G729"}}, "CALLENGINE_MEDIA_CODECS: media.codecs[1]: must be PCMU, PCMA, G722 or opus"},
+		"range of a list's element": {ConfigSource{Env: []string{"CALLENGINE_MEDIA_CODECS=PCMU,G729"}}, "CALLENGINE_MEDIA_CODECS: media.codecs[1]: must be PCMU, PCMA, G722 or opus; did you mean G722"},
 		"truth value":               {ConfigSource{Env: []string{"CALLENGINE_SIP_TLS_VERIFY_CLIENT=ja"}}, "CALLENGINE_SIP_TLS_VERIFY_CLIENT: sip.tls.verify_client: must be true or false"},
 		"list of objects":           {ConfigSource{Env: []string{"CALLENGINE_APPLICATIONS=[]"}}, "CALLENGINE_APPLICATIONS: applications: a list of objects can be set by the configuration file alone"},
 		"into a list of objects":    {ConfigSource{Env: []string{"CALLENGINE_SIP_USERS_0_PASSWORD=x"}}, "CALLENGINE_SIP_USERS_0_PASSWORD: sip.users: a list of objects can be set by the configuration file alone"},
