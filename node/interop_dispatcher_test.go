@@ -127,7 +127,7 @@ func TestTwoNodesBehindADispatcherThatKeepsNothing(t *testing.T) {
 		p.app.Expect("disconnect").Check(map[string]any{"cause": "hangup"})
 	}
 	for _, method := range []string{"INVITE", "NOTIFY"} {
-		assert.Len(t, k.dispatched(method), 2, "both nodes got some: %s", k.program)
+		assert.Eventually(t, func() bool { return len(k.dispatched(method)) == 2 }, patience, 10*time.Millisecond, "both nodes got some: %s", k.program)
 	}
 	for _, n := range p.nodes {
 		require.EventuallyWithT(t, func(c *assert.CollectT) {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/callengine/callengine/scenario"
 	"github.com/stretchr/testify/assert"
@@ -36,6 +37,7 @@ func TestAnotherNodeGoesOnWithTheCallsOfOneThatIsKilled(t *testing.T) {
 	refer.Reply(202)
 	refer.Notify("SIP/2.0 100 Trying")
 
+	require.Eventually(t, func() bool { return len(k.dispatched("INVITE")) > 0 }, patience, 10*time.Millisecond)
 	owner, heir := nodes[0], nodes[1]
 	if k.dispatched("INVITE")[owner.sip] == 0 {
 		owner, heir = heir, owner

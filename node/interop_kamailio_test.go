@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/callengine/callengine/scenario"
 	"github.com/callengine/callengine/state"
@@ -78,6 +79,16 @@ func (k *kamailio) passed(method string) (all []passage) {
 	return all
 }
 
+// hadPassed returns the requests of a method when there are so many, and no more. What the proxy writes is read later than what it
+// sends.
+func (k *kamailio) hadPassed(t *testing.T, method string, times int) []passage {
+	t.Helper()
+	require.Eventually(t, func() bool { return len(k.passed(method)) >= times }, patience, 10*time.Millisecond, "%s: %s", method, k.program)
+	got := k.passed(method)
+	require.Len(t, got, times, "%s: %s", method, k.program)
+	return got
+}
+
 // A path is the transports between a phone and the node: the phone's own first, the node's last.
 var paths = map[string][]string{
 	"one proxy, UDP":                    {"udp", "udp"},
@@ -129,18 +140,17 @@ func TestKamailioCarriesAReferral(t *testing.T) {
 				l.referred(want)
 
 				for method, times := range map[string]int{"REFER": 1, "BYE": 1} {
-					got := proxies[len(proxies)-1].passed(method)
-					require.Len(t, got, times, "%s: %s", method, proxies[len(proxies)-1].program)
+					got := proxies[len(proxies)-1].hadPassed(t, method, times)
 					assert.Equal(t, path[len(path)-1], got[0].over, method)
 					assert.Equal(t, phone.URI(), got[0].to, "%s: a loose route leaves the Request-URI alone", method)
 					assert.Equal(t, recorded, got[0].along, "%s: the whole route, as recorded", method)
-					near := proxies[0].passed(method)[0]
+					near := proxies[0].hadPassed(t, method, times)[0]
 					assert.Equal(t, recorded[len(recorded)-hops(path, 1):], near.along, "%s: what is left of it", method)
 				}
 				assert.False(t, refer.Request.Has("Route"), "none is left")
 				for _, k := range proxies {
-					assert.Len(t, k.passed("NOTIFY"), 2)
-					assert.Len(t, k.passed("ACK"), 1)
+					k.hadPassed(t, "NOTIFY", 2)
+					k.hadPassed(t, "ACK", 1)
 					assert.NotContains(t, k.program.all(), "ASTRAY")
 				}
 			})
@@ -163,8 +173,8 @@ func TestKamailioCarriesTheCallersHangup(t *testing.T) {
 			call.Bye()
 			l.disconnect("hangup")
 			for _, k := range proxies {
-				assert.Len(t, k.passed("INVITE"), 3)
-				assert.Len(t, k.passed("BYE"), 1)
+				k.hadPassed(t, "INVITE", 3)
+				k.hadPassed(t, "BYE", 1)
 				assert.NotContains(t, k.program.all(), "ASTRAY")
 			}
 		})
@@ -198,7 +208,7 @@ func TestKamailioCarriesSIPp(t *testing.T) {
 				l.sippCalls(t, path[0], "-rsa", proxies[0].address, "-sf", testdata(t, "sipp/"+name+".xml"), "-m", "1").succeeds(t)
 				l.referred(want)
 				for _, k := range proxies {
-					assert.Len(t, k.passed("REFER"), 1)
+					k.hadPassed(t, "REFER", 1)
 					assert.NotContains(t, k.program.all(), "ASTRAY")
 				}
 			})
@@ -230,7 +240,7 @@ func TestKamailioCarriesBaresip(t *testing.T) {
 				phone.order("hangup", "")
 			}
 			callee.succeeds(t)
-			assert.Len(t, proxies[1].passed("REFER"), 1)
+			proxies[1].hadPassed(t, "REFER", 1)
 			for _, k := range proxies {
 				assert.NotContains(t, k.program.all(), "ASTRAY")
 			}
