@@ -154,7 +154,9 @@ func (l *packetListener) turnAway(m sniffed, peer net.Addr, answer []byte, to ne
 
 // WriteTo implements [net.PacketConn].
 func (l *packetListener) WriteTo(b []byte, peer net.Addr) (int, error) {
-	l.tap.message(false, "udp", l.LocalAddr(), peer, b)
+	if !l.tap.message(false, "udp", l.LocalAddr(), peer, b) {
+		return len(b), nil
+	}
 	return l.PacketConn.WriteTo(b, peer)
 }
 

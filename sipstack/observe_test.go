@@ -135,14 +135,14 @@ func TestTapHoldsMessagesUntilTheCallIsKnown(t *testing.T) {
 		r := &recorder{}
 		tap := newTap(r)
 		defer tap.close()
-		const invite, trying = "INVITE sip:x SIP/2.0", "SIP/2.0 100 Trying"
+		const invite = "INVITE sip:x SIP/2.0"
 		tap.message(true, "udp", ours, theirs, raw(invite, "1", 1))
-		tap.message(false, "udp", ours, theirs, raw(trying, "1", 1))
+		assert.True(t, tap.message(false, "udp", ours, theirs, raw("SIP/2.0 180 Ringing", "1", 1)))
 		tap.message(true, "udp", ours, theirs, raw("BYE sip:x SIP/2.0", "2", 1))
 		assert.Equal(t, []string{"> BYE"}, r.ladder(""), "of no call: told at once")
 		tap.bind("1", "c-1")
 		tap.message(true, "udp", ours, theirs, raw(invite, "1", 1))
-		assert.Equal(t, []string{"> INVITE", "< 100 INVITE", "> INVITE"}, r.ladder("c-1"))
+		assert.Equal(t, []string{"> INVITE", "< 180 INVITE", "> INVITE"}, r.ladder("c-1"))
 		assert.Equal(t, "127.0.0.1:5060", r.sip[1].Local)
 		assert.Equal(t, "127.0.0.2:5060", r.sip[1].Remote)
 
@@ -206,6 +206,43 @@ func TestTapKeepsTheOrderWhileItTells(t *testing.T) {
 		for i, m := range slow.sip {
 			assert.Equal(t, uint32(i), m.CSeq)
 		}
+	})
+}
+
+func TestNoTryingGoesOutBeforeTheINVITEIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		tap := newTap(r)
+		defer tap.close()
+		tap.message(true, "udp", ours, theirs, raw("INVITE sip:x SIP/2.0", "1", 1))
+		assert.False(t, tap.message(false, "udp", ours, theirs, raw("SIP/2.0 100 Trying", "1", 1)))
+		tap.bind("1", "c-1")
+		assert.True(t, tap.message(false, "udp", ours, theirs, raw("SIP/2.0 100 Trying", "1", 1)))
+		assert.Equal(t, []string{"> INVITE", "< 100 INVITE"}, r.ladder("c-1"))
+	})
+}
+
+func TestWhatGoesOutWaitsUntilWhatCameBeforeItIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &slowObserver{recorder: &recorder{}}
+		tap := newTap(slow)
+		defer tap.close()
+		tap.bind("1", "c-1")
+		var sent []string
+		for i := range 5 {
+			go func() {
+				time.Sleep(time.Duration(i) * time.Millisecond) // fake
+				in := i%2 == 0
+				assert.True(t, tap.message(in, "udp", ours, theirs, raw("NOTIFY sip:x SIP/2.0", "1", i)))
+				slow.mu.Lock()
+				defer slow.mu.Unlock()
+				sent = append(sent, fmt.Sprint(i))
+				assert.GreaterOrEqual(t, len(slow.sip), i+1, "it is told when it goes on")
+			}()
+		}
+		time.Sleep(time.Second) // fake
+		synctest.Wait()
+		assert.Len(t, sent, 5)
 	})
 }
 

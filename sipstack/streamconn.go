@@ -108,7 +108,9 @@ func (c *observedConn) ended(err error) error {
 
 // Write implements [net.Conn]. sipgo writes a message by one call.
 func (c *observedConn) Write(b []byte) (int, error) {
-	c.listener.tap.message(false, c.listener.network, c.LocalAddr(), c.RemoteAddr(), b)
+	if !c.listener.tap.message(false, c.listener.network, c.LocalAddr(), c.RemoteAddr(), b) {
+		return len(b), nil
+	}
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return 0, err
 	}

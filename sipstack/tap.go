@@ -18,6 +18,7 @@ type tap struct {
 	closed  bool
 	threads map[string]*thread // by SIP Call-ID
 	held    int                // bytes of the messages in undecided threads
+	news    sync.Cond          // the observer has been told of something
 }
 
 // thread is the messages of one SIP Call-ID.
@@ -27,6 +28,8 @@ type thread struct {
 	over    bool        // its call has ended
 	callID  string      // once decided; "": no call
 	queue   []Message   // to be told
+	queued  int         // how many ever were to be
+	told    int         // how many were
 	telling bool        // a goroutine is at it
 	expiry  *time.Timer // when it is forgotten, or, undecided, released
 }
@@ -45,34 +48,47 @@ const (
 // linger is how long what follows the end of a transaction may still arrive: retransmissions are answered for 64*T1.
 func linger() time.Duration { return 64 * sip.T1 }
 
-func newTap(o Observer) *tap { return &tap{observer: o, threads: map[string]*thread{}} }
+func newTap(o Observer) *tap {
+	t := &tap{observer: o, threads: map[string]*thread{}}
+	t.news.L = &t.mu
+	return t
+}
 
-// message takes a message off the wire.
-func (t *tap) message(in bool, network string, local, remote net.Addr, raw []byte) {
-	if m, ok := sniff(raw); ok {
-		t.sniffed(m, in, network, local, remote)
-	}
+// message takes a message off the wire, or one that is to go out; false: it is not to.
+//
+// When it returns, the observer has been told of the message and of all before it, unless nobody has decided yet whose it
+// is: what is handled has been told, and what goes out follows from nothing that has not.
+func (t *tap) message(in bool, network string, local, remote net.Addr, raw []byte) bool {
+	m, ok := sniff(raw)
+	return !ok || t.sniffed(m, in, network, local, remote)
 }
 
 // sniffed is message for one that has been sniffed.
-func (t *tap) sniffed(m sniffed, in bool, network string, local, remote net.Addr) {
+func (t *tap) sniffed(m sniffed, in bool, network string, local, remote net.Addr) bool {
 	m.In, m.Transport, m.Local, m.Remote = in, network, addrText(local), addrText(remote)
 	th := t.thread(m)
 	if th == nil {
 		t.observer.SIP("", m.Message)
-		return
+		return true
 	}
 	t.mu.Lock()
 	if !th.decided {
+		if !in && m.Code == sip.StatusTrying {
+			// The library's, which does not wait. It would end the repetitions of an INVITE that a crash may cost yet.
+			t.mu.Unlock()
+			return false
+		}
 		if len(th.queue) >= maxHeld || t.held+len(m.Raw) > maxHeldBytes {
 			t.mu.Unlock()
 			t.observer.SIP("", m.Message)
-			return
+			return true
 		}
 		t.held += len(m.Raw)
 	}
 	th.queue = append(th.queue, m.Message)
-	t.flush(th)
+	th.queued++
+	t.flush(th, th.queued)
+	return true
 }
 
 // aside tells of a message that nothing is done for.
@@ -155,7 +171,7 @@ func (t *tap) decide(sipCallID, callID string, undecidedOnly bool) {
 	if callID == "" {
 		th.expiry = time.AfterFunc(linger(), func() { t.drop(sipCallID, th) })
 	}
-	t.flush(th)
+	t.flush(th, th.queued)
 }
 
 // ended says that the call of a SIP Call-ID is over: what comes for it is told a while longer.
@@ -177,11 +193,17 @@ func (t *tap) drop(sipCallID string, th *thread) {
 	}
 }
 
-// flush tells what is queued, in order and under no lock; it is called with the lock held and returns without it. When
-// another goroutine is telling already, that one goes on with what was added.
-func (t *tap) flush(th *thread) {
-	if !th.decided || th.telling {
-		t.mu.Unlock()
+// flush tells what is queued, in order and under no lock, up to the given number at the least; it is called with the lock
+// held and returns without it. When another goroutine is telling already, that one goes on with what was added.
+func (t *tap) flush(th *thread, upTo int) {
+	defer t.mu.Unlock()
+	if !th.decided {
+		return
+	}
+	for th.telling && th.told < upTo {
+		t.news.Wait()
+	}
+	if th.telling {
 		return
 	}
 	th.telling = true
@@ -193,9 +215,11 @@ func (t *tap) flush(th *thread) {
 			t.observer.SIP(callID, m)
 		}
 		t.mu.Lock()
+		th.told += len(batch)
+		t.news.Broadcast()
 	}
 	th.telling = false
-	t.mu.Unlock()
+	t.news.Broadcast()
 }
 
 // close forgets everything. What is still held is told as belonging to no call.
