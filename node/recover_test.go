@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/callengine/callengine/node"
+	"github.com/callengine/callengine/state"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -117,4 +118,43 @@ func TestASnapshotIsNotReadOutOfTheJournal(t *testing.T) {
 		assert.Contains(t, body, `"type":"dialog"`)
 		assert.NotContains(t, body, "snapshot")
 	})
+}
+
+// bye is the journal's entry of a BYE of the phone with that number.
+func (l *line) bye(callID string, cseq int) state.Entry {
+	text := l.request("BYE", cseq, "lost", "", "")
+	return state.Entry{CallID: callID, Type: state.TypeSIP, SIP: &state.SIP{
+		Direction: "in", Transport: "udp", Local: l.phone.node.String(), Remote: l.phone.conn.LocalAddr().String(),
+		Method: "BYE", CSeq: uint32(cseq), Raw: text,
+	}}
+}
+
+func TestANOTIFYCountsThatABYEHasOvertakenWhileNobodyWasThere(t *testing.T) {
+	seen := 0
+	for moment := answeredBy + 6; ; moment++ {
+		crashed := crashAfter(t, crashSetup{
+			app: answers(map[string]string{"initiate": referDocument}), phone: phoneScript{notify: 200, after: time.Second}, away: 3 * time.Second,
+			between: func(c *crash) { // a process that lived for a moment took the BYE, and nothing else
+				c.phone.mu.Lock()
+				defer c.phone.mu.Unlock()
+				if len(c.line.refers) == 0 || c.line.over || len(c.line.waiting) == 0 {
+					return
+				}
+				seen++
+				c.line.over = true
+				c.line.cseq++
+				_, err := c.store.Append(c.t.Context(), c.line.bye(idsOf(c.t, c.store)[0], c.line.cseq))
+				require.NoError(c.t, err)
+			},
+		}, moment, func(c *crash) {
+			c.promises()
+			assert.Len(c.t, c.events("referComplete"), 1)
+			c.referred("success")
+			assert.Equal(c.t, []int{200}, c.line.told)
+		})
+		if !crashed || t.Failed() {
+			break
+		}
+	}
+	assert.Positive(t, seen)
 }

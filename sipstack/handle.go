@@ -146,7 +146,7 @@ func (s *Stack) inDialog(req *sip.Request, tx *sip.ServerTx, handle func(*dialog
 		s.respond(tx, s.response(req, sip.StatusInternalServerError, "CSeq Out Of Order"))
 		return
 	case repeated:
-		s.respond(tx, s.again(req, d.inbox.previous()))
+		s.respond(tx, s.again(req, d.inbox.previous(req.CSeq().SeqNo)))
 		return
 	}
 	if !isHanded(req) {
@@ -166,9 +166,9 @@ func (s *Stack) inDialog(req *sip.Request, tx *sip.ServerTx, handle func(*dialog
 
 // late answers a request in a dialog that has ended.
 func (s *Stack) late(d *dialog, req *sip.Request, tx *sip.ServerTx) {
-	switch {
-	case d.inbox.answered(req.CSeq().SeqNo, string(req.Method)): // in another process, whose transaction is gone
-		s.respond(tx, s.again(req, d.inbox.previous()))
+	switch before := d.inbox.previous(req.CSeq().SeqNo); {
+	case before.method == string(req.Method) && before.code != 0: // in another process, whose transaction is gone
+		s.respond(tx, s.again(req, before))
 	case req.Method == sip.NOTIFY:
 		d.referrals.notify(req, func(int, string, ...sip.Header) { s.noDialog(req, tx) }) // counted as late
 	case req.Method == sip.BYE && d.leg.isHanging():
@@ -179,7 +179,7 @@ func (s *Stack) late(d *dialog, req *sip.Request, tx *sip.ServerTx) {
 	}
 }
 
-// again answers a request that came under the CSeq of the one before it, on another transaction: as that was answered, and
+// again answers a request that came under the CSeq of one before it, on another transaction: as that was answered, and
 // without being handled. An answer with a body cannot be given twice.
 func (s *Stack) again(req *sip.Request, previous answer) *sip.Response {
 	switch {

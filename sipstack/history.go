@@ -25,9 +25,8 @@ type history struct {
 	arrived Message      // likewise, off the wire
 	id      dialogID
 
-	sent     uint32 // CSeq of our newest request; 0: none
-	heard    uint32 // of the peer's newest that was answered; 0: none
-	answer   answer // to that
+	sent     uint32            // CSeq of our newest request; 0: none
+	answers  map[uint32]answer // to requests of the peer in the dialog, by number
 	last     *sip.Request
 	lastSeen Message // that one, off the wire
 
@@ -55,7 +54,7 @@ var errNoInvite = errors.New("its INVITE is not known")
 
 // readHistory reads the messages of a call. Tag is our own in the dialog; "": that of our first response.
 func (s *Stack) readHistory(saved Saved, tag string) (*history, error) {
-	h := &history{}
+	h := &history{answers: map[uint32]answer{}}
 	for _, m := range saved.Messages {
 		if !m.In || m.Code != 0 || m.Method != string(sip.INVITE) {
 			continue
@@ -134,8 +133,8 @@ func (h *history) add(s *Stack, m Message) {
 		h.answered = true
 	case invite && !m.In && m.Code > 100:
 		h.reliable = h.reliable || strings.Contains(m.Raw, "RSeq:")
-	case !m.In && m.Code >= 200 && m.CSeq >= h.heard && h.ours(s, m):
-		h.heard, h.answer = m.CSeq, answer{m.Method, m.Code, m.Reason}
+	case !m.In && m.Code >= 200 && h.ours(s, m):
+		h.answers[m.CSeq] = answer{m.Method, m.Code, m.Reason}
 	}
 }
 

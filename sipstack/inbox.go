@@ -15,9 +15,15 @@ type inbox struct {
 	open    bool   // none was let through yet, and the first may be any (RFC 3261 section 12.1.2)
 	answer  answer // what the request with that number got
 	busy    bool
+	turn    uint32    // number of the request let through that has not left yet
 	coming  []uint32  // numbers that were read off the wire and have not entered yet
 	waiting []*waiter // by number
 	patient time.Time // until then a request waits for missing ones longer than gapWait: they are being repeated
+
+	// Of a dialog that another process had: what its requests got, by number, and until when others may come that a higher
+	// number has overtaken. They were sent when nobody was there to take them.
+	past    map[uint32]answer
+	lenient time.Time
 }
 
 // answer is the final response that a request got.
@@ -113,22 +119,61 @@ func (b *inbox) enter(cseq uint32) verdict {
 func (b *inbox) leave(a answer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.busy, b.answer = false, a
+	b.busy = false
+	if b.turn == b.last {
+		b.answer = a
+	}
+	if b.past != nil && time.Now().Before(b.lenient) {
+		b.past[b.turn] = a
+	}
 	b.dispatch()
 }
 
-// previous returns what the request let through last got.
-func (b *inbox) previous() answer {
+// restored says that another process had the dialog, and what requests in it have got, by number.
+func (b *inbox) restored(past map[uint32]answer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.past = past
+	for cseq, a := range past {
+		if cseq >= b.last {
+			b.last, b.answer = cseq, a
+		}
+	}
+	b.patient, b.lenient = time.Now().Add(repeatedWithin), time.Now().Add(linger())
+}
+
+// previous returns what the request with a number got that has been let through before.
+func (b *inbox) previous(cseq uint32) answer {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if a, known := b.past[cseq]; known {
+		return a
+	}
+	if cseq != b.last {
+		return answer{}
+	}
 	return b.answer
 }
 
-// answered reports whether the request let through last is this one, and has been answered.
-func (b *inbox) answered(cseq uint32, method string) bool {
+// settled returns the highest number below which all have been answered that were let through.
+func (b *inbox) settled() uint32 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.last == cseq && b.answer.method == method && b.answer.code != 0
+	if b.busy && b.turn == b.last && b.last > 0 {
+		return b.last - 1
+	}
+	return b.last
+}
+
+// overtaken is the verdict on a request after one with a higher number (RFC 3261 section 12.2.2).
+func (b *inbox) overtaken(cseq uint32) verdict {
+	switch _, known := b.past[cseq]; {
+	case known:
+		return repeated
+	case b.past != nil && time.Now().Before(b.lenient):
+		return admitted
+	}
+	return outdated
 }
 
 // dispatch gives turns. It is called with the lock held.
@@ -137,11 +182,15 @@ func (b *inbox) dispatch() {
 		next := b.waiting[0]
 		switch {
 		case next.cseq < b.last:
-			next.ready <- outdated
+			v := b.overtaken(next.cseq)
+			if v == admitted {
+				b.busy, b.turn = true, next.cseq
+			}
+			next.ready <- v
 		case next.cseq == b.last && !b.open:
 			next.ready <- repeated
 		case next.cseq == b.last+1 || (b.open || b.due()) && !b.awaits(next.cseq):
-			b.busy, b.open, b.last = true, false, next.cseq
+			b.busy, b.open, b.last, b.turn = true, false, next.cseq, next.cseq
 			next.ready <- admitted
 		default:
 			return

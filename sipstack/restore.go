@@ -3,6 +3,7 @@ package sipstack
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"time"
@@ -193,7 +194,6 @@ func (r *revival) dialog() (*dialog, *Leg, error) {
 		}
 		r.moved = true
 	}
-	d.inbox.patient = time.Now().Add(repeatedWithin)
 	d.seq = max(d.seq, h.sent) + skippedNumbers
 	d.saved = d.seq - skippedNumbers // so that the first request has the new number saved
 	d.catchUp(h)
@@ -214,27 +214,22 @@ func (r *revival) dialog() (*dialog, *Leg, error) {
 // catchUp takes what the peer has sent since the snapshot. Two of its requests count although they were not answered, as
 // far as is known: a BYE and a NOTIFY. When they are repeated they get the answer that they would have got.
 func (d *dialog) catchUp(h *history) {
-	note := func(a answer, cseq uint32) {
-		if cseq >= d.inbox.last {
-			d.inbox.last, d.inbox.answer = cseq, a
-		}
-	}
+	past := map[uint32]answer{}
 	for _, n := range h.told {
 		if n.notify != nil {
-			note(answer{method: string(sip.NOTIFY), code: sip.StatusOK, reason: "OK"}, n.CSeq)
+			past[n.CSeq] = answer{method: string(sip.NOTIFY), code: sip.StatusOK, reason: "OK"}
 		}
 	}
 	if h.bye != nil {
-		note(answer{method: string(sip.BYE), code: sip.StatusOK, reason: "OK"}, h.bye.CSeq)
+		past[h.bye.CSeq] = answer{method: string(sip.BYE), code: sip.StatusOK, reason: "OK"}
 	}
-	if h.heard > 0 {
-		note(h.answer, h.heard)
-	}
+	maps.Copy(past, h.answers)
+	d.inbox.restored(past)
 	if h.last == nil {
 		return
 	}
 	if on := d.stack.listenerAt(h.lastSeen.Transport, h.lastSeen.Local); on != nil {
-		d.flow = flow{on, sourceOf(h.last)}
+		d.heard(flow{on, sourceOf(h.last)})
 	}
 }
 
@@ -319,9 +314,7 @@ func (r *revival) takeUp(i *invite) *Leg {
 	if h.reliable { // their numbers are not known, and others would be ignored
 		leg.reliable.wanted = false
 	}
-	leg.dialog.inbox.mu.Lock()
-	leg.dialog.inbox.patient = time.Now().Add(repeatedWithin)
-	leg.dialog.inbox.mu.Unlock()
+	leg.dialog.catchUp(h)
 	leg.dialog.mu.Lock()
 	leg.dialog.seq = max(leg.dialog.seq, h.sent) + skippedNumbers
 	leg.dialog.mu.Unlock()

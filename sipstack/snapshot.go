@@ -31,7 +31,7 @@ type snapshot struct {
 	Target   string    `json:"target"`
 	Flow     savedFlow `json:"flow"`
 	Sent     uint32    `json:"sent"`  // CSeq of our newest request
-	Heard    uint32    `json:"heard"` // of the peer's
+	Heard    uint32    `json:"heard"` // of the peer's that was answered
 	Updates  bool      `json:"updates,omitempty"`
 	Answered bool      `json:"answered,omitempty"` // its 200 goes out, or has
 
@@ -83,7 +83,7 @@ func (d *dialog) save() {
 
 func (d *dialog) snapshot() snapshot {
 	s := snapshot{
-		Version: snapshotVersion, LocalTag: d.id.local, Contact: d.contact.String(), Heard: d.inbox.newest(),
+		Version: snapshotVersion, LocalTag: d.id.local, Contact: d.contact.String(), Heard: d.inbox.settled(),
 		Answered: d.leg.isAnswered(), Session: d.leg.session.saved(), Timer: d.leg.timer.saved(),
 	}
 	d.mu.Lock()
@@ -134,13 +134,6 @@ func (s *Stack) listenerAt(network, local string) *listener {
 		return l
 	}
 	return find(bound, func(l *listener) bool { return l.network == network })
-}
-
-// newest returns the number of the peer's newest request.
-func (b *inbox) newest() uint32 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.last
 }
 
 func (c *session) saved() savedSession {
