@@ -262,7 +262,7 @@ func (d *Durable) Journal(ctx context.Context, callID string) ([]Entry, error) {
 	}
 	first := c.disk.first
 	d.mu.Unlock()
-	journal, err := d.readJournal(ctx, callID, first)
+	journal, err := d.wholeJournal(ctx, callID, first)
 	if err != nil {
 		return nil, err
 	}

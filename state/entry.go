@@ -49,7 +49,7 @@ func (e *Entry) Vital() bool {
 		return true
 	case e.SIP != nil && e.SIP.Code == 0:
 		switch e.SIP.Method {
-		case "INVITE", "BYE", "NOTIFY": // are not sent again once they are answered
+		case "INVITE", "CANCEL", "BYE", "NOTIFY": // are not sent again once they are answered
 			return e.SIP.Direction == "in"
 		case "REFER": // must not be sent twice
 			return e.SIP.Direction == "out"

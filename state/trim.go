@@ -109,10 +109,11 @@ func (d *Durable) move(ctx context.Context, c *stored) error {
 	d.mu.Unlock()
 	var journal []Entry
 	if !whole {
-		var err error
-		if journal, _, err = d.read(ctx, c.id, first); err != nil {
+		j, err := d.read(ctx, c.id, first)
+		if err != nil {
 			return err
 		}
+		journal = j.entries
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
