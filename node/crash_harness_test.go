@@ -200,7 +200,6 @@ type crash struct {
 	crashed bool
 	store   *state.Memory // of the second node, or of the only one
 	logs    *observer.ObservedLogs
-	callID  string
 }
 
 // crashSetup is what a call is like.

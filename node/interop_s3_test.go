@@ -16,12 +16,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// s3Server is a store that speaks S3 (versitygw, over a folder), which can be stopped and started.
+// s3Server is a store that speaks S3 (versitygw, over a folder); it runs from start on.
 type s3Server struct {
 	t    *testing.T
 	port string
 	dir  string
-	run  *program
 }
 
 const s3Secret = "lovelace-lovelace"
@@ -42,7 +41,7 @@ func (s *s3Server) start() {
 	require.NoError(s.t, err)
 	_, err = os.Stat(path)
 	require.NoError(s.t, err, "please run make deps")
-	s.run = run(s.t, "versitygw (make deps)", path, "--port", "127.0.0.1:"+s.port, "--access", "ada", "--secret", s3Secret, "posix", "--sidecar", s.t.TempDir(), s.dir)
+	run(s.t, "versitygw (make deps)", path, "--port", "127.0.0.1:"+s.port, "--access", "ada", "--secret", s3Secret, "posix", "--sidecar", s.t.TempDir(), s.dir)
 	require.Eventually(s.t, func() bool {
 		res, err := http.Get("http://127.0.0.1:" + s.port + "/")
 		if err != nil {
@@ -50,11 +49,6 @@ func (s *s3Server) start() {
 		}
 		return res.Body.Close() == nil
 	}, patience, 10*time.Millisecond)
-}
-
-func (s *s3Server) stop() {
-	s.run.cancel()
-	<-s.run.done
 }
 
 // objects are the files in the bucket.

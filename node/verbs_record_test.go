@@ -295,7 +295,7 @@ func TestARecordingIsPlayedOnACall(t *testing.T) {
 		c.Expect("BYE")
 		assert.InDelta(t, 2*time.Second, heard(c).Loud(), float64(100*time.Millisecond))
 		b.disconnect("hangup", "")
-		c = b.call(response(`<PlayAudio>` + strings.Replace(address, "/r-", "/r-9", 1) + `</PlayAudio>`))
+		b.call(response(`<PlayAudio>` + strings.Replace(address, "/r-", "/r-9", 1) + `</PlayAudio>`))
 		b.disconnect("application-error", "recording not found")
 	})
 }

@@ -90,7 +90,7 @@ func (r *revival) read() (err error) {
 	h := r.history
 	s.tap.bind(h.id.callID, r.saved.CallID)
 	udp := h.arrived.Transport == "udp" && !r.foreign // so that its INVITE can be handled once more
-	switch over, at := r.ended(); {
+	switch at, over := r.ended(); {
 	case over != nil && h.refused != 0 && udp: // which may not have gone out
 		return errors.Join(r.restoreOver(over, at), r.again())
 	case over != nil:
@@ -104,19 +104,19 @@ func (r *revival) read() (err error) {
 }
 
 // ended returns why the call is over by what its messages tell; nil: it is not.
-func (r *revival) ended() (over error, at time.Time) {
+func (r *revival) ended() (at time.Time, over error) {
 	h := r.history
 	switch {
 	case h.bye != nil:
-		return ErrRemoteHangup, h.bye.Time
+		return h.bye.Time, ErrRemoteHangup
 	case h.hungUp, h.refused != 0 && h.refused != sip.StatusRequestTerminated:
-		return ErrLocalHangup, h.endedTime
+		return h.endedTime, ErrLocalHangup
 	case h.refused != 0:
-		return ErrCanceled, h.endedTime
+		return h.endedTime, ErrCanceled
 	case r.saved.Over:
-		return ErrLocalHangup, time.Now()
+		return time.Now(), ErrLocalHangup
 	}
-	return nil, at
+	return at, nil
 }
 
 // again has the INVITE handled once more, in the way that it came.
