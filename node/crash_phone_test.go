@@ -32,6 +32,7 @@ type phoneScript struct {
 	hangUpRefer time.Duration // BYE, from the REFER on; 0: none
 	press       string        // keys, by INFO, one a second from the answer on
 	cancel      time.Duration // CANCEL, from the INVITE on; 0: none
+	deaf        bool          // it hears no BYE and no refusal
 }
 
 // line is one call of the phone.
@@ -245,6 +246,9 @@ func (l *line) response(text, method string, code int) {
 		branch = "c" + l.callID // in its Via it has that of the INVITE
 	}
 	w := l.waiting[branch]
+	if method == "INVITE" && code >= 300 && l.phone.script.deaf {
+		return
+	}
 	if method == "INVITE" {
 		l.inviteAnswered(text, code)
 	}
@@ -331,7 +335,7 @@ func reply(text string, code int, headers, body string) string {
 
 // requested answers a request of the node in the call.
 func (l *line) requested(text, method string, cseq int, from net.Addr) {
-	if method == "ACK" {
+	if method == "ACK" || method == "BYE" && l.phone.script.deaf {
 		return
 	}
 	key := method + branchIn(field(text, "Via"))

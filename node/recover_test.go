@@ -158,3 +158,34 @@ func TestANOTIFYCountsThatABYEHasOvertakenWhileNobodyWasThere(t *testing.T) {
 	}
 	assert.Positive(t, seen)
 }
+
+func TestACallIsNotLeftUpWhoseEndWasWrittenDownAndNotHeard(t *testing.T) {
+	for name, tc := range map[string]struct {
+		document string
+		want     int
+	}{
+		"a BYE":     {`<Pause duration="1"/>`, 0},
+		"a refusal": {`<Hangup/>`, 603},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for moment := 3; ; moment++ {
+				crashed := crashAfter(t, crashSetup{
+					app: answers(map[string]string{"initiate": tc.document}), phone: phoneScript{deaf: true}, away: time.Second,
+					between: func(c *crash) {
+						c.phone.mu.Lock()
+						defer c.phone.mu.Unlock()
+						c.phone.script.deaf = false
+					},
+				}, moment, func(c *crash) {
+					if c.crashed {
+						c.promises()
+						assert.Equal(c.t, tc.want, c.line.refused)
+					}
+				})
+				if !crashed || t.Failed() {
+					break
+				}
+			}
+		})
+	}
+}

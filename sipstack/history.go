@@ -16,7 +16,7 @@ type Saved struct {
 	Snapshot []byte       // the newest of Observer.Dialog; nil: there is none
 	Messages []Message    // all of Observer.SIP, in order
 	Refers   []ReferState // of each referral the newest of Observer.Refer, in order
-	Over     bool         // the call has ended, and only its referral may not have
+	Over     bool         // the call has ended: its referral may not have, and its peer may not have learned it
 }
 
 // history is what the messages of a call say of its dialog.

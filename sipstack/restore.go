@@ -113,10 +113,8 @@ func (r *revival) ended() (at time.Time, over error) {
 		return h.endedTime, ErrLocalHangup
 	case h.refused != 0:
 		return h.endedTime, ErrCanceled
-	case r.saved.Over:
-		return time.Now(), ErrLocalHangup
 	}
-	return at, nil
+	return at, nil // also where the call is over: the peer may not have learned it
 }
 
 // again has the INVITE handled once more, in the way that it came.
@@ -326,6 +324,14 @@ func (r *revival) takeUp(i *invite) *Leg {
 	return leg
 }
 
+// hangUp ends what is up of a call that is over.
+func (r *revival) hangUp() {
+	l := r.leg
+	if l.isAnswered() {
+		l.stack.spawn(func() { _ = l.Bye(l.stack.living) }) // the call's last words do not wait for it
+	}
+}
+
 // begin goes on with the call, when the stack has started; returns: its leg is that of an INVITE which is to be taken up.
 func (r *revival) begin(returns bool) {
 	if !r.stack.spawn(func() {
@@ -366,7 +372,11 @@ func (r *revival) serve() {
 		source := l.inv.Source.Addr()
 		s.door.sources.arrived(source, time.Now())
 		defer func() { s.door.sources.left(source, time.Now()) }()
-		r.revive()
+		if r.saved.Over {
+			r.hangUp()
+		} else {
+			r.revive()
+		}
 	}
 	if l.Err() != nil {
 		l.dialog.retire()

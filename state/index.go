@@ -201,8 +201,9 @@ func byNumber(c *stored, number uint64) int { return cmp.Compare(c.number, numbe
 
 // unfinished returns the ids of the calls that somebody has to see to, oldest first.
 func (x *index) unfinished() (ids []string) {
+	now := time.Now()
 	for _, c := range x.order {
-		if c.held != nil && c.rest.unfinished(c.record.Refers) {
+		if c.held != nil && c.rest.unfinished(c.record.Refers, now) {
 			ids = append(ids, c.id)
 		}
 	}

@@ -34,7 +34,7 @@ func (d *Durable) load(ctx context.Context) error {
 		return err
 	}
 	for _, c := range d.calls {
-		if _, known := touched[c.id]; !known && c.held != nil && c.busy() {
+		if _, known := touched[c.id]; !known && c.held != nil && (c.busy() || c.rest.hangs(time.Now())) {
 			touched[c.id] = c.disk.first
 		}
 	}
@@ -54,7 +54,7 @@ func (d *Durable) load(ctx context.Context) error {
 }
 
 // busy reports whether there is something left to do for the call but to deliver what it owes.
-func (h *held) busy() bool { return h.record.live() || h.rest.unfinished(h.record.Refers) }
+func (h *held) busy() bool { return h.record.live() || h.rest.busy(h.record.Refers) }
 
 // loadValues reads the values of the calls whose journals begin with the message first or a later one, and returns the
 // checkpoint; 0: there is none, or a value cannot be read.
@@ -95,9 +95,12 @@ func (f *filed) stored(id string, seq uint64) *stored {
 	h := &held{entries: entries{base: f.Last}, record: f.Record, owed: f.Owed, dead: f.Dead}
 	h.rest = rest{
 		begun: f.Rest.Begun, ended: f.Rest.Ended, told: f.Rest.Told, outlive: f.Rest.Outlive, settled: f.Rest.Settled,
-		invited: f.Rest.Invited, refused: f.Rest.Refused,
+		invited: f.Rest.Invited, refused: f.Rest.Refused, declined: f.Rest.Declined, gone: f.Rest.Gone, cseq: f.Rest.CSeq,
 	}
-	if h.busy() || len(h.owed) > 0 || len(h.dead) > 0 {
+	if f.Rest.Over != 0 {
+		h.rest.over = time.Unix(0, f.Rest.Over)
+	}
+	if h.busy() || h.rest.hangs(time.Now()) || len(h.owed) > 0 || len(h.dead) > 0 {
 		c.held = h
 	}
 	return c

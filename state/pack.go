@@ -108,6 +108,11 @@ type filedRest struct {
 	Settled bool `json:"settled,omitempty"`
 	Invited bool `json:"invited,omitempty"`
 	Refused bool `json:"refused,omitempty"`
+
+	Declined bool   `json:"declined,omitempty"`
+	Gone     bool   `json:"gone,omitempty"`
+	CSeq     uint32 `json:"cseq,omitempty"`
+	Over     int64  `json:"over,omitempty"` // in nanoseconds of Unix time
 }
 
 // file packs a call's value.

@@ -2,6 +2,7 @@ package state
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -18,13 +19,38 @@ func TestUnfinishedIsACallOfWhichSomethingIsLeftToDo(t *testing.T) {
 	}
 	invite := Entry{Type: TypeSIP, SIP: &SIP{Direction: "in", Method: "INVITE"}}
 	trying := Entry{Type: TypeSIP, SIP: &SIP{Direction: "out", Method: "INVITE", Code: 100}}
+	refused := Entry{Type: TypeSIP, SIP: &SIP{Direction: "out", Method: "INVITE", Code: 488}}
+	answer := Entry{Type: TypeSIP, SIP: &SIP{Direction: "out", Method: "INVITE", Code: 200}}
+	ack := Entry{Type: TypeSIP, SIP: &SIP{Direction: "in", Method: "ACK"}}
+	bye := func(direction string, code int) Entry {
+		return Entry{Type: TypeSIP, SIP: &SIP{Direction: direction, Method: "BYE", CSeq: 2, Code: code}}
+	}
+	again := func(e Entry) Entry { // in a later transaction
+		sip := *e.SIP
+		sip.CSeq = 7
+		e.SIP = &sip
+		return e
+	}
+	longAgo := func(e Entry) Entry {
+		e.Time = time.Now().Add(-time.Minute)
+		return e
+	}
 	begun, over := call(Call{Event: CallInitiated}), call(Call{Event: CallEnded})
 	for name, tc := range map[string]struct {
 		journal []Entry
 		want    bool
 	}{
 		"let in, and not begun":                {[]Entry{invite, trying}, true},
-		"refused before it began":              {[]Entry{invite, {Type: TypeSIP, SIP: &SIP{Direction: "out", Method: "INVITE", Code: 488}}}, false},
+		"refused before it began":              {[]Entry{invite, refused}, true},
+		"refused, and acknowledged":            {[]Entry{invite, refused, ack}, false},
+		"refused long ago":                     {[]Entry{invite, longAgo(refused)}, false},
+		"over, and the BYE not answered":       {[]Entry{invite, begun, answer, ack, bye("out", 0), over, owed("disconnect")}, true},
+		"over long ago":                        {[]Entry{invite, begun, answer, ack, bye("out", 0), longAgo(over), owed("disconnect")}, false},
+		"over, and the BYE challenged":         {[]Entry{invite, begun, answer, ack, bye("out", 0), bye("in", 401), over, owed("disconnect")}, true},
+		"over, and the BYE answered":           {[]Entry{invite, begun, answer, ack, bye("out", 0), bye("in", 481), over, owed("disconnect")}, false},
+		"over, and the BYE answered late":      {[]Entry{invite, begun, answer, ack, bye("out", 0), over, owed("disconnect"), bye("in", 200)}, false},
+		"the caller hung up":                   {[]Entry{invite, begun, answer, ack, bye("in", 0), over, owed("disconnect")}, false},
+		"over, and another INVITE refused":     {[]Entry{invite, begun, answer, ack, again(refused), again(ack), over, owed("disconnect")}, true},
 		"not begun, and too late":              {[]Entry{invite, trying, call(Call{Event: CallSettled})}, false},
 		"begun":                                {[]Entry{begun}, true},
 		"answered":                             {[]Entry{begun, call(Call{Event: CallAnswered})}, true},

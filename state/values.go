@@ -108,11 +108,15 @@ func (d *Durable) filed(c *stored, seq uint64) {
 
 // filed is the call's value.
 func (c *stored) filed() filed {
-	r := c.rest
+	r, over := c.rest, int64(0)
+	if !r.over.IsZero() {
+		over = r.over.UnixNano()
+	}
 	return filed{
 		Number: c.number, First: c.disk.first, Since: c.disk.since.Unix(), Last: c.entries.len(), Quiet: c.quiet.UnixNano(),
 		Record: c.record, Rest: filedRest{
 			Begun: r.begun, Ended: r.ended, Told: r.told, Outlive: r.outlive, Settled: r.settled, Invited: r.invited, Refused: r.refused,
+			Declined: r.declined, Gone: r.gone, CSeq: r.cseq, Over: over,
 		},
 		Owed: slices.Clone(c.owed), Dead: slices.Clone(c.dead),
 	}
