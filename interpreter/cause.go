@@ -15,11 +15,6 @@ var errPanic = errors.New("internal error")
 // causeOf decides what a call's end is called, from the error that ended it: the one place where it is decided
 // (docs/webhooks.md). The message is what disconnect carries as errorMessage; an ordinary end has none.
 func causeOf(err error) (cause verbs.Cause, message string) {
-	var (
-		delivery *webhook.DeliveryError
-		syntax   *verbs.SyntaxError
-		action   *verbs.ActionError
-	)
 	switch {
 	case err == nil, errors.Is(err, verbs.ErrRemoteHangup), errors.Is(err, verbs.ErrCompleted), errors.Is(err, verbs.ErrReplaced):
 		return verbs.CauseHangup, ""
@@ -28,14 +23,20 @@ func causeOf(err error) (cause verbs.Cause, message string) {
 	case errors.Is(err, verbs.ErrNoAck), errors.Is(err, verbs.ErrNoPrack), errors.Is(err, verbs.ErrNoMedia),
 		errors.Is(err, verbs.ErrDialogLost), errors.Is(err, verbs.ErrDrained):
 		return verbs.CauseError, err.Error()
-	case errors.As(err, &syntax):
+	case is[*verbs.SyntaxError](err):
 		return verbs.CauseInvalidBXML, err.Error()
-	case errors.As(err, &action):
+	case is[*verbs.ActionError](err):
 		return verbs.CauseApplicationError, err.Error()
-	case errors.As(err, &delivery):
+	case is[*webhook.DeliveryError](err):
 		return verbs.CauseCallbackError, err.Error()
 	}
 	return verbs.CauseError, err.Error()
+}
+
+// is reports whether an error is, or wraps, one of a type.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }
 
 // remote reports whether the error means that the other side's end of the call is over, so that there is nobody left to

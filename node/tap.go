@@ -178,23 +178,23 @@ func (j *journal) read(e state.Entry) {
 		j.metrics.stream(*e.Media)
 	case e.Type == state.TypeVerb && e.Verb != nil:
 		j.metrics.verb(*e.Verb)
-		j.log.Debug("verb", zap.String("call_id", e.CallID), zap.String("event", e.Verb.Event), zap.String("verb", e.Verb.Name))
+		if line := j.log.Check(zap.DebugLevel, "verb"); line != nil {
+			line.Write(zap.String("call_id", e.CallID), zap.String("event", e.Verb.Event), zap.String("verb", e.Verb.Name))
+		}
 	}
 }
 
 func (j *journal) logCall(callID string, c state.Call) {
-	log := j.log.WithLazy(zap.String("call_id", callID))
 	switch c.Event {
 	case state.CallInitiated:
-		log.Info("call started", zap.String("from", c.From), zap.String("to", c.To),
+		j.log.Info("call started", zap.String("call_id", callID), zap.String("from", c.From), zap.String("to", c.To),
 			zap.String("application_id", c.ApplicationID), zap.String("sip_call_id", c.SIPCallID))
 	case state.CallEnded:
-		fields := []zap.Field{zap.String("cause", c.Cause)}
+		fields := []zap.Field{zap.String("call_id", callID), zap.String("cause", c.Cause)}
 		if c.ErrorMessage == "" {
-			log.Info("call ended", fields...)
+			j.log.Info("call ended", fields...)
 			return
 		}
-		fields = append(fields, zap.String("error", c.ErrorMessage), zap.String("error_id", c.ErrorID))
-		log.Warn("call ended", fields...)
+		j.log.Warn("call ended", append(fields, zap.String("error", c.ErrorMessage), zap.String("error_id", c.ErrorID))...)
 	}
 }

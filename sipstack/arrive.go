@@ -1,9 +1,8 @@
 package sipstack
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/hex"
+	"hash"
 	"net"
 	"strconv"
 	"strings"
@@ -65,14 +64,17 @@ func (s *Stack) tag(req *sip.Request) string {
 	if via := req.Via(); via != nil {
 		branch, _ = via.Params.Get("branch")
 	}
-	mac := hmac.New(sha256.New, s.secret[:])
+	text := make([]byte, 0, 256)
 	for _, part := range []string{
 		req.CallID().Value(), tagOf(req.From().Params), branch, strconv.FormatUint(uint64(req.CSeq().SeqNo), 10),
 	} {
-		mac.Write([]byte(part))
-		mac.Write([]byte{0})
+		text = append(append(text, part...), 0)
 	}
-	return hex.EncodeToString(mac.Sum(nil)[:10])
+	mac := s.macs.Get().(hash.Hash)
+	defer s.macs.Put(mac)
+	mac.Reset()
+	mac.Write(text)
+	return hex.EncodeToString(mac.Sum(text[:0])[:10])
 }
 
 // tagBefore returns our tag for an INVITE that another process had; "": it is none.

@@ -61,17 +61,6 @@ func readContentType(msg sip.Message) (string, bool) {
 	return strings.ToLower(mediaType), mediaType != ""
 }
 
-// headerValue returns the value of the first header field with one of these names, in any letter case. The compact name
-// has to be among them: sipgo keeps a field under the name that it came with (RFC 3261 section 7.3.3).
-func headerValue(msg sip.Message, names ...string) (string, bool) {
-	for _, name := range names {
-		if hdrs := msg.GetHeaders(name); len(hdrs) > 0 {
-			return strings.TrimSpace(hdrs[0].Value()), true
-		}
-	}
-	return "", false
-}
-
 // cutParams cuts a header field's value into what comes before its parameters, which can't be quoted, and these, by name in
 // lower case. The first of two with the same name counts. Values are without their quotes.
 func cutParams(value string) (head string, params map[string]string) {

@@ -52,11 +52,11 @@ func readInvitation(req *sip.Request, trunks acl) Invitation {
 		return inv
 	}
 	for _, h := range req.Headers() {
-		if name := strings.ToLower(h.Name()); strings.HasPrefix(name, "x-") {
+		if name := h.Name(); strings.HasPrefix(name, "x-") || strings.HasPrefix(name, "X-") {
 			if inv.XHeaders == nil {
 				inv.XHeaders = map[string]string{}
 			}
-			inv.XHeaders[name] = h.Value()
+			inv.XHeaders[strings.ToLower(name)] = h.Value()
 		}
 	}
 	return inv
@@ -72,8 +72,8 @@ func orElse(s, other string) string {
 // readUUI returns the values of User-To-User (RFC 7433), as many as fit whole.
 func readUUI(req *sip.Request) string {
 	var uui string
-	for _, h := range req.GetHeaders("User-To-User") {
-		for _, value := range splitQuoted(h.Value(), ',') {
+	for field := range headerValues(req, "User-To-User") {
+		for _, value := range splitQuoted(field, ',') {
 			value = strings.TrimSpace(value)
 			switch {
 			case value == "" || len(uui)+1+len(value) > maxUUI:
@@ -125,8 +125,8 @@ func readStirShaken(req *sip.Request) map[string]string {
 		if found["verstat"] != "" {
 			break
 		}
-		for _, h := range req.GetHeaders(name) {
-			if v, ok := verstat(h.Value()); ok {
+		for value := range headerValues(req, name) {
+			if v, ok := verstat(value); ok {
 				found["verstat"] = v
 				break
 			}

@@ -56,6 +56,7 @@ const readBuffer = 4 << 20
 // table of peers, and everything else is observed.
 type packetListener struct {
 	net.PacketConn
+	local   string // its address, as observers are told of it
 	allow   acl
 	door    *door
 	gate    *gate
@@ -119,7 +120,7 @@ func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 		l.recent.add(peer)
 		l.mu.Unlock()
 		if isSIP {
-			l.tap.sniffed(m, true, "udp", l.LocalAddr(), peer)
+			l.tap.sniffed(m, true, "udp", l.local, peer)
 		}
 		if message == nil || len(message) > len(b) {
 			continue
@@ -141,20 +142,20 @@ func (l *packetListener) begun() { l.once.Do(func() { close(l.reading) }) }
 
 // turnAway answers a message that sipgo does not get.
 func (l *packetListener) turnAway(m sniffed, peer net.Addr, answer []byte, to netip.AddrPort) {
-	l.tap.aside(m, true, "udp", l.LocalAddr(), peer)
+	l.tap.aside(m, true, "udp", l.local, peer)
 	if answer == nil {
 		return
 	}
 	dest := net.UDPAddrFromAddrPort(to)
 	if res, ok := sniff(answer); ok {
-		l.tap.aside(res, false, "udp", l.LocalAddr(), dest)
+		l.tap.aside(res, false, "udp", l.local, dest)
 	}
 	_, _ = l.PacketConn.WriteTo(answer, dest) // lost like any other packet
 }
 
 // WriteTo implements [net.PacketConn].
 func (l *packetListener) WriteTo(b []byte, peer net.Addr) (int, error) {
-	if !l.tap.message(false, "udp", l.LocalAddr(), peer, b) {
+	if !l.tap.message(false, "udp", l.local, peer, b) {
 		return len(b), nil
 	}
 	return l.PacketConn.WriteTo(b, peer)

@@ -136,23 +136,23 @@ func TestTapHoldsMessagesUntilTheCallIsKnown(t *testing.T) {
 		tap := newTap(r)
 		defer tap.close()
 		const invite = "INVITE sip:x SIP/2.0"
-		tap.message(true, "udp", ours, theirs, raw(invite, "1", 1))
-		assert.True(t, tap.message(false, "udp", ours, theirs, raw("SIP/2.0 180 Ringing", "1", 1)))
-		tap.message(true, "udp", ours, theirs, raw("BYE sip:x SIP/2.0", "2", 1))
+		tap.message(true, "udp", addrText(ours), theirs, raw(invite, "1", 1))
+		assert.True(t, tap.message(false, "udp", addrText(ours), theirs, raw("SIP/2.0 180 Ringing", "1", 1)))
+		tap.message(true, "udp", addrText(ours), theirs, raw("BYE sip:x SIP/2.0", "2", 1))
 		assert.Equal(t, []string{"> BYE"}, r.ladder(""), "of no call: told at once")
 		tap.bind("1", "c-1")
-		tap.message(true, "udp", ours, theirs, raw(invite, "1", 1))
+		tap.message(true, "udp", addrText(ours), theirs, raw(invite, "1", 1))
 		assert.Equal(t, []string{"> INVITE", "< 180 INVITE", "> INVITE"}, r.ladder("c-1"))
 		assert.Equal(t, "127.0.0.1:5060", r.sip[1].Local)
 		assert.Equal(t, "127.0.0.2:5060", r.sip[1].Remote)
 
 		tap.ended("1", "c-1")
 		time.Sleep(31 * time.Second) // fake
-		tap.message(true, "udp", ours, theirs, raw("BYE sip:x SIP/2.0", "1", 2))
+		tap.message(true, "udp", addrText(ours), theirs, raw("BYE sip:x SIP/2.0", "1", 2))
 		assert.Len(t, r.ladder("c-1"), 4)
 		time.Sleep(2 * time.Second) // fake
 		synctest.Wait()
-		tap.message(true, "udp", ours, theirs, raw("BYE sip:x SIP/2.0", "1", 3))
+		tap.message(true, "udp", addrText(ours), theirs, raw("BYE sip:x SIP/2.0", "1", 3))
 		assert.Len(t, r.ladder("c-1"), 4)
 		assert.Empty(t, tap.threads)
 	})
@@ -163,7 +163,7 @@ func TestTapForgets(t *testing.T) {
 		r := &recorder{}
 		tap := newTap(r)
 		for i := range 50 { // one that the parser refuses is never decided about
-			tap.message(true, "udp", ours, theirs, raw("INVITE sip:x SIP/2.0", "1", i))
+			tap.message(true, "udp", addrText(ours), theirs, raw("INVITE sip:x SIP/2.0", "1", i))
 		}
 		assert.Len(t, r.ladder(""), 50-maxHeld)
 		time.Sleep(maxUndecided + time.Millisecond) // fake
@@ -176,12 +176,12 @@ func TestTapForgets(t *testing.T) {
 
 		big := append(raw("INVITE sip:x SIP/2.0", "2", 1), make([]byte, maxHeldBytes/4)...)
 		for range 6 {
-			tap.message(true, "udp", ours, theirs, big)
+			tap.message(true, "udp", addrText(ours), theirs, big)
 		}
 		assert.Len(t, r.ladder(""), 53)
 		tap.close()
 		assert.Len(t, r.ladder(""), 56)
-		tap.message(true, "udp", ours, theirs, big)
+		tap.message(true, "udp", addrText(ours), theirs, big)
 		tap.bind("3", "c-3")
 		assert.Empty(t, tap.threads)
 	})
@@ -193,12 +193,12 @@ func TestTapKeepsTheOrderWhileItTells(t *testing.T) {
 		tap := newTap(slow)
 		defer tap.close()
 		for i := range 10 {
-			tap.message(true, "udp", ours, theirs, raw("INVITE sip:x SIP/2.0", "1", i))
+			tap.message(true, "udp", addrText(ours), theirs, raw("INVITE sip:x SIP/2.0", "1", i))
 		}
 		go tap.bind("1", "c-1")
 		time.Sleep(time.Millisecond) // fake
 		for i := 10; i < 20; i++ {
-			tap.message(true, "udp", ours, theirs, raw("INVITE sip:x SIP/2.0", "1", i))
+			tap.message(true, "udp", addrText(ours), theirs, raw("INVITE sip:x SIP/2.0", "1", i))
 		}
 		time.Sleep(time.Second) // fake
 		synctest.Wait()
@@ -214,10 +214,10 @@ func TestNoTryingGoesOutBeforeTheINVITEIsTold(t *testing.T) {
 		r := &recorder{}
 		tap := newTap(r)
 		defer tap.close()
-		tap.message(true, "udp", ours, theirs, raw("INVITE sip:x SIP/2.0", "1", 1))
-		assert.False(t, tap.message(false, "udp", ours, theirs, raw("SIP/2.0 100 Trying", "1", 1)))
+		tap.message(true, "udp", addrText(ours), theirs, raw("INVITE sip:x SIP/2.0", "1", 1))
+		assert.False(t, tap.message(false, "udp", addrText(ours), theirs, raw("SIP/2.0 100 Trying", "1", 1)))
 		tap.bind("1", "c-1")
-		assert.True(t, tap.message(false, "udp", ours, theirs, raw("SIP/2.0 100 Trying", "1", 1)))
+		assert.True(t, tap.message(false, "udp", addrText(ours), theirs, raw("SIP/2.0 100 Trying", "1", 1)))
 		assert.Equal(t, []string{"> INVITE", "< 100 INVITE"}, r.ladder("c-1"))
 	})
 }
@@ -233,7 +233,7 @@ func TestWhatGoesOutWaitsUntilWhatCameBeforeItIsTold(t *testing.T) {
 			go func() {
 				time.Sleep(time.Duration(i) * time.Millisecond) // fake
 				in := i%2 == 0
-				assert.True(t, tap.message(in, "udp", ours, theirs, raw("NOTIFY sip:x SIP/2.0", "1", i)))
+				assert.True(t, tap.message(in, "udp", addrText(ours), theirs, raw("NOTIFY sip:x SIP/2.0", "1", i)))
 				slow.mu.Lock()
 				defer slow.mu.Unlock()
 				sent = append(sent, fmt.Sprint(i))

@@ -1,6 +1,7 @@
 package sipstack
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -22,13 +23,18 @@ func (s *Stack) extensions() []string {
 }
 
 // supported is the value of Supported in whatever we send.
-func (s *Stack) supported() string { return strings.Join(s.extensions(), ", ") }
+func (s *Stack) supported() string {
+	if s.cfg.SessionExpires == 0 {
+		return tagReliable
+	}
+	return tagReliable + ", " + tagTimer
+}
 
 // unsupported returns the response to a request that requires extensions which we do not have, nil to others (RFC 3261
 // section 8.2.2.3).
 func (s *Stack) unsupported(req *sip.Request) *sip.Response {
 	var unknown []string
-	for _, tag := range optionTags(req, "Require") {
+	for tag := range optionTags(req, "Require") {
 		if !slices.Contains(s.extensions(), strings.ToLower(tag)) {
 			unknown = append(unknown, tag)
 		}
@@ -41,33 +47,38 @@ func (s *Stack) unsupported(req *sip.Request) *sip.Response {
 
 // understands reports whether the sender of a message has an extension.
 func understands(msg sip.Message, tag string) bool {
-	return slices.ContainsFunc(optionTags(msg, "Supported", "k", "Require"), func(t string) bool {
-		return strings.EqualFold(t, tag)
-	})
+	return isListed(tag, optionTags(msg, "Supported", "k", "Require"))
 }
 
 // requires reports whether a message can be handled by nobody who does not have an extension.
-func requires(msg sip.Message, tag string) bool {
-	return slices.ContainsFunc(optionTags(msg, "Require"), func(t string) bool { return strings.EqualFold(t, tag) })
+func requires(msg sip.Message, tag string) bool { return isListed(tag, optionTags(msg, "Require")) }
+
+func isListed(tag string, tags iter.Seq[string]) bool {
+	for t := range tags {
+		if strings.EqualFold(t, tag) {
+			return true
+		}
+	}
+	return false
 }
 
 // allows reports whether a message lists a method in Allow (RFC 3261 section 20.5); known: it lists any.
 func allows(msg sip.Message, method sip.RequestMethod) (listed, known bool) {
-	all := optionTags(msg, "Allow")
-	return slices.Contains(all, string(method)), len(all) > 0
+	for allowed := range optionTags(msg, "Allow") {
+		listed, known = listed || allowed == string(method), true
+	}
+	return listed, known
 }
 
-// optionTags returns the members of the lists in header fields with these names.
-func optionTags(msg sip.Message, names ...string) []string {
-	var tags []string
-	for _, name := range names {
-		for _, h := range msg.GetHeaders(name) {
-			for tag := range strings.SplitSeq(h.Value(), ",") {
-				if tag = strings.TrimSpace(tag); tag != "" {
-					tags = append(tags, tag)
+// optionTags yields the members of the lists in header fields with these names.
+func optionTags(msg sip.Message, names ...string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for value := range headerValues(msg, names...) {
+			for tag := range strings.SplitSeq(value, ",") {
+				if tag = strings.TrimSpace(tag); tag != "" && !yield(tag) {
+					return
 				}
 			}
 		}
 	}
-	return tags
 }

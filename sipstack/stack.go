@@ -2,7 +2,9 @@ package sipstack
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -28,7 +30,8 @@ type Stack struct {
 	onInvite func(Invitation) (Admission, error)
 	owners   Owners // nil: this node is alone
 
-	secret       [32]byte // of the tags
+	secret       [32]byte  // of the tags
+	macs         sync.Pool // of HMACs with it
 	tap          *tap
 	certificates *certificates
 	oversized    oversized
@@ -90,6 +93,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 		o(s)
 	}
 	_, _ = rand.Read(s.secret[:]) // never fails
+	s.macs.New = func() any { return hmac.New(sha256.New, s.secret[:]) }
 	s.tap = newTap(s.observer)
 	s.gate = newGate(s.secret[:], s.tap, s.log)
 	s.locator = newLocator(s.resolver)
@@ -208,7 +212,7 @@ func (s *Stack) bind(ctx context.Context, l Listener, first bool) (*listener, er
 		if c, ok := conn.(interface{ SetReadBuffer(int) error }); ok {
 			_ = c.SetReadBuffer(readBuffer) // the system may allow less
 		}
-		b.packets = &packetListener{PacketConn: conn, allow: s.cfg.Allow, tap: s.tap, door: s.door, gate: s.gate, pool: s.transport.Pool("udp"), reading: make(chan struct{})}
+		b.packets = &packetListener{PacketConn: conn, local: addrText(b.addr), allow: s.cfg.Allow, tap: s.tap, door: s.door, gate: s.gate, pool: s.transport.Pool("udp"), reading: make(chan struct{})}
 	default:
 		conn, err := s.network.Listen(ctx, "tcp", l.Address)
 		if err != nil {

@@ -14,6 +14,7 @@ type observedConn struct {
 	net.Conn
 	raw      net.Conn // under TLS; else the same
 	listener *streamListener
+	local    string // our address, as observers are told of it
 	peer     netip.AddrPort
 	opened   time.Time
 	heard    atomic.Int64 // when something came last, in nanoseconds of Unix time
@@ -79,14 +80,14 @@ func (c *observedConn) arrived(raw []byte) {
 	l := c.listener
 	m, isSIP := sniff(raw)
 	if pass, answer, _ := l.door.first(m, isSIP, raw, l.network, c.RemoteAddr()); !pass {
-		l.tap.aside(m, true, l.network, c.LocalAddr(), c.RemoteAddr())
+		l.tap.aside(m, true, l.network, c.local, c.RemoteAddr())
 		if answer != nil {
 			_, _ = c.Write(answer) // the peer's loss
 		}
 		return
 	}
 	if isSIP {
-		l.tap.sniffed(m, true, l.network, c.LocalAddr(), c.RemoteAddr())
+		l.tap.sniffed(m, true, l.network, c.local, c.RemoteAddr())
 	}
 	message, answer := l.gate.pass(raw, c.RemoteAddr(), true)
 	if answer != nil {
@@ -108,7 +109,7 @@ func (c *observedConn) ended(err error) error {
 
 // Write implements [net.Conn]. sipgo writes a message by one call.
 func (c *observedConn) Write(b []byte) (int, error) {
-	if !c.listener.tap.message(false, c.listener.network, c.LocalAddr(), c.RemoteAddr(), b) {
+	if !c.listener.tap.message(false, c.listener.network, c.local, c.RemoteAddr(), b) {
 		return len(b), nil
 	}
 	if err := c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {

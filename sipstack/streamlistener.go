@@ -266,7 +266,7 @@ func ignoreClosed(err error) error {
 }
 
 func (l *streamListener) observed(conn, raw net.Conn) *observedConn {
-	c := &observedConn{Conn: conn, raw: raw, listener: l, peer: addrPort(conn.RemoteAddr()), opened: time.Now()}
+	c := &observedConn{Conn: conn, raw: raw, listener: l, local: addrText(conn.LocalAddr()), peer: addrPort(conn.RemoteAddr()), opened: time.Now()}
 	c.heard.Store(c.opened.UnixNano())
 	l.mu.Lock()
 	defer l.mu.Unlock()

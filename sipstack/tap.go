@@ -54,18 +54,19 @@ func newTap(o Observer) *tap {
 	return t
 }
 
-// message takes a message off the wire, or one that is to go out; false: it is not to.
+// message takes a message off the wire, or one that is to go out; false: it is not to. local is an
+// address as by [addrText].
 //
 // When it returns, the observer has been told of the message and of all before it, unless nobody has decided yet whose it
 // is: what is handled has been told, and what goes out follows from nothing that has not.
-func (t *tap) message(in bool, network string, local, remote net.Addr, raw []byte) bool {
+func (t *tap) message(in bool, network, local string, remote net.Addr, raw []byte) bool {
 	m, ok := sniff(raw)
 	return !ok || t.sniffed(m, in, network, local, remote)
 }
 
 // sniffed is message for one that has been sniffed.
-func (t *tap) sniffed(m sniffed, in bool, network string, local, remote net.Addr) bool {
-	m.In, m.Transport, m.Local, m.Remote = in, network, addrText(local), addrText(remote)
+func (t *tap) sniffed(m sniffed, in bool, network, local string, remote net.Addr) bool {
+	m.In, m.Transport, m.Local, m.Remote = in, network, local, addrText(remote)
 	th := t.thread(m)
 	if th == nil {
 		t.observer.SIP("", m.Message)
@@ -92,8 +93,8 @@ func (t *tap) sniffed(m sniffed, in bool, network string, local, remote net.Addr
 }
 
 // aside tells of a message that nothing is done for.
-func (t *tap) aside(m sniffed, in bool, network string, local, remote net.Addr) {
-	m.In, m.Transport, m.Local, m.Remote = in, network, addrText(local), addrText(remote)
+func (t *tap) aside(m sniffed, in bool, network, local string, remote net.Addr) {
+	m.In, m.Transport, m.Local, m.Remote = in, network, local, addrText(remote)
 	t.observer.SIP("", m.Message)
 }
 

@@ -109,9 +109,11 @@ func (d *delivery) end(err error) {
 	x.Err, x.Duration = err, time.Since(d.begun)
 	d.client.observer.Reply(*x)
 	d.traced(*x)
-	d.client.log.Debug("webhook sent", zap.String("call_id", x.Event.CallID), zap.String("event_id", x.Event.ID),
-		zap.String("event_type", x.Event.Type), zap.String("method", x.Method), zap.String("url", withoutQuery(d.location)),
-		zap.Int("attempt", x.Attempt), zap.Int("status", x.Status), zap.Duration("duration", x.Duration), zap.Error(err))
+	if line := d.client.log.Check(zap.DebugLevel, "webhook sent"); line != nil {
+		line.Write(zap.String("call_id", x.Event.CallID), zap.String("event_id", x.Event.ID),
+			zap.String("event_type", x.Event.Type), zap.String("method", x.Method), zap.String("url", withoutQuery(d.location)),
+			zap.Int("attempt", x.Attempt), zap.Int("status", x.Status), zap.Duration("duration", x.Duration), zap.Error(err))
+	}
 }
 
 // redirected decides about a redirect (docs/webhooks.md): 307 and 308 keep method and body; after the others a POST would
@@ -207,7 +209,9 @@ func (d *delivery) failure(ctx context.Context, err error) *DeliveryError {
 
 // retryAfter reads a Retry-After header (RFC 9110 section 10.2.3); 0: none, or nothing that can be read.
 func retryAfter(value string) time.Duration {
-	value = strings.TrimSpace(value)
+	if value = strings.TrimSpace(value); value == "" {
+		return 0
+	}
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second
 	}

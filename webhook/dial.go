@@ -95,8 +95,10 @@ func (g gate) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	// http.Client would print a Location that it cannot read, with whatever secrets are in it. Without one the reply is
 	// what its status says: no success.
-	if _, err := req.URL.Parse(res.Header.Get("Location")); err != nil {
-		res.Header.Del("Location")
+	if location := res.Header.Get("Location"); location != "" {
+		if _, err := req.URL.Parse(location); err != nil {
+			res.Header.Del("Location")
+		}
 	}
 	return res, nil
 }

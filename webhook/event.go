@@ -47,9 +47,10 @@ type Event struct {
 // Time is a time as events print it: UTC, ISO 8601 with milliseconds.
 type Time time.Time
 
-// MarshalJSON implements [json.Marshaler].
-func (t Time) MarshalJSON() ([]byte, error) {
-	return time.Time(t).UTC().AppendFormat(make([]byte, 0, 26), `"2006-01-02T15:04:05.000Z"`), nil
+// MarshalText implements [encoding.TextMarshaler].
+func (t Time) MarshalText() ([]byte, error) {
+	const layout = "2006-01-02T15:04:05.000Z"
+	return time.Time(t).UTC().AppendFormat(make([]byte, 0, len(layout)+len("000000")), layout), nil // nanoseconds, on the way
 }
 
 // properties are those that all events share, in the order in which the events' pages list them.
