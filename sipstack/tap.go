@@ -54,8 +54,7 @@ func newTap(o Observer) *tap {
 	return t
 }
 
-// message takes a message off the wire, or one that is to go out; false: it is not to. local is an
-// address as by [addrText].
+// message takes a message off the wire, or one that is to go out; false: it is not to. local is an address as by [addrText].
 //
 // When it returns, the observer has been told of the message and of all before it, unless nobody has decided yet whose it
 // is: what is handled has been told, and what goes out follows from nothing that has not.

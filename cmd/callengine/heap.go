@@ -17,36 +17,42 @@ const (
 	// smallestHeap is what Go takes the heap for before it has collected once, at the usual percentage.
 	smallestHeap = 4 << 20
 
+	// often is how far apart collections may be: a busier node lets more garbage gather, up to mostGarbage.
+	often       = 5 * time.Second
+	mostGarbage = 256 << 20
+
 	// calm is how long after a collection there is none in a node in which little happens, however many calls wait there.
 	calm = 10 * time.Second
 	// calmPercent holds then: collections are rare anyway, and memory that a busier time has left goes back to the system.
 	calmPercent = 25
 )
 
-// collectFromFloor has garbage collected when the heap has doubled, as ever, but not before it is as large as heapFloor, and
-// earlier once it is calm. It is for the process as a whole, once, and only where nobody has set GOGC.
+// collectFromFloor has garbage collected when the heap has doubled, as ever, but not before it is as large as heapFloor, less often
+// in a node that makes much of it, and earlier once it is calm. It is for the process as a whole, once, and only where nobody has set GOGC.
 func collectFromFloor() { newCollection(calm).watch() }
 
-// percentFor is the percentage of growth that leads from what is alive to the floor.
-func percentFor(alive uint64) int {
-	if alive >= heapFloor {
-		return usualPercent
+// percentFor is the percentage by which the heap may grow beyond what is alive, where so many bytes are allocated in a second.
+func percentFor(alive, perSecond uint64) int {
+	garbage := max(alive, min(perSecond*uint64(often/time.Second), mostGarbage))
+	if alive < heapFloor {
+		garbage = max(garbage, heapFloor-alive)
 	}
-	return max(usualPercent, int((heapFloor-alive)*100/max(alive, 1<<20)))
+	return max(usualPercent, int(garbage*100/max(alive, 1<<20)))
 }
 
 // collection sets the percentage anew after each collection of garbage.
 type collection struct {
 	calm time.Duration
 
-	mu      sync.Mutex
-	percent int
-	last    time.Time
-	settle  *time.Timer
+	mu        sync.Mutex
+	percent   int
+	last      time.Time
+	allocated uint64 // bytes, up to then
+	settle    *time.Timer
 }
 
 func newCollection(calm time.Duration) *collection {
-	c := &collection{calm: calm, percent: percentFor(smallestHeap), last: time.Now()}
+	c := &collection{calm: calm, percent: percentFor(smallestHeap, 0), last: time.Now()}
 	debug.SetGCPercent(c.percent)
 	c.settle = time.AfterFunc(calm, c.settled)
 	return c
@@ -65,12 +71,15 @@ type garbage struct{ of *collection }
 
 // collected takes note of a collection. One that comes long after the one before says that it is calm.
 func (c *collection) collected(now time.Time) {
-	sample := [1]metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample[:])
+	samples := [2]metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(samples[:])
+	alive, allocated := samples[0].Value.Uint64(), samples[1].Value.Uint64()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	percent := percentFor(sample[0].Value.Uint64())
-	if now.Sub(c.last) >= c.calm {
+	since := max(now.Sub(c.last), time.Millisecond)
+	percent := percentFor(alive, uint64(float64(allocated-c.allocated)/since.Seconds()))
+	c.allocated = allocated
+	if since >= c.calm {
 		percent = calmPercent
 	}
 	if percent != c.percent {

@@ -10,20 +10,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheHeapDoublesButNotBelowItsFloor(t *testing.T) {
+func TestTheHeapDoublesButNotBelowItsFloorAndNotTooOften(t *testing.T) {
 	for name, tc := range map[string]struct {
-		alive   uint64
-		percent int
+		alive, perSecond uint64
+		percent          int
 	}{
-		"nothing":                {0, 6400},
-		"a node that idles":      {4 << 20, 1500},
-		"half the floor":         {heapFloor / 2, 100},
-		"somewhat less":          {heapFloor / 4, 300},
-		"as much as the floor":   {heapFloor, 100},
-		"many calls":             {1 << 30, 100},
-		"a little below the top": {heapFloor - 1, 100},
+		"nothing":                              {0, 0, 6400},
+		"a node that idles":                    {4 << 20, 0, 1500},
+		"half the floor":                       {heapFloor / 2, 0, 100},
+		"somewhat less":                        {heapFloor / 4, 0, 300},
+		"as much as the floor":                 {heapFloor, 0, 100},
+		"many calls":                           {1 << 30, 0, 100},
+		"a little below the top":               {heapFloor - 1, 0, 100},
+		"a few calls a second":                 {heapFloor / 4, 1 << 20, 300},
+		"hundreds of calls a second":           {heapFloor, 32 << 20, 250},
+		"more than that":                       {heapFloor, 256 << 20, 400},
+		"more, and many are kept in mind":      {256 << 20, 1 << 30, 100},
+		"hundreds of calls that do not linger": {heapFloor / 4, 32 << 20, 1000},
 	} {
-		t.Run(name, func(t *testing.T) { assert.Equal(t, tc.percent, percentFor(tc.alive)) })
+		t.Run(name, func(t *testing.T) { assert.Equal(t, tc.percent, percentFor(tc.alive, tc.perSecond)) })
 	}
 }
 
@@ -48,7 +53,7 @@ func (c *collection) now() int {
 func TestThePercentageFollowsTheHeap(t *testing.T) {
 	percent := own(t)
 	newCollection(time.Hour).watch()
-	require.Equal(t, percentFor(smallestHeap), percent())
+	require.Equal(t, percentFor(smallestHeap, 0), percent())
 
 	kept := make([]byte, 2*heapFloor)
 	require.Eventually(t, func() bool { debug.FreeOSMemory(); return percent() == usualPercent }, 10*time.Second, 10*time.Millisecond,
