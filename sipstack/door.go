@@ -56,15 +56,16 @@ type door struct {
 	sources   *sources
 	auth      *authenticator // nil: everybody may call
 	tap       *tap
+	gate      *gate
 	secret    []byte
 	strange   *recently // requests outside of dialogs that are no INVITE
 	supported string
 }
 
-func newDoor(cfg Config, d Door, auth *authenticator, t *tap, secret []byte, supported string) *door {
+func newDoor(cfg Config, d Door, auth *authenticator, g *gate, supported string) *door {
 	known := append(append(acl{}, cfg.Allow...), cfg.PSTNTrunks...)
 	return &door{
-		Door: d, known: known, sources: newSources(cfg.MaxRequestsPerSource, cfg.SilenceAfter), auth: auth, tap: t, secret: secret,
+		Door: d, known: known, sources: newSources(cfg.MaxRequestsPerSource, cfg.SilenceAfter), auth: auth, tap: g.tap, gate: g, secret: g.secret,
 		strange: &recently{most: maxStrange}, supported: supported,
 	}
 }
@@ -114,7 +115,10 @@ func (d *door) first(m sniffed, isSIP bool, raw []byte, network string, peer net
 		return true, nil, to
 	}
 	answer, to, ok := res.write(raw, network, from, d.secret)
-	return !ok, answer, to // one that is not as simple as it looked is let in: there are few
+	if !ok { // not as simple as it looked
+		answer, to = d.gate.echo(res, raw, peer)
+	}
+	return false, answer, to
 }
 
 // packet decides about a datagram that the access list and the gate have let in, as [door.first] does.

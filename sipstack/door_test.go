@@ -101,6 +101,55 @@ func TestAFullNodeRefusesAtOnceAndWithoutATransaction(t *testing.T) {
 	})
 }
 
+func TestAFullNodeRefusesOddINVITEsToo(t *testing.T) {
+	for name, odd := range map[string]func(invite string) string{
+		"a folded header field": func(m string) string {
+			return strings.Replace(m, "Max-Forwards:", "Subject: one\r\n two\r\nMax-Forwards:", 1)
+		},
+		"a tel URI": func(m string) string {
+			line, rest, _ := strings.Cut(m, "\r\n")
+			return "INVITE tel:+15550100 " + line[strings.LastIndex(line, " ")+1:] + "\r\n" + rest
+		},
+		"a Proxy-Require": func(m string) string {
+			return strings.Replace(m, "Max-Forwards:", "Proxy-Require: x\r\nMax-Forwards:", 1)
+		},
+		"two values in From": func(m string) string {
+			return strings.Replace(m, "Max-Forwards:", "From: <sip:x>;tag=2\r\nMax-Forwards:", 1)
+		},
+		"a name that looks like a tag": func(m string) string { return strings.Replace(m, "To: <", `To: "tag=1" <`, 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inDoor(t, nil, func(t *testing.T, n *node, d *testDoor, p *phone) {
+				d.setFull(7)
+				c := p.newCall()
+				c.invite = odd(c.request("INVITE", c.uri, c.cseq, newBranch(), "", offerLine))
+				p.send(c.invite)
+				res := p.next()
+				require.Equal(t, "SIP/2.0 503 Service Unavailable", startOf(res), "no 100 before it: %s", c.invite)
+				assert.Equal(t, "7", field(res, "Retry-After"))
+				assert.Equal(t, c.callID, field(res, "Call-ID"))
+				assert.Empty(t, n.rec.ladder("c-1"))
+
+				d.setFull(0)
+				synctest.Wait()
+				again := p.newCall() // nothing of it is in the way of another
+				again.sendInvite("", offerLine)
+				again.established(again.expect("SIP/2.0 200"))
+				again.ack("")
+			})
+		})
+	}
+}
+
+func TestAFullNodeSaysNothingWhereNothingCanBeEchoed(t *testing.T) {
+	inDoor(t, nil, func(t *testing.T, n *node, d *testDoor, p *phone) {
+		d.setFull(7)
+		p.send("INVITE sip:x@127.0.0.1 SIP/2.0\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n\r\n")
+		p.drain()
+		assert.Equal(t, []string{"> INVITE"}, n.rec.ladder(""))
+	})
+}
+
 func TestARepeatedINVITEOfACallThatWasLetInIsNotRefused(t *testing.T) {
 	inDoor(t, nil, func(t *testing.T, n *node, d *testDoor, p *phone) {
 		n.mu.Lock()

@@ -161,9 +161,17 @@ func (m *rawMessage) unnamed(raw []byte) bool {
 	return false
 }
 
-// refuse builds the answer to a request that goes no further (RFC 3261 section 8.2.7). It echoes what is there, and is nil
-// where nothing can be answered.
-func (g *gate) refuse(m *rawMessage, raw []byte, found fault, source net.Addr) []byte {
+// echo returns a stateless response to a request that is not plain, and where it is to be sent over UDP: what of the request can
+// be read is repeated. nil: too little can be.
+func (g *gate) echo(r statelessResponse, raw []byte, source net.Addr) (answer []byte, to netip.AddrPort) {
+	raw = bytes.TrimLeft(raw, "\r\n")
+	answer = g.refuse(readRaw(raw), raw, fault{code: r.code}, source, r.headers...)
+	return answer, addrPort(answerTo(answer, source))
+}
+
+// refuse builds the answer to a request that goes no further (RFC 3261 section 8.2.7), with further header fields. It echoes what
+// is there, and is nil where nothing can be answered.
+func (g *gate) refuse(m *rawMessage, raw []byte, found fault, source net.Addr, headers ...string) []byte {
 	if method, _, _, _ := m.requestLine(); method == "ACK" {
 		return nil
 	}
@@ -195,6 +203,9 @@ func (g *gate) refuse(m *rawMessage, raw []byte, found fault, source net.Addr) [
 			value += ";tag=" + g.tag(raw)
 		}
 		b.WriteString(field.label + ": " + printable(value) + "\r\n")
+	}
+	for _, h := range headers {
+		b.WriteString(h + "\r\n")
 	}
 	b.WriteString("Server: " + product + "\r\nContent-Length: 0\r\n\r\n")
 	return []byte(b.String())

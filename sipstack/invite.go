@@ -68,6 +68,10 @@ func (s *Stack) invite(req *sip.Request, tx *sip.ServerTx) {
 		r.refuse(i)
 		return
 	}
+	if retry := s.unasked(i, r); retry > 0 {
+		s.respond(tx, s.refusal(req, &StatusError{Method: "INVITE", Code: sip.StatusServiceUnavailable, RetryAfter: retry}))
+		return
+	}
 	if !s.claim(i) {
 		// RFC 3261 section 8.2.2.2: the same request, come by another way.
 		s.respond(tx, s.response(req, sip.StatusLoopDetected, ""))
@@ -107,6 +111,15 @@ func (s *Stack) invite(req *sip.Request, tx *sip.ServerTx) {
 	}
 	leg.run(i)
 	i.req, i.tx = nil, nil
+}
+
+// unasked returns the Retry-After of an INVITE for which there is no room, where the door was not asked about it: what was sniffed
+// of it did not look as if it opened a call. 0: it was, or there is.
+func (s *Stack) unasked(i *invite, returning *revival) (retryAfter int) {
+	if returning != nil || s.tap.knows(i.id.callID, i.req.CSeq().SeqNo) {
+		return 0
+	}
+	return s.door.Full()
 }
 
 // claim notes an INVITE; false: it is known.

@@ -100,7 +100,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 	s.locator.panicked = func(v any) { s.observer.Panic("", v) }
 	s.certificates = newCertificates(cfg.TLS, s.log)
 	s.auth = newAuthenticator(s.cfg.Realm, s.cfg.Users, s.cfg.NonceLifetime)
-	s.door = newDoor(s.cfg, s.asked, s.auth, s.tap, s.secret[:], s.supported())
+	s.door = newDoor(s.cfg, s.asked, s.auth, s.gate, s.supported())
 	s.living, s.end = context.WithCancel(context.Background())
 
 	// Our own look at a message comes first: sipgo hands it to a goroutine of its own after that.
