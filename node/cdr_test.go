@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/callengine/callengine/node"
 	"github.com/callengine/callengine/scenario"
@@ -67,6 +68,10 @@ func TestEachCallHasOneDetailRecord(t *testing.T) {
 	n, err := node.New(cfg)
 	require.NoError(t, err)
 	require.NoError(t, n.Start(t.Context()))
+	assert.Eventually(t, func() bool {
+		content, err := os.ReadFile(file[len(file)-1])
+		return err == nil && strings.Count(string(content), "\n") == len(calls)
+	}, 10*time.Second, 10*time.Millisecond, "it is written when the node starts again")
 	require.NoError(t, n.Close())
-	assert.ElementsMatch(t, calls, details(), "it is written when the node starts again")
+	assert.ElementsMatch(t, calls, details())
 }
