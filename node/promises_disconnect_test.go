@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -302,6 +303,11 @@ func TestEveryCallHasExactlyOneDisconnectWhateverFails(t *testing.T) {
 				assert.Equal(t, tc.cause, e.Text("cause"), e.Text("errorMessage"))
 				assert.Equal(t, tc.message != "", e.Has("errorMessage"))
 				assert.Contains(t, e.Text("errorMessage"), tc.message)
+				if len(b.phone.Received("200 INVITE")) == 0 {
+					assert.False(t, e.Has("answerTime"))
+				} else if !slices.Contains([]string{"no ACK", "no usable answer"}, tc.message) {
+					assert.True(t, e.Has("answerTime"), "whoever hangs up after the 200 has had it")
+				}
 				record := b.record(e)
 				assert.Equal(t, "disconnected", record.State)
 				assert.Equal(t, tc.cause, *record.DisconnectCause)

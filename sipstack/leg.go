@@ -231,8 +231,9 @@ func (l *Leg) Ring(ctx context.Context) error {
 
 // Answer answers the call (200), unless that was done, and returns when the ACK is in and the sound runs. The 200 waits
 // for the PRACK of a 180 that held our offer, and is repeated for the transaction timeout; then a BYE is sent, and the
-// error is [ErrNoAck]. Other errors are [ErrNoMedia], and the reason for which the leg ended before. When ctx ends first its cause is returned; the call is answered all the same if the 200
-// was sent, and Bye is there to end it.
+// error is [ErrNoAck]. Other errors are [ErrNoMedia], and the reason for which the leg ended before. When ctx ends first
+// its cause is returned; the call is answered all the same if the 200 was sent, and Bye is there to end it. A caller whose
+// BYE overtakes the ACK has had the 200, so that the call was answered: there is no error, and it is over.
 func (l *Leg) Answer(ctx context.Context) error {
 	if !l.isAnswered() {
 		if err := l.order(ctx, sip.StatusOK); err != nil {
@@ -247,7 +248,10 @@ func (l *Leg) Answer(ctx context.Context) error {
 	if l.isConfirmed() {
 		return nil
 	}
-	if err := l.Err(); err != nil {
+	switch err := l.Err(); {
+	case errors.Is(err, ErrRemoteHangup):
+		return nil
+	case err != nil:
 		return err
 	}
 	return context.Cause(ctx)
