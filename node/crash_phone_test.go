@@ -33,6 +33,7 @@ type phoneScript struct {
 	press       string        // keys, by INFO, one a second from the answer on
 	cancel      time.Duration // CANCEL, from the INVITE on; 0: none
 	deaf        bool          // it hears no BYE and no refusal
+	challenge   bool          // a REFER needs credentials
 }
 
 // line is one call of the phone.
@@ -344,7 +345,7 @@ func (l *line) requested(text, method string, cseq int, from net.Addr) {
 		code, headers, body := l.judge(text, method, cseq)
 		answer = reply(text, code, headers, body)
 		l.answers[key] = answer
-		if method == "REFER" && code != 500 {
+		if method == "REFER" && code != 500 && code != 401 {
 			l.refers = append(l.refers, field(text, "Refer-To"))
 			if l.phone.script.early {
 				l.follow(cseq)
@@ -376,6 +377,9 @@ func (l *line) judge(text, method string, cseq int) (code int, headers, body str
 		l.over = true
 		return 200, "", ""
 	case "REFER":
+		if l.phone.script.challenge && field(text, "Authorization") == "" {
+			return 401, `WWW-Authenticate: Digest realm="pbx", nonce="` + strconv.Itoa(cseq) + `", algorithm=MD5`, ""
+		}
 		if s := l.phone.script; s.refer != 0 {
 			l.over = s.refer == 481
 			return s.refer, contact, ""

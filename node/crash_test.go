@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/callengine/callengine/node"
 	"github.com/callengine/callengine/scenario"
 	"github.com/coder/websocket"
 	"github.com/stretchr/testify/assert"
@@ -180,6 +181,11 @@ func TestWhereverANodeDiesItsCallGoesOn(t *testing.T) {
 			crashSetup{phone: phoneScript{notify: 486, after: 3 * time.Second}, away: time.Second, app: failure}, referred("failure", 1, 1),
 		},
 		"a Refer that is rejected": {crashSetup{phone: phoneScript{refer: 405}, away: time.Second, app: failure}, referred("failure", 1, 0)},
+		"a Refer that is challenged": {
+			crashSetup{phone: phoneScript{challenge: true, notify: 200, after: 3 * time.Second}, away: time.Second, app: success, change: func(cfg *node.Config) {
+				cfg.SIP.Credentials = []node.SIPCredential{{Realm: "pbx", Username: "node", Password: "secret"}}
+			}}, referred("success", 1, 1),
+		},
 		"a Refer of which nothing is told": {
 			crashSetup{phone: phoneScript{}, away: time.Second, app: failure}, referred("failure", 1, 0),
 		},

@@ -79,7 +79,9 @@ type Referral struct {
 	held     *report  // of a NOTIFY that came before the REFER's response
 	clock    bool     // running
 	request  Message  // the newest REFER, if another process has sent it
-	alone    bool     // no answer to that can come any more
+
+	alone      bool // no answer to that can come any more
+	challenged bool // it asked for credentials, and no other REFER has followed
 }
 
 // Done is closed when the outcome is known and the observer has been told.

@@ -15,7 +15,7 @@ import (
 //   - Its clock counts from the acceptance that was written down.
 //   - What was answered to its REFER, and what NOTIFYs reported, counts from the messages, whether it was written down what
 //     became of it or not.
-//   - A REFER that did not go out is sent.
+//   - A REFER that did not go out is sent, and so is one with credentials where the first was challenged.
 //   - One over UDP that had no answer is sent once more as it was, within the time of its transaction (RFC 3261
 //     section 17.1.2.2): for the peer it is a repetition, to which it repeats its answer. Over a stream it would be another
 //     REFER, and is not sent: a NOTIFY may still decide (RFC 6665 section 4.4.1), within the same time.
@@ -75,12 +75,13 @@ func (f *Referral) hear(n referNews) {
 	switch {
 	case f.state.over() || len(f.attempts) == 0:
 	case n.notify == nil:
-		if n.CSeq != f.attempts[len(f.attempts)-1] || !f.state.Accepted.IsZero() {
-			return
-		}
-		if n.Code < 300 {
+		switch {
+		case n.CSeq != f.attempts[len(f.attempts)-1], !f.state.Accepted.IsZero():
+		case n.Code < 300:
 			f.accept(n.Code, n.Time)
-		} else {
+		case f.isChallenge(n.Code):
+			f.challenged = true
+		default:
 			f.reject(n.Code)
 		}
 	case n.Time.Before(f.state.Sent):
@@ -109,7 +110,7 @@ func (f *Referral) resume(refer []sip.Header, resend func(ctx context.Context, m
 	}
 	f.set.env.wg.Go(func() {
 		defer f.survive()
-		if len(f.attempts) == 0 {
+		if len(f.attempts) == 0 || f.challenged {
 			f.run(refer)
 			return
 		}
@@ -118,12 +119,23 @@ func (f *Referral) resume(refer []sip.Header, resend func(ctx context.Context, m
 			if errors.Is(err, errNoRepeat) {
 				err = f.unaccepted(sent.Add(max(f.set.env.answerTimeout, f.set.env.notifyTimeout)))
 			}
+			if err == nil && f.isChallenge(code) {
+				f.run(refer)
+				return
+			}
 			if !f.answered(code, err) {
 				return
 			}
 		}
 		f.await(f.ctx)
 	})
+}
+
+// isChallenge reports whether a response to the REFER that another process had sent asks for credentials which that one had
+// not given. What it had counted of the challenge went with it: the next REFER is challenged anew.
+func (f *Referral) isChallenge(code int) bool {
+	_, _, challenge := challengeFields(code)
+	return challenge && f.set.env.credentials && !strings.Contains(f.request.Raw, "Authorization:")
 }
 
 // errNoRepeat says that no answer to a REFER can come any more.

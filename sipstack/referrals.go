@@ -28,6 +28,7 @@ type referEnv struct {
 	notifyTimeout time.Duration
 	// answerTimeout is the time from the sending of a REFER to its final response.
 	answerTimeout time.Duration
+	credentials   bool // there are some for who asks for them
 	log           *zap.Logger
 	// wg counts the goroutines of the referrals: each ends with its referral.
 	wg *sync.WaitGroup
