@@ -34,6 +34,9 @@ type phoneScript struct {
 	cancel      time.Duration // CANCEL, from the INVITE on; 0: none
 	deaf        bool          // it hears no BYE and no refusal
 	challenge   bool          // a REFER needs credentials
+	headers     string        // more lines of its INVITE
+	refresh     time.Duration // how often it sends a re-INVITE; 0: never
+	timer       string        // Session-Expires of its answers to the node's re-INVITEs and UPDATEs; "": none
 }
 
 // line is one call of the phone.
@@ -55,9 +58,12 @@ type line struct {
 	refers                     []string // Refer-To of each REFER, repetitions not counted
 	told                       []int    // statuses that the node gave to NOTIFYs of an outcome
 	faults                     []string
-	unheard                    bool     // nothing answered its INVITE
-	answer                     string   // the 200
-	offers                     []string // re-INVITEs of the node
+	unheard                    bool                // nothing answered its INVITE
+	answer                     string              // the 200
+	offers                     []string            // re-INVITEs of the node
+	unconfirmed                map[int]*time.Timer // that it has answered and that have no ACK, by CSeq
+	refreshed                  int                 // how often a re-INVITE of its own was accepted
+	rung                       map[string]bool     // reliable responses that it has acknowledged, by RSeq
 }
 
 // waiting is a request that has no final response.
@@ -140,11 +146,11 @@ func (p *enduring) call(user string) *line {
 	p.serial++
 	l := &line{
 		phone: p, callID: fmt.Sprintf("call-%d@%s", p.serial, p.conn.LocalAddr()), tag: fmt.Sprintf("p%d", p.serial), cseq: 1,
-		answers: map[string]string{}, waiting: map[string]*waiting{},
+		answers: map[string]string{}, waiting: map[string]*waiting{}, unconfirmed: map[int]*time.Timer{}, rung: map[string]bool{},
 	}
 	p.lines[l.callID] = l
 	l.peer, l.target = "<sip:"+user+"@"+p.node.String()+">", "sip:"+user+"@"+p.node.String()
-	l.invite = l.request("INVITE", 1, "i"+l.callID, "Content-Type: application/sdp", p.sdp())
+	l.invite = l.request("INVITE", 1, "i"+l.callID, p.script.headers+"Content-Type: application/sdp", p.sdp())
 	l.repeat("i"+l.callID, l.invite, func(code int) {
 		if code == 0 {
 			l.over, l.unheard = true, true
@@ -235,13 +241,13 @@ func (p *enduring) arrived(text string, from net.Addr) {
 	case l == nil:
 	case strings.HasPrefix(text, "SIP/2.0 "):
 		code, _ := strconv.Atoi(text[8:11])
-		l.response(text, method, code)
+		l.response(text, method, cseq, code)
 	default:
 		l.requested(text, method, cseq, from)
 	}
 }
 
-func (l *line) response(text, method string, code int) {
+func (l *line) response(text, method string, cseq, code int) {
 	branch := strings.TrimPrefix(branchIn(field(text, "Via")), "z9hG4bK")
 	if method == "CANCEL" {
 		branch = "c" + l.callID // in its Via it has that of the INVITE
@@ -250,14 +256,23 @@ func (l *line) response(text, method string, code int) {
 	if method == "INVITE" && code >= 300 && l.phone.script.deaf {
 		return
 	}
-	if method == "INVITE" {
+	switch {
+	case method == "INVITE" && cseq == 1:
 		l.inviteAnswered(text, code)
+	case method == "INVITE" && code >= 200:
+		ack := fmt.Sprintf("a%d-%s", cseq, l.callID)
+		if code >= 300 {
+			ack = branch
+		}
+		l.phone.send(l.request("ACK", cseq, ack, "", ""))
 	}
 	if w == nil || code < 200 && method != "INVITE" {
 		return
 	}
-	w.timer.Stop()
-	delete(l.waiting, branch)
+	w.timer.Stop() // a provisional response ends the repetitions of an INVITE, and not the wait
+	if code >= 200 || cseq == 1 {
+		delete(l.waiting, branch)
+	}
 	if code >= 200 {
 		w.done(code)
 	}
@@ -267,6 +282,7 @@ func (l *line) inviteAnswered(text string, code int) {
 	switch {
 	case code < 200:
 		l.proceeding = true
+		l.acknowledge(text)
 	case code < 300:
 		if l.refused != 0 {
 			l.fault("a 200 after the call was refused")
@@ -303,6 +319,9 @@ func (l *line) begin() {
 	if s.hangUp > 0 {
 		l.later(s.hangUp, l.hangUp)
 	}
+	if s.refresh > 0 {
+		l.later(s.refresh, l.refresh)
+	}
 	for i, key := range s.press {
 		l.later(time.Duration(i+1)*time.Second, func() {
 			if !l.over {
@@ -337,6 +356,7 @@ func reply(text string, code int, headers, body string) string {
 // requested answers a request of the node in the call.
 func (l *line) requested(text, method string, cseq int, from net.Addr) {
 	if method == "ACK" || method == "BYE" && l.phone.script.deaf {
+		l.confirmed(cseq)
 		return
 	}
 	key := method + branchIn(field(text, "Via"))
@@ -345,6 +365,9 @@ func (l *line) requested(text, method string, cseq int, from net.Addr) {
 		code, headers, body := l.judge(text, method, cseq)
 		answer = reply(text, code, headers, body)
 		l.answers[key] = answer
+		if method == "INVITE" && code == 200 {
+			l.repeatAnswer(cseq, answer)
+		}
 		if method == "REFER" && code != 500 && code != 401 {
 			l.refers = append(l.refers, field(text, "Refer-To"))
 			if l.phone.script.early {
@@ -387,30 +410,7 @@ func (l *line) judge(text, method string, cseq int) (code int, headers, body str
 		return 202, contact, ""
 	case "INVITE":
 		l.offers = append(l.offers, text)
-		return 200, contact + "\r\nContent-Type: application/sdp", l.phone.sdp()
+		return 200, contact + "\r\n" + l.phone.script.timer + "Content-Type: application/sdp", l.phone.sdp()
 	}
 	return 200, contact, ""
-}
-
-// follow reports what becomes of a REFER.
-func (l *line) follow(cseq int) {
-	s := l.phone.script
-	if s.refer >= 300 {
-		return
-	}
-	notify := func(state string, status int) {
-		l.ask("NOTIFY", fmt.Sprintf("Event: refer;id=%d\r\nSubscription-State: %s\r\nContent-Type: message/sipfrag", cseq, state),
-			fmt.Sprintf("SIP/2.0 %d Status\r\n", status), func(code int) {
-				if status >= 200 {
-					l.told = append(l.told, code)
-				}
-			})
-	}
-	notify("active;expires=60", 100)
-	if s.notify > 0 {
-		l.later(s.after, func() { notify("terminated;reason=noresource", s.notify) })
-	}
-	if s.hangUpRefer > 0 {
-		l.later(s.hangUpRefer, l.hangUp)
-	}
 }

@@ -167,6 +167,34 @@ func TestWhereverANodeDiesItsCallGoesOn(t *testing.T) {
 				assert.LessOrEqual(t, len(c.events("dtmf")), 9)
 			},
 		},
+		"a session that the node refreshes": {
+			crashSetup{
+				app: answers(map[string]string{"initiate": `<Pause duration="100"/>`}), away: time.Second,
+				phone: phoneScript{headers: "Supported: timer\r\nSession-Expires: 90;refresher=uas\r\n", timer: "Session-Expires: 90;refresher=uac\r\n"},
+			},
+			func(t *testing.T, c *crash) {
+				ends("hangup")(t, c)
+				assert.GreaterOrEqual(t, len(c.line.offers), 2)
+				assert.Empty(t, c.line.unconfirmed, "each of its INVITEs has its ACK")
+			},
+		},
+		"a session that the caller refreshes": {
+			crashSetup{
+				app: answers(map[string]string{"initiate": `<Pause duration="150"/>`}), away: time.Second,
+				phone: phoneScript{headers: "Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n", refresh: 40 * time.Second},
+			},
+			func(t *testing.T, c *crash) {
+				ends("hangup")(t, c)
+				assert.Equal(t, 3, c.line.refreshed)
+			},
+		},
+		"reliable responses": {
+			crashSetup{
+				app:   answers(map[string]string{"initiate": `<Ring answerCall="false" duration="5"/><Ring duration="5"/>`}),
+				phone: phoneScript{headers: "Supported: 100rel\r\n"}, away: time.Second,
+			},
+			ends("hangup"),
+		},
 		"invalid BXML": {crashSetup{app: answers(map[string]string{"initiate": `<Nonsense/>`}), away: time.Second}, ends("invalid-bxml")},
 		"a Refer that succeeds": {
 			crashSetup{phone: phoneScript{notify: 200, after: 3 * time.Second}, away: time.Second, app: success}, referred("success", 1, 1),

@@ -92,6 +92,12 @@ func (p *killable) kill() {
 	<-p.exited
 }
 
+// ladder is what the program tells of a call.
+func (p *killable) ladder(callID string) []byte {
+	out, err := exec.Command(p.binary, "call", callID, "--api", "http://"+p.api).CombinedOutput()
+	return fmt.Appendf(out, "%v", err)
+}
+
 // ledger is an application that writes down every event, and answers the first of a call with one of its documents.
 type ledger struct {
 	server *httptest.Server
@@ -113,6 +119,13 @@ func newLedger() *ledger {
 	l := &ledger{events: map[string]map[string]map[string][]byte{}, sip: map[string]string{}}
 	l.server = httptest.NewServer(l)
 	return l
+}
+
+// callOf returns the call with that SIP Call-ID.
+func (l *ledger) callOf(sipCallID string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sip[sipCallID]
 }
 
 func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -197,7 +210,8 @@ func TestNoCallIsLostToKills(t *testing.T) {
 	}()
 	var away []time.Duration
 	for range max(*kills, 2) {
-		time.Sleep(200*time.Millisecond + rand.N(time.Second)) // a moment like any other
+		// A moment like any other. On a machine that takes long to start it, it is not to be away most of the time.
+		time.Sleep(200*time.Millisecond + rand.N(time.Second) + lastOf(away))
 		if *kills == 0 {
 			continue
 		}
@@ -215,11 +229,18 @@ func TestNoCallIsLostToKills(t *testing.T) {
 		phone.mu.Unlock()
 	}
 	t.Logf("%d calls, %d kills; the program listened again after %v at most", calls, len(away), maxOf(away))
+	// What a phone repeats it repeats for 32 s, and a Refer waits 30 s for its NOTIFY: of neither is much left to a program that
+	// was away for a third of that.
+	inTime := maxOf(away) < 10*time.Second
 	requireOver(t, app, phones)
+	told := 0
 	for _, phone := range phones {
 		phone.mu.Lock()
 		for _, l := range phone.lines {
-			l.judgeKilled(t, app)
+			if !l.judgeKilled(t, app, inTime) && told < 5 {
+				told++
+				t.Logf("%+v\n%s", *l, p.ladder(app.callOf(l.callID)))
+			}
 		}
 		phone.mu.Unlock()
 	}
@@ -274,6 +295,13 @@ func BenchmarkRecoveryOfLiveCalls(b *testing.B) {
 	}
 }
 
+func lastOf(all []time.Duration) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	return all[len(all)-1]
+}
+
 func maxOf(all []time.Duration) (most time.Duration) {
 	for _, d := range all {
 		most = max(most, d)
@@ -315,24 +343,25 @@ func requireOver(t *testing.T, app *ledger, phones []*enduring) {
 	time.Sleep(2 * time.Second) // for a second event of anything
 }
 
-// judgeKilled holds the promises to one call as its phone saw it.
-func (l *line) judgeKilled(t *testing.T, app *ledger) {
+// judgeKilled holds the promises to one call as its phone saw it; inTime: what the phone sent was not sent in vain.
+func (l *line) judgeKilled(t *testing.T, app *ledger, inTime bool) bool {
 	t.Helper()
-	assert.Empty(t, l.faults, l.callID)
-	assert.True(t, l.over, "%s is left up: %+v", l.callID, *l)
-	assert.LessOrEqual(t, len(l.refers), 1, "%s: one REFER", l.callID)
+	ok := assert.Empty(t, l.faults, l.callID)
+	ok = assert.True(t, l.over, "%s is left up", l.callID) && ok
+	ok = assert.LessOrEqual(t, len(l.refers), 1, "%s: one REFER", l.callID) && ok
 	for _, code := range l.told {
-		assert.Equal(t, 200, code, "%s: a NOTIFY counts: %v", l.callID, l.told)
+		ok = assert.True(t, code == 200 || !inTime && (code == 0 || code == 481), "%s: a NOTIFY counts: %v", l.callID, l.told) && ok
 	}
 	app.mu.Lock()
 	defer app.mu.Unlock()
 	id := app.sip[l.callID]
 	if l.answered {
-		assert.NotEmpty(t, id, "%s: its end is told", l.callID)
+		ok = assert.NotEmpty(t, id, "%s: its end is told", l.callID) && ok
 	}
 	if len(l.refers) > 0 {
-		assert.Len(t, app.events[id]["referComplete"], 1, "%s, %s: one referComplete", l.callID, id)
+		ok = assert.Len(t, app.events[id]["referComplete"], 1, "%s, %s: one referComplete", l.callID, id) && ok
 	}
+	return ok
 }
 
 // judge holds the promises to what the application got.

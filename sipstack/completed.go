@@ -24,8 +24,16 @@ func (d *dialog) completed(req *sip.Request, res *sip.Response) {
 func (d *dialog) acknowledgeAgain(res *sip.Response) bool {
 	d.mu.Lock()
 	invite := d.accepted
+	before := res.CSeq().MethodName == sip.INVITE && res.CSeq().SeqNo <= d.before
 	d.mu.Unlock()
-	if invite == nil || res.StatusCode/100 != 2 || *res.CSeq() != *invite.CSeq() {
+	switch {
+	case res.StatusCode/100 != 2:
+		return false
+	case invite != nil && *res.CSeq() == *invite.CSeq():
+	case before: // of another process, which did not come to it: its number is all that an ACK needs
+		invite = sip.NewRequest(sip.INVITE, d.contact)
+		invite.AppendHeader(sip.HeaderClone(res.CSeq()))
+	default:
 		return false
 	}
 	return d.stack.spawn(func() { d.confirmInvite(invite) })

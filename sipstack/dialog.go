@@ -55,6 +55,7 @@ type dialog struct {
 	updates  bool         // the peer takes UPDATE
 	using    bool         // the INVITE's usage is up
 	gone     bool
+	before   uint32      // highest CSeq that another process may have used; 0: there was none
 	expiring *time.Timer // forgets the dialog after it is gone
 }
 

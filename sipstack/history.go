@@ -34,6 +34,7 @@ type history struct {
 	refused            int // final status that the INVITE got; 0: none, or a 2xx
 	answered           bool
 	ack                *sip.Request // nil: none came
+	open               *Message     // an INVITE in the dialog whose final response had no ACK, as far as is known; nil: there is none
 
 	bye       *Message // the peer's
 	hungUp    bool     // ours was sent, and answered
@@ -78,6 +79,9 @@ func (s *Stack) readHistory(saved Saved, tag string) (*history, error) {
 	h.id = dialogOf(h.invite)
 	for _, m := range saved.Messages {
 		h.add(s, m)
+	}
+	if h.open != nil {
+		delete(h.answers, h.open.CSeq)
 	}
 	return h, nil
 }
@@ -182,7 +186,12 @@ func (h *history) addReceived(s *Stack, m Message) {
 	}
 	h.last, h.lastSeen = req, m
 	switch req.Method {
+	case sip.INVITE:
+		h.open = &m
 	case sip.ACK:
+		if h.open != nil && h.open.CSeq == m.CSeq {
+			h.open = nil
+		}
 		if m.CSeq == h.arrived.CSeq {
 			h.ack = req
 		}

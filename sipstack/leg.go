@@ -346,5 +346,8 @@ func (s *Stack) soundOf(req *sip.Request, on *listener, callID string, had *snap
 	if moved && sound.propose(req) != nil {
 		return nil, errors.Join(&StatusError{Method: "INVITE", Code: sip.StatusNotAcceptableHere}, sound.media.Close())
 	}
+	if !had.Answered {
+		sound.told() // by what it will be answered
+	}
 	return sound, nil
 }

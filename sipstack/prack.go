@@ -20,6 +20,10 @@ func (s *Stack) prack(d *dialog, t *turn) {
 		t.respond(sip.StatusBadRequest, "Bad RAck")
 		return
 	}
+	if l.reliable.tookBefore(k) {
+		s.prackBefore(d, t)
+		return
+	}
 	if l.Err() != nil || !l.reliable.take(k) {
 		t.respond(sip.StatusCallTransactionDoesNotExists, "")
 		return
@@ -40,6 +44,23 @@ func (s *Stack) prack(d *dialog, t *turn) {
 		s.offered(d, t, nil)
 	}
 	l.reliable.acked <- nil
+}
+
+// prackBefore handles the PRACK of a response of another process, for which nobody waits.
+func (s *Stack) prackBefore(d *dialog, t *turn) {
+	l := d.leg
+	switch {
+	case l.Err() == nil && l.session.offering() && !l.session.settled() && !undescribed(t.req):
+		if err := l.session.confirm(t.req, l.isAnswered()); err != nil {
+			l.log.Debug("no usable answer in the PRACK", zap.Error(err))
+		}
+		d.save()
+		t.reply(sip.StatusOK, "")
+	case l.Err() == nil && !undescribed(t.req):
+		s.offered(d, t, nil)
+	default:
+		t.reply(sip.StatusOK, "")
+	}
 }
 
 // offered answers a PRACK or UPDATE with an offer; false: the offer was refused, and everything is as it was.

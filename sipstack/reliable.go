@@ -18,6 +18,8 @@ type reliable struct {
 	mu      sync.Mutex
 	rseq    uint32 // of the newest
 	waiting bool   // for the PRACK of the newest
+	sent    bool   // one was
+	before  uint32 // of the newest of another process; 0: there was none
 }
 
 func newReliable(invite *sip.Request) *reliable {
@@ -33,8 +35,39 @@ func (r *reliable) next() uint32 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rseq++
-	r.waiting = true
+	r.waiting, r.sent = true, true
 	return r.rseq
+}
+
+// newest returns the number of the newest response; 0: there was none.
+func (r *reliable) newest() uint32 {
+	if r == nil {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sent {
+		return r.rseq
+	}
+	return r.before
+}
+
+// restored says which the newest response of another process was. There are no others: the caller ignores those whose
+// numbers do not follow, and how far that process came is not known.
+func (r *reliable) restored(rseq uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wanted, r.before = false, rseq
+}
+
+// tookBefore reports whether a PRACK acknowledges a response of another process.
+func (r *reliable) tookBefore(k rack) bool {
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.before != 0 && k == rack{rseq: r.before, cseq: r.cseq, method: string(sip.INVITE)}
 }
 
 // take takes a PRACK; false: it acknowledges nothing that waits for it. A call of our own has no such responses: nil.
@@ -82,15 +115,16 @@ func (p *progress) ring() error {
 		return nil // the one before it says the same, and is being repeated
 	}
 	p.offers = false
+	rseq := l.reliable.next()
+	l.dialog.save() // the PRACK has to find it, and another port would be another offer
 	if !l.session.settled() && l.session.offering() {
 		// RFC 3262 section 5: our offer is due in the first reliable response. An answer of ours is not: with a
 		// description of the sound many phones stop ringing by themselves, and there is none before the call is answered.
 		withSDP(res, l.session.description())
 		p.offers = true
-		l.dialog.save() // another port would be another offer
 	}
 	res.AppendHeader(sip.NewHeader("Require", tagReliable))
-	res.AppendHeader(sip.NewHeader("RSeq", decimal(l.reliable.next())))
+	res.AppendHeader(sip.NewHeader("RSeq", decimal(rseq)))
 	if err := p.i.respond(res); err != nil {
 		return err
 	}

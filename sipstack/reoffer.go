@@ -20,6 +20,7 @@ func (l *Leg) reoffer() {
 			switch {
 			case err == nil && res.StatusCode == sip.StatusRequestPending:
 			case err == nil && res.StatusCode/100 == 2:
+				l.session.told()
 				d.save()
 				return
 			case errors.Is(err, ErrClosed), l.Err() != nil:
@@ -55,6 +56,13 @@ func (l *Leg) offerAgain() (*sip.Response, error) {
 		}
 	}
 	return res, err
+}
+
+// told notes that the peer knows where our sound is.
+func (c *session) told() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.untold = false
 }
 
 // reoffer makes an offer of the sound as it is now.

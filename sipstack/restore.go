@@ -132,6 +132,20 @@ func (r *revival) again() error {
 	return nil
 }
 
+// reopen has an INVITE in the dialog handled again whose final response may not have gone out: its sender does not repeat
+// it once it has a provisional one, which the library sends by itself. Over a stream it went with the connection.
+func (r *revival) reopen() {
+	m := r.history.open
+	if m == nil || m.Transport != "udp" || r.foreign {
+		return
+	}
+	on := r.stack.listenerAt("udp", m.Local)
+	source, err := netip.ParseAddrPort(m.Remote)
+	if on != nil && err == nil {
+		on.packets.again = append(on.packets.again, packet{[]byte(m.Raw), net.UDPAddrFromAddrPort(source)})
+	}
+}
+
 // restoreUp restores an answered call.
 func (r *revival) restoreUp() error {
 	d, l, err := r.dialog()
@@ -151,7 +165,11 @@ func (r *revival) restoreUp() error {
 	} else {
 		l.session.media.OnDigit(l.digit)
 	}
-	return r.enter()
+	if err := r.enter(); err != nil {
+		return err
+	}
+	r.reopen()
+	return nil
 }
 
 // restoreOver restores a call that has ended, of which a referral may be pending.
@@ -193,6 +211,7 @@ func (r *revival) dialog() (*dialog, *Leg, error) {
 		r.moved = true
 	}
 	d.seq = max(d.seq, h.sent) + skippedNumbers
+	d.before = d.seq
 	d.saved = d.seq - skippedNumbers // so that the first request has the new number saved
 	d.catchUp(h)
 	d.invite = s.inviteBefore(h)
@@ -309,8 +328,8 @@ func (r *revival) takeUp(i *invite) *Leg {
 		r.dead(err, i)
 		return nil
 	}
-	if h.reliable { // their numbers are not known, and others would be ignored
-		leg.reliable.wanted = false
+	if snap := r.snapshot; h.reliable || snap != nil && snap.RSeq != 0 {
+		leg.reliable.restored(snap.rseq())
 	}
 	leg.dialog.catchUp(h)
 	leg.dialog.mu.Lock()

@@ -98,5 +98,6 @@ func (s *Stack) restoreSession(callID string, saved savedSession, on *listener) 
 		},
 		agreed: func(p media.Params) { s.observer.Media(callID, p) },
 	}
-	return c, moved || c.local.addr != saved.Addr, nil
+	c.untold = moved || saved.Untold || c.local.addr != saved.Addr
+	return c, c.untold, nil
 }

@@ -28,6 +28,7 @@ type session struct {
 	offer  bool         // it is an offer, and waits for the answer
 	params media.Params // agreed on last
 	agrees bool         // the first offer has been answered
+	untold bool         // the peer does not know yet where our sound is since the restart
 
 	agreed func(media.Params) // told of it, under no lock
 }

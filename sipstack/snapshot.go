@@ -34,6 +34,7 @@ type snapshot struct {
 	Heard    uint32    `json:"heard"` // of the peer's that was answered
 	Updates  bool      `json:"updates,omitempty"`
 	Answered bool      `json:"answered,omitempty"` // its 200 goes out, or has
+	RSeq     uint32    `json:"rseq,omitempty"`     // of the newest reliable response before that
 
 	Session savedSession `json:"session"`
 	Timer   savedTimer   `json:"timer,omitzero"`
@@ -55,6 +56,7 @@ type savedSession struct {
 	Body      string       `json:"body,omitempty"`
 	Offer     bool         `json:"offer,omitempty"`
 	Agrees    bool         `json:"agrees,omitempty"`
+	Untold    bool         `json:"untold,omitempty"`
 	Params    media.Params `json:"params"`
 }
 
@@ -84,7 +86,7 @@ func (d *dialog) save() {
 func (d *dialog) snapshot() snapshot {
 	s := snapshot{
 		Version: snapshotVersion, LocalTag: d.id.local, Contact: d.contact.String(), Heard: d.inbox.settled(),
-		Answered: d.leg.isAnswered(), Session: d.leg.session.saved(), Timer: d.leg.timer.saved(),
+		Answered: d.leg.isAnswered(), RSeq: d.leg.reliable.newest(), Session: d.leg.session.saved(), Timer: d.leg.timer.saved(),
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -94,6 +96,14 @@ func (d *dialog) snapshot() snapshot {
 	}
 	d.saved = d.seq
 	return s
+}
+
+// rseq is the number of the newest reliable response; 0: none is known.
+func (s *snapshot) rseq() uint32 {
+	if s == nil {
+		return 0
+	}
+	return s.RSeq
 }
 
 // readSnapshot reads what a dialog's save has written.
@@ -141,7 +151,7 @@ func (c *session) saved() savedSession {
 	defer c.mu.Unlock()
 	return savedSession{
 		Addr: c.local.addr, Port: c.local.port, SessionID: c.local.sessionID, Number: c.local.version,
-		Body: string(c.body), Offer: c.offer, Agrees: c.agrees, Params: c.params,
+		Untold: c.untold, Body: string(c.body), Offer: c.offer, Agrees: c.agrees, Params: c.params,
 	}
 }
 
