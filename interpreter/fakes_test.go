@@ -27,6 +27,7 @@ type fakeLeg struct {
 	noRefer      error
 	keys         chan byte
 	recordings   []verbs.Recording // of StartRecording
+	recognizing  func(ctx context.Context, s verbs.SpeechInput) (verbs.Recognition, error)
 	opening      func(ctx context.Context, s verbs.StreamConfig) (verbs.Stream, error)
 	transcribing func(ctx context.Context, t verbs.TranscriptionConfig) (verbs.Transcription, error)
 }
@@ -73,6 +74,11 @@ func (l *fakeLeg) TakeDigits() (<-chan byte, func()) { return nil, func() {} }
 func (l *fakeLeg) OverhearDigits() (<-chan byte, func()) {
 	l.note("overhear")
 	return l.keys, func() { l.note("overhear no more") }
+}
+func (l *fakeLeg) CanRecognize() error { return nil }
+func (l *fakeLeg) Recognize(ctx context.Context, s verbs.SpeechInput) (verbs.Recognition, error) {
+	l.note("recognize")
+	return l.recognizing(ctx, s)
 }
 func (l *fakeLeg) OpenStream(ctx context.Context, s verbs.StreamConfig) (verbs.Stream, error) {
 	l.note("stream to " + s.Destination)

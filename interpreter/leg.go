@@ -30,6 +30,7 @@ type Leg interface {
 	verbs.Player
 	verbs.Keypad
 	verbs.Dialer
+	verbs.Recognizer
 	Recorder
 }
 

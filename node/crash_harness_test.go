@@ -306,7 +306,7 @@ func (c *crash) start(network node.Network, store state.Store) *node.Node {
 	}
 	core, logs := observer.New(zap.WarnLevel)
 	c.logs = logs
-	n, err := node.New(cfg, node.WithNetwork(network), node.WithStore(store), node.WithSynthesizer(c.speech), node.WithLogger(zap.New(core)))
+	n, err := node.New(cfg, node.WithNetwork(network), node.WithStore(store), node.WithSynthesizer(c.speech), node.WithTranscriber(&fakeHearing{}), node.WithLogger(zap.New(core)))
 	require.NoError(c.t, err)
 	require.NoError(c.t, n.Start(c.t.Context()))
 	return n

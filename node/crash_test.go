@@ -139,6 +139,19 @@ func TestWhereverANodeDiesItsCallGoesOn(t *testing.T) {
 				assert.Len(t, c.events("gather"), 1)
 			},
 		},
+		"Gather of speech": {
+			crashSetup{
+				app: answers(map[string]string{
+					"initiate": `<Gather input="dtmf_speech" gatherUrl="/keys" maxDigits="3" firstDigitTimeout="20" interDigitTimeout="10" partialResultCallback="/partial"><SpeakSentence>Well?</SpeakSentence></Gather>`,
+					"gather":   `<Gather input="speech" speechTimeout="3"/><Pause duration="2"/>`,
+				}),
+				phone: phoneScript{press: "123456789"}, away: time.Second,
+			},
+			func(t *testing.T, c *crash) {
+				ends("hangup")(t, c)
+				assert.Len(t, c.events("gather"), 1)
+			},
+		},
 		"streams": {
 			crashSetup{
 				app: answers(map[string]string{

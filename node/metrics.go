@@ -118,7 +118,7 @@ func newMetrics(build BuildInfo) *metrics {
 	m.speechCache = counter("speech_cache_total", "Texts to speak, by whether they were in the cache.", "result")
 	m.hepPackets = counter("hep_packets_total", "SIP messages and RTCP reports for a HEP collector, by result.", "result")
 	m.traceSpans = counter("trace_spans_total", "Spans of sampled calls for a collector of traces, by result.", "result")
-	m.transcriptions = gauge("transcriptions_active", "Transcriptions under way, of calls and recordings.").WithLabelValues()
+	m.transcriptions = gauge("transcriptions_active", "Transcriptions under way, of calls, recordings and what is said to a Gather.").WithLabelValues()
 	m.transcribed = counter("transcriptions_total", "Transcriptions that have ended, by kind and result.", "kind", "result")
 	m.transcriptionLost = counter("transcription_lost_seconds_total", "Seconds of calls' sound that were not transcribed because the engine was too slow.").WithLabelValues()
 	m.httpRequests = counter("http_requests_total", "HTTP requests that the node answered, by path and status.", "method", "path", "code")
@@ -338,7 +338,7 @@ func (m *metrics) SpeechCache(hit bool) {
 	m.speechCache.WithLabelValues(result).Inc()
 }
 
-// transcription counts the end of a transcription of this kind: "live" or "recording".
+// transcription counts the end of a transcription of this kind: "live", "recording" or "gather".
 func (m *metrics) transcription(kind, result string) {
 	m.transcribed.WithLabelValues(kind, result).Inc()
 }

@@ -26,6 +26,8 @@ type fakeHearing struct {
 	err    error         // of every transcription, in place of its text
 	panics bool
 	texts  []string // what is understood; empty: numbers
+	// whispers is when somebody is heard, for a second, whom nobody else hears; 0: nobody is.
+	whispers time.Duration
 
 	mu    sync.Mutex
 	asked []transcribe.Options
@@ -50,12 +52,18 @@ func (h *fakeHearing) Transcribe(ctx context.Context, sound transcribe.Sound, o 
 	frame := make([]int16, 160)
 	for {
 		read, err := sound.ReadFrame(frame)
+		was := at
 		at += time.Duration(read) * time.Second / transcribe.SampleRate
+		if h.whispers > 0 && was < h.whispers && at >= h.whispers {
+			tell(transcribe.Result{Partial: true, Start: was, End: at, Text: "psst", Confidence: 0.2})
+		} else if end := h.whispers + time.Second; h.whispers > 0 && was < end && at >= end {
+			tell(transcribe.Result{Start: h.whispers, End: at, Text: "psst psst", Confidence: 0.5})
+		}
 		switch speaks := d.Hear(frame[:read]); {
 		case speaks && !spoke:
 			spoke, start = true, at
 			if o.Partial {
-				tell(transcribe.Result{Partial: true, Start: at, End: at, Text: texts[n][:2], Language: "en-US", Confidence: 0.2})
+				tell(transcribe.Result{Partial: true, Start: at, End: at, Text: texts[n][:min(2, len(texts[n]))], Language: "en-US", Confidence: 0.2})
 			}
 		case spoke && (!speaks || err != nil):
 			spoke = false

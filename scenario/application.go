@@ -47,6 +47,8 @@ type Application struct {
 	taken   map[*Event]bool
 	decide  func(*Event) Reply // in place of replies; nil: those are given
 	changed chan struct{}      // closed and replaced with every request
+
+	webSockets func(http.ResponseWriter, *http.Request) // nil: they are taken, and nothing is said
 }
 
 // NewApplication opens the application's listener and serves. Close the application.

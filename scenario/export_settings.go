@@ -30,6 +30,7 @@ func (x *export) exportSettings() {
 	if x.record.From != "" && !strings.HasPrefix(x.record.From, "sip") {
 		x.settings.add("sip.pstn_trunks", []string{"127.0.0.0/8"})
 	}
+	x.exportHearing()
 	x.exportApplication()
 }
 

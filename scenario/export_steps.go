@@ -17,10 +17,11 @@ const (
 
 // exportSteps makes the phone's steps of what it has sent after its INVITE, which is entry i.
 func (x *export) exportSteps(i int) *yaml.Node {
-	s := &stepExport{export: x, steps: &yaml.Node{Kind: yaml.SequenceNode}, ready: x.entries[i].Time, sent: map[string]bool{}}
+	s := &stepExport{export: x, steps: &yaml.Node{Kind: yaml.SequenceNode}, ready: x.entries[i].Time, sent: map[string]bool{}, said: x.sayings()}
 	s.answers()
 	for j := i + 1; j < len(x.entries); j++ {
 		e := x.entries[j]
+		s.say(e.Time)
 		if w := e.Webhook; w != nil && w.Event == state.WebhookRequest && w.EventType != "initiate" {
 			s.webhooks = append(s.webhooks, e)
 		}
@@ -65,6 +66,7 @@ type stepExport struct {
 	earlier []exported // every REFER
 	burst   *yaml.Node // the burst that the step before was; nil: none
 	until   time.Time  // when the first of its requests was answered
+	said    []saying   // what the phone has said, and no step says yet
 
 	webhooks []exported // that came since the step before
 }

@@ -24,6 +24,8 @@ func shape(entries []state.Entry) map[state.Type][]string {
 		switch {
 		case e.SIP != nil && (e.SIP.Method == "ACK" || e.SIP.Method == "BYE" && e.SIP.Code > 0):
 			continue // of a call that is over when it comes
+		case e.Recording != nil && e.Recording.Event == state.RecordingAvailable:
+			continue // when its file is where it stays, which may be behind the call
 		case e.SIP != nil:
 			kinds[state.TypeSIP+"/"+state.Type(e.SIP.Direction)] = append(kinds[state.TypeSIP+"/"+state.Type(e.SIP.Direction)],
 				fmt.Sprint(e.SIP.Method, " ", e.SIP.Code))

@@ -110,6 +110,8 @@ var (
 		"initiate":      {"uui", "sipHeaders", "diversion", "stirShaken"},
 		"disconnect":    {"endTime", "cause", "errorMessage", "errorId"},
 		"redirect":      {"parentCallId", "transferCallerId", "transferTo"},
+		"gather":        {"digits", "terminatingDigit", "speech", "parentCallId", "transferCallerId", "transferTo"},
+		"partialgather": {"speech", "parentCallId", "transferCallerId", "transferTo"},
 		"referComplete": {"referCallStatus", "referSipResponseCode", "notifySipResponseCode"},
 	}
 )

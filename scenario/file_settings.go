@@ -57,7 +57,7 @@ func (s *settings) decode(d *decoder, n *yaml.Node) {
 func everyAddress() addresses {
 	return addresses{
 		"app": "http://127.0.0.1:1", "websocket": "ws://127.0.0.1:1", "initiate": "http://127.0.0.1:1", "status": "http://127.0.0.1:1",
-		"speech": "http://127.0.0.1:1", "node": "127.0.0.1:1", "phone": "sip:phone@127.0.0.1:1",
+		"speech": "http://127.0.0.1:1", "hearing": "ws://127.0.0.1:1", "node": "127.0.0.1:1", "phone": "sip:phone@127.0.0.1:1",
 	}
 }
 
@@ -120,6 +120,7 @@ func (s *settings) config(f *File, a addresses, t timers) (node.Config, error) {
 		{"sip.listen", []string{"udp://127.0.0.1:0", "tcp://127.0.0.1:0"}},
 		{"api.listen", "127.0.0.1:0"},
 		{"media.tts", map[string]string{"engine": "http", "url": a["speech"]}},
+		{"media.stt", map[string]string{"engine": "websocket", "url": a["hearing"]}},
 		{"applications", []any{application}},
 		{"drain_timeout", "1h"},
 		{"state.dir", ""},
@@ -135,8 +136,10 @@ func (s *settings) config(f *File, a addresses, t timers) (node.Config, error) {
 		put(root, strings.Split(base.key, "."), &yaml.Node{}, &value)
 	}
 	if s.node != nil {
-		if engine := lookUp(s.node, "media.tts.engine"); engine != nil {
-			put(root, []string{"media", "tts", "url"}, engine, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str"})
+		for _, what := range []string{"tts", "stt"} {
+			if engine := lookUp(s.node, "media."+what+".engine"); engine != nil {
+				put(root, []string{"media", what, "url"}, engine, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str"})
+			}
 		}
 		merge(root, s.node, a)
 	}

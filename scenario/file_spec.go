@@ -23,7 +23,7 @@ type spec struct {
 	Impairments  []impairment           `yaml:"impairments" doc:"What the network between the phone and the node does to their UDP packets."`
 	Settings     settings               `yaml:"settings" doc:"Configuration of the node, as in its configuration file; a key may be written with dots (refer.notify_timeout: 1s)."`
 	Timers       timers                 `yaml:"timers" doc:"How long the node waits for others, so that a scenario need not wait as long as a node in the field."`
-	Speech       speech                 `yaml:"speech" doc:"How long sentences are, by their text. What is not named takes 10ms a letter, 200ms at least and 5s at most. Speech is a tone of 440 Hz in scenarios, so that no engine has to be installed."`
+	Speech       speech                 `yaml:"speech" doc:"How long sentences are, by their text. What is not named takes 10ms a letter, 200ms at least and 5s at most. Speech is a tone of 440 Hz in scenarios, and another one for each text that the phone says, so that no engine has to be installed."`
 	Timeout      time.Duration          `yaml:"timeout" doc:"How long the whole may take. Default: 40s."`
 	Expect       expectations           `yaml:"expect" doc:"What must have happened when the call is over."`
 }
@@ -243,6 +243,7 @@ type impairment struct {
 // check looks at what the parts of a scenario say of each other.
 func (s *spec) check(d *decoder) {
 	s.checkTimers(d)
+	s.checkSaid(d)
 	for name, c := range s.Expect.Called {
 		if _, ok := s.Destinations[name]; !ok {
 			known := slices.Sorted(maps.Keys(s.Destinations))

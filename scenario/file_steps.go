@@ -32,6 +32,7 @@ type step struct {
 	Burst      []step                  `yaml:"burst" action:"true" doc:"Send several requests in one breath: notify, bye, options, info, request."`
 	Repeat     *repeatStep             `yaml:"repeat" action:"bare" doc:"Send the phone's newest request once more, as it was."`
 	Digits     *digitsStep             `yaml:"digits" action:"true" doc:"Press keys."`
+	Say        *sayStep                `yaml:"say" action:"true" doc:"Say something, as a tone that the node's engine for speech understands."`
 	Tone       *toneStep               `yaml:"tone" action:"true" doc:"Send a tone."`
 	Silence    time.Duration           `yaml:"silence" action:"true" doc:"Send silence for a time."`
 	Audio      *audioStep              `yaml:"audio" action:"true" doc:"Send a WAV file (PCM, 16 bit, 8 kHz, mono), relative to the scenario."`

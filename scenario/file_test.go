@@ -74,7 +74,7 @@ func TestMistakesAreToldWithTheirPlaces(t *testing.T) {
 		"out of range":        {"impairments: [{lose: REFER, count: 0}]\n", []string{"1:36: count must be from 1 to 100000"}},
 		"no duration":         {"timeout: 3 weeks\n", []string{"1:10: must be a duration such as 500ms, 2s or 1m, not \"3 weeks\""}},
 		"no truth":            {"call: {hold_ack: 1}\n", []string{"1:18: must be true or false, not \"1\""}},
-		"no action":           {"phone: [{delay: 1s}]\n", []string{"1:9: one of wait, refer, answer, notify, transfer, bye, cancel, ack, hold, resume, reinvite, options, info, request, raw, burst, repeat, digits, tone, silence, audio, answers, disappear, disconnect is missing"}},
+		"no action":           {"phone: [{delay: 1s}]\n", []string{"1:9: one of wait, refer, answer, notify, transfer, bye, cancel, ack, hold, resume, reinvite, options, info, request, raw, burst, repeat, digits, say, tone, silence, audio, answers, disappear, disconnect is missing"}},
 		"two actions":         {"phone: [{bye: , cancel: }]\n", []string{"1:9: bye and cancel cannot stand together: one of them is enough"}},
 		"misspelt step":       {"phone: [refr]\n", []string{"1:9: must hold keys such as wait, refer or answer, not \"refr\"; did you mean refer"}},
 		"something missing":   {"phone: [{tone: {hertz: 3}}]\n", []string{"1:16: time is missing"}},

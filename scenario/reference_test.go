@@ -38,6 +38,7 @@ var parts = []part{
 	{typeOf[anyRequestStep](), "`request`", "A method, or these keys.\n\n```yaml\nphone:\n  - request: {method: UPDATE, expect: any}\n```"},
 	{typeOf[repeatStep](), "`repeat`", "```yaml\nphone:\n  - bye\n  - repeat: {times: 2}\n```"},
 	{typeOf[digitsStep](), "`digits`", "The keys, or these keys.\n\n```yaml\nphone:\n  - digits: 12#\n  - digits: {digits: \"1,2\", by: info}\n```"},
+	{typeOf[sayStep](), "`say`", "The text, or these keys.\n\n```yaml\nphone:\n  - say: yes please\n  - say: {text: the sales department, time: 2s}\n```"},
 	{typeOf[toneStep](), "`tone`", "```yaml\nphone:\n  - tone: {hertz: 440, time: 1s}\n  - silence: 500ms\n```"},
 	{typeOf[destination](), "A destination", "```yaml\ndestinations:\n  desk:            # answers\n  away: {answer: 480, ring: 300ms}\n```"},
 	{typeOf[impairment](), "An impairment", "```yaml\nimpairments:\n  - {lose: 202 REFER, from: phone}\n  - {duplicate: NOTIFY}\n  - {reorder: rtp, percent: 10, seed: 7}\n  - {delay: BYE, by: 300ms}\n```"},

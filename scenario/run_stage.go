@@ -90,7 +90,8 @@ func (r *run) openApplication(ctx context.Context) error {
 		return err
 	}
 	r.speech.Decide(r.spec.Speech.speak)
-	r.addresses["speech"] = r.speech.URL("/speech")
+	r.speech.takeWebSockets((&hearing{texts: r.spec.said()}).serve)
+	r.addresses["speech"], r.addresses["hearing"] = r.speech.URL("/speech"), asWebSocket(r.speech.URL("/hearing"))
 	if address := cmp.Or(r.options.App, r.addresses.in(r.spec.Application.URL)); address != "" {
 		u, err := applicationURL(address)
 		if err != nil {

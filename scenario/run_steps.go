@@ -99,6 +99,8 @@ func (r *run) within(ctx context.Context, s *step) error {
 			return r.call.SendDigitTones(ctx, s.Digits.Digits, length, gap)
 		}
 		return r.call.SendDigits(ctx, s.Digits.Digits, length, gap)
+	case s.Say != nil:
+		return r.call.SendSamples(ctx, r.say(s.Say))
 	case s.Tone != nil:
 		return r.call.SendTone(ctx, float64(s.Tone.Hertz), s.Tone.Time)
 	case s.Silence != 0:

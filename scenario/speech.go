@@ -53,10 +53,14 @@ func usualSpeech(sentence string) time.Duration {
 
 // speak is the speech engine of scenarios.
 func (s speech) speak(e *Event) Reply {
-	sentence := spoken(string(e.Body))
-	length, told := s[sentence]
-	if !told {
-		length = usualSpeech(sentence)
-	}
+	length := s.length(spoken(string(e.Body)))
 	return Reply{Body: string(writeWAV(sine(speechHertz, length))), Header: http.Header{"Content-Type": {"audio/wav"}}}
+}
+
+// length is how long a sentence is.
+func (s speech) length(sentence string) time.Duration {
+	if length, told := s[sentence]; told {
+		return length
+	}
+	return usualSpeech(sentence)
 }

@@ -196,6 +196,14 @@ const (
 	MediaTextFailed     = "text failed"     // it is not whole
 )
 
+// Media events of a Gather that listens.
+const (
+	MediaListening    = "listening"     // to what is said
+	MediaNotListening = "not listening" // nobody can
+	MediaUnderstood   = "understood"    // what was said
+	MediaUnheard      = "unheard"       // nobody has spoken, or nobody listened to the end
+)
+
 // Media is a change of the call's sound: parameters agreed, playing started or ended, streams to others, text.
 type Media struct {
 	Event  string `json:"event"` // "agreed", "playing", "played", MediaStreaming, …

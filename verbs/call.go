@@ -83,6 +83,36 @@ type Keypad interface {
 	OverhearDigits() (keys <-chan byte, stop func())
 }
 
+// Recognizer understands what the other side of an answered call says.
+type Recognizer interface {
+	// CanRecognize reports why this node recognises no speech; nil: it does.
+	CanRecognize() error
+	// Recognize begins to listen. Who has begun it stops it.
+	Recognize(ctx context.Context, s SpeechInput) (Recognition, error)
+}
+
+// Recognition listens for one utterance: until somebody has spoken and is silent again.
+type Recognition interface {
+	// Began is closed when somebody begins to speak.
+	Began() <-chan struct{}
+	// Done is closed when it is known what was said, or that this will never be known.
+	Done() <-chan struct{}
+	// Said is what was said, once Done is closed; an error where it could not be recognised.
+	Said() (webhook.Speech, error)
+	// Stop ends it, if it goes on, and does not wait for anything. It may be called more than once.
+	Stop()
+}
+
+// SpeechInput says what is listened for.
+type SpeechInput struct {
+	Language        string   // BCP 47; "": the engine's own
+	Hints           []string // words and phrases that are likely
+	Model           string   // the engine's own name of a model; "": its default
+	ProfanityFilter bool
+	// Partial is told of what is understood while somebody speaks, all of it each time, by another goroutine; nil: nobody is.
+	Partial func(transcript string)
+}
+
 // Dialer presses keys on an answered call, for the other side to hear.
 type Dialer interface {
 	// SendDigits presses them one after the other, and returns when the last pause is over, or with the context's cause.

@@ -42,6 +42,11 @@ type fakeCall struct {
 	transcriptions []*fakeTranscription
 	openErr        error
 
+	deaf    error                    // why no speech is recognised
+	speaker func(r *fakeRecognition) // who speaks, in a goroutine; nil: nobody does
+	heard   sync.WaitGroup           // the goroutines of speaker
+	wanted  []SpeechInput            // that was listened for
+
 	keys chan byte                                    // nil: nobody presses any
 	play func(ctx context.Context, what string) error // what Speak and PlayURL do; nil: they return at once
 }
@@ -57,6 +62,7 @@ var (
 	_ Recorder    = (*fakeCall)(nil)
 	_ Streamer    = (*fakeCall)(nil)
 	_ Transcriber = (*fakeCall)(nil)
+	_ Recognizer  = (*fakeCall)(nil)
 )
 
 func (c *fakeCall) note(format string, args ...any) {

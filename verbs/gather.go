@@ -12,21 +12,28 @@ import (
 // maxPrompts is how many prompts a Gather may play, repetitions counted.
 const maxPrompts = 20
 
-// Gather collects digits while prompts are played.
+// Gather collects digits, or what is said, while prompts are played.
 type Gather struct {
 	heading
-	Target       *webhook.Target // nil: the digits are thrown away; its URLs as in the document
-	Tag          *string
-	Input        string
-	MaxDigits    int
-	Terminating  string // keys, in capitals
-	FirstTimeout time.Duration
-	InterTimeout time.Duration
-	Rounds       int
-	Prompts      []Verb
+	Target        *webhook.Target // nil: what is collected is thrown away; its URLs as in the document
+	Tag           *string
+	Input         string // "dtmf", "speech" or "dtmf_speech"
+	MaxDigits     int
+	Terminating   string // keys, in capitals
+	FirstTimeout  time.Duration
+	InterTimeout  time.Duration
+	Rounds        int
+	Prompts       []Verb
+	Speech        SpeechInput     // without Partial
+	SpeechTimeout time.Duration   // until somebody speaks, from the end of the prompts on
+	Partial       *webhook.Target // of what is understood while somebody speaks; nil: nobody is told
 }
 
-// gatherDef has the attributes of speech, too.
+// speechOnly are the attributes that have an effect only where speech counts.
+var speechOnly = []string{
+	"hints", "language", "partialResultCallback", "partialResultCallbackMethod", "profanityFilter", "speechModel", "speechTimeout",
+}
+
 var gatherDef = definition{
 	name: "Gather",
 	attributes: []attribute{
@@ -65,6 +72,11 @@ var gatherDef = definition{
 			c.errorf(n.at["repeatCount"], n.name, "repeatCount times the number of prompts may be at most %d, and is %s times %d",
 				maxPrompts, shorten(n.str("repeatCount")), prompts)
 		}
+		for _, name := range speechOnly {
+			if n.str("input") == "dtmf" && n.has(name) {
+				c.warnf(n.at[name], n.name, "%s has an effect only with input speech or dtmf_speech; ignored", name)
+			}
+		}
 	},
 	read: func(n *node) Verb {
 		g := &Gather{
@@ -76,6 +88,13 @@ var gatherDef = definition{
 			FirstTimeout: n.duration("firstDigitTimeout"),
 			InterTimeout: n.duration("interDigitTimeout"),
 			Rounds:       1, // without prompts there is nothing to repeat
+			Speech: SpeechInput{
+				Language: n.str("language"), Hints: hints(n.str("hints")), Model: n.str("speechModel"), ProfanityFilter: n.boolean("profanityFilter"),
+			},
+			SpeechTimeout: n.duration("speechTimeout"),
+		}
+		if n.has("partialResultCallback") {
+			g.Partial = &webhook.Target{URL: n.str("partialResultCallback"), Method: n.str("partialResultCallbackMethod")}
 		}
 		if n.has("gatherUrl") {
 			g.Target = &webhook.Target{
@@ -101,17 +120,28 @@ var gatherDef = definition{
 	},
 }
 
-// errPressed ends a prompt.
-var errPressed = errors.New("a digit was pressed")
+// hints are words and phrases with commas between them.
+func hints(text string) (all []string) {
+	for hint := range strings.SplitSeq(text, ",") {
+		if hint = strings.Join(strings.Fields(hint), " "); hint != "" {
+			all = append(all, hint)
+		}
+	}
+	return all
+}
 
-// Execute needs a [Keypad], and a [Player] for its prompts. Keys that were pressed before it are dropped. With a URL the
-// reply to the gather event replaces the document. There is no speech recognition: where digits count, too, they are
-// collected alone, and where only speech counts, the call cannot do it.
+// errInput ends a prompt.
+var errInput = errors.New("a digit was pressed, or somebody spoke")
+
+// Execute needs a [Keypad] and, where speech counts, a [Recognizer]; and a [Player] for its prompts. Keys that were pressed
+// before it are dropped. With a URL the reply to the gather event replaces the document.
+//
+// Where digits and speech count, what comes first decides: a digit ends the listening, and once somebody speaks, keys count
+// only if nothing was understood. A node that recognises no speech collects digits alone there; where only speech counts,
+// the call cannot do it. Speech that could not be recognised is told in the event, which is sent in any case
+// (docs/webhooks.md).
 func (g *Gather) Execute(ctx context.Context, call Call) (Outcome, error) {
 	setTag(call, g.Tag)
-	if g.Input == "speech" {
-		return Outcome{}, g.lacks("recognise speech")
-	}
 	if g.Target != nil && asked(call, "gather") {
 		return g.ask(ctx, call, webhook.Gathered{})
 	}
@@ -119,13 +149,22 @@ func (g *Gather) Execute(ctx context.Context, call Call) (Outcome, error) {
 	if !ok {
 		return Outcome{}, g.lacks("collect digits")
 	}
+	if err := g.hears(call); err != nil {
+		return Outcome{}, err
+	}
 	keys, stop := keypad.TakeDigits() // before the answer: the first key may come with the ACK
 	defer stop()
 	if err := call.Answer(ctx); err != nil {
 		return Outcome{}, ended(ctx, err)
 	}
-	collected, err := g.collect(ctx, call, keys)
+	in, err := g.listen(ctx, call, keys)
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer in.stop()
+	collected, err := g.collect(ctx, call, in)
 	stop()
+	in.stop()
 	if err = ended(ctx, err); err != nil || g.Target == nil {
 		return Outcome{}, err
 	}
@@ -141,46 +180,51 @@ func (g *Gather) ask(ctx context.Context, call Call, collected webhook.Gathered)
 	return Outcome{Replace: &reply}, nil
 }
 
-// collect plays the prompts and collects digits until there are enough or no more come.
-func (g *Gather) collect(ctx context.Context, call Call, keys <-chan byte) (got webhook.Gathered, err error) {
-	key, pressed := byte(0), false
-	for round := 0; round < g.Rounds && !pressed; round++ {
-		if key, pressed, err = g.prompt(ctx, call, keys); err != nil {
+// collect plays the prompts and collects what comes, until there is enough or no more comes.
+func (g *Gather) collect(ctx context.Context, call Call, in *inputs) (got webhook.Gathered, err error) {
+	came := input{}
+	for round := 0; round < g.Rounds && came.kind == noInput; round++ {
+		if came, err = g.prompt(ctx, call, in); err == nil && came.kind == noInput {
+			came, err = in.first(ctx, g.patience(in))
+		}
+		if err != nil {
 			return got, err
 		}
-		if !pressed {
-			if key, pressed, err = next(ctx, keys, g.FirstTimeout); err != nil {
-				return got, err
-			}
-		}
 	}
-	for pressed {
-		if strings.IndexByte(g.Terminating, key) >= 0 {
-			got.TerminatingDigit = string(rune(key))
+	if came.kind != aKey {
+		if got.Speech, err = in.said(ctx, came.kind == aVoice); err != nil || got.Speech == nil || got.Speech.Transcript != "" {
+			return got, err
+		}
+		if came = in.pressed(); came.kind == noInput {
 			return got, nil
 		}
-		if got.Digits += string(rune(key)); len(got.Digits) >= g.MaxDigits {
+		got.Speech = nil // it was a cough, or the tone of the key
+	}
+	in.stop()
+	for came.kind == aKey {
+		if strings.IndexByte(g.Terminating, came.key) >= 0 {
+			got.TerminatingDigit = string(rune(came.key))
 			return got, nil
 		}
-		if key, pressed, err = next(ctx, keys, g.InterTimeout); err != nil {
+		if got.Digits += string(rune(came.key)); len(got.Digits) >= g.MaxDigits {
+			return got, nil
+		}
+		if came, err = in.first(ctx, g.InterTimeout); err != nil {
 			return got, err
 		}
 	}
 	return got, nil
 }
 
-// prompt plays the prompts, up to the first key.
-func (g *Gather) prompt(ctx context.Context, call Call, keys <-chan byte) (key byte, pressed bool, err error) {
+// prompt plays the prompts, until somebody presses a key or speaks.
+func (g *Gather) prompt(ctx context.Context, call Call, in *inputs) (came input, err error) {
 	playing, over := context.WithCancelCause(ctx)
 	defer over(nil)
 	listened := make(chan struct{})
 	go func() {
 		defer close(listened)
-		select {
-		case key = <-keys:
-			pressed = true
-			over(errPressed)
-		case <-playing.Done():
+		if came, _ = in.next(playing, nil); came.kind != noInput {
+			over(errInput)
 		}
 	}()
 	for _, prompt := range g.Prompts {
@@ -190,30 +234,8 @@ func (g *Gather) prompt(ctx context.Context, call Call, keys <-chan byte) (key b
 	}
 	over(nil)
 	<-listened
-	if pressed && ctx.Err() == nil {
+	if came.kind != noInput && ctx.Err() == nil {
 		err = nil // whatever became of the sound
 	}
-	return key, pressed, err
-}
-
-// next waits for a key, or returns the context's cause.
-func next(ctx context.Context, keys <-chan byte, within time.Duration) (key byte, pressed bool, err error) {
-	select {
-	case key = <-keys: // it came before the wait began
-		return key, true, nil
-	default:
-	}
-	if within <= 0 {
-		return 0, false, ended(ctx, nil)
-	}
-	timer := time.NewTimer(within)
-	defer timer.Stop()
-	select {
-	case key = <-keys:
-		return key, true, nil
-	case <-timer.C:
-		return 0, false, nil
-	case <-ctx.Done():
-		return 0, false, context.Cause(ctx)
-	}
+	return came, err
 }

@@ -56,9 +56,9 @@ func (n *node) number(name string) float64 {
 	return v
 }
 
-// duration returns a number with a unit.
+// duration returns a number with a unit, up to 146 years.
 func (n *node) duration(name string) time.Duration {
-	return time.Duration(math.Round(n.number(name) * float64(n.attribute(name).unit)))
+	return time.Duration(math.Round(min(n.number(name)*float64(n.attribute(name).unit), 1<<62)))
 }
 
 // auth returns the credentials of two attributes, nil when neither is given. A password without a user name has an

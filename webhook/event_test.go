@@ -27,7 +27,8 @@ var (
 	pages = map[string]page{
 		"initiate":           append(slices.Clone(head), "startTime", "sipCallId?", "uui?", "sipHeaders?", "diversion?", "stirShaken?"),
 		"redirect":           append(slices.Clone(head), "startTime", "answerTime?", "tag?"),
-		"gather":             append(slices.Clone(head), "startTime", "answerTime", "tag?", "digits", "terminatingDigit"),
+		"gather":             append(slices.Clone(head), "startTime", "answerTime", "tag?", "digits", "terminatingDigit", "speech?"),
+		"partialgather":      append(slices.Clone(head), "startTime", "answerTime", "tag?", "speech"),
 		"dtmf":               append(slices.Clone(head), "startTime", "answerTime", "tag?", "digit"),
 		"mediaStreamStarted": append(slices.Clone(head), "startTime", "answerTime", "tag?", "mediaStream"),
 		"mediaStreamRejected": append(slices.Clone(head), "startTime", "answerTime", "tag?",
@@ -96,7 +97,14 @@ func TestEventBodies(t *testing.T) {
 		"redirect-unanswered": func() Event {
 			return NewRedirect(ringing)
 		},
-		"gather":             func() Event { return NewGather(answered, Gathered{Digits: "4711", TerminatingDigit: "#"}) },
+		"gather": func() Event { return NewGather(answered, Gathered{Digits: "4711", TerminatingDigit: "#"}) },
+		"gather-speech": func() Event {
+			return NewGather(answered, Gathered{Speech: &Speech{Transcript: "the sales department", Confidence: 0.87}})
+		},
+		"gather-speech-failed": func() Event {
+			return NewGather(answered, Gathered{Speech: &Speech{ErrorMessage: "websocket: the engine took too long"}})
+		},
+		"partialgather":      func() Event { return NewPartialGather(answered, "I would like to") },
 		"dtmf":               func() Event { return NewDTMF(answered, '5') },
 		"mediaStreamStarted": func() Event { return NewMediaStreamStarted(answered, monitor) },
 		"mediaStreamRejected-duplicate": func() Event {
@@ -180,7 +188,9 @@ func assertPage(t *testing.T, p page, ev Event) {
 		assert.True(t, there || !required, "%s is missing", name)
 		if there {
 			assert.NotNil(t, value, name)
-			assert.NotEqual(t, "", value, name)
+			if name != "digits" && name != "terminatingDigit" { // where none was pressed
+				assert.NotEqual(t, "", value, name)
+			}
 		}
 	}
 	for name := range body {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -63,6 +64,9 @@ func (p *pocketsphinx) Transcribe(ctx context.Context, sound Sound, o Options, t
 	if what := p.missing(); what != "" {
 		return &MissingError{What: what}
 	}
+	if language, _, _ := strings.Cut(o.Language, "-"); language != "" && !strings.EqualFold(language, "en") {
+		return &EngineError{Engine: EnginePocketsphinx, Reason: "it understands English only, not " + o.Language}
+	}
 	grammar, err := p.grammar(o)
 	if err != nil {
 		return &EngineError{Engine: EnginePocketsphinx, Reason: "the grammar of the hints could not be written", Err: err}
@@ -83,7 +87,7 @@ func (p *pocketsphinx) Transcribe(ctx context.Context, sound Sound, o Options, t
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, io.EOF):
-			return r.settle(ctx)
+			return r.finish(ctx)
 		case err != nil:
 			return err
 		}
@@ -110,7 +114,9 @@ type sphinxRun struct {
 	history  history
 	heard    int        // samples
 	speech   *utterance // nil: nobody speaks
+	told     bool       // of an utterance at least
 	failed   int        // utterances in a row
+	failure  error      // of the newest that failed; nil: none has
 }
 
 // hear takes the next frame.
@@ -146,16 +152,24 @@ func (r *sphinxRun) settle(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	if err == nil {
-		r.failed = 0
+		r.failed, r.told = 0, true
 		r.tell(result)
 		return nil
 	}
-	failure := &EngineError{Engine: EnginePocketsphinx, Reason: err.Error(), Err: err}
+	r.failure = &EngineError{Engine: EnginePocketsphinx, Reason: err.Error(), Err: err}
 	if r.failed++; r.failed >= sphinxFailures {
-		return failure
+		return r.failure
 	}
-	r.log.Warn("an utterance could not be transcribed", zap.String("call_id", r.o.CallID), zap.Error(failure))
+	r.log.Warn("an utterance could not be transcribed", zap.String("call_id", r.o.CallID), zap.Error(r.failure))
 	return nil
+}
+
+// finish waits for the last utterance. Where every single one has failed, what was said is unknown.
+func (r *sphinxRun) finish(ctx context.Context) error {
+	if err := r.settle(ctx); err != nil || r.told {
+		return err
+	}
+	return r.failure
 }
 
 // abandon ends the process that nobody waits for any more.

@@ -79,6 +79,27 @@ func TestOneUtteranceThatFailsIsNotTheEnd(t *testing.T) {
 	assert.Len(t, got.all, 1)
 }
 
+func TestSpeechOfWhichEveryUtteranceFailsIsNotTaken(t *testing.T) {
+	p := pretended(t, 1, `cat >/dev/null; exit 3`)
+	var got told
+	var failure *EngineError
+	require.ErrorAs(t, p.Transcribe(t.Context(), &pieces{samples: words(1)}, Options{}, got.tell), &failure)
+	assert.Equal(t, "exit status 3", failure.Reason)
+	assert.Empty(t, got.all)
+}
+
+func TestALanguageThatItDoesNotKnowIsRefused(t *testing.T) {
+	p := pretended(t, 1, hears)
+	var got told
+	var failure *EngineError
+	require.ErrorAs(t, p.Transcribe(t.Context(), &pieces{samples: words(1)}, Options{Language: "fr-FR"}, got.tell), &failure)
+	assert.Equal(t, "pocketsphinx: it understands English only, not fr-FR", failure.Error())
+	for _, language := range []string{"", "en", "EN-gb"} {
+		require.NoError(t, p.Transcribe(t.Context(), &pieces{samples: words(1)}, Options{Language: language}, got.tell))
+	}
+	assert.Len(t, got.all, 3)
+}
+
 func TestAProgramThatKeepsFailingIsGivenUp(t *testing.T) {
 	for name, tc := range map[string]struct{ script, want string }{
 		"it fails":              {`cat >/dev/null; echo INFO: x >&2; echo 'ERROR: "a.c", line 1: no model' >&2; exit 3`, `exit status 3 (ERROR: "a.c", line 1: no model)`},
