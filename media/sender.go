@@ -3,6 +3,7 @@ package media
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/callengine/callengine/media/jitter"
@@ -23,6 +24,8 @@ type sender struct {
 
 	reporter reporter
 	failing  bool // the last write failed; said once per row of failures
+
+	held held
 
 	// The clock's.
 	when    time.Time // the next tick is due; zero: it was not added
@@ -72,12 +75,14 @@ func (x *sender) tick(now time.Time) {
 	x.pace.period = x.s.params.ptime() // frames from here on
 	x.s.mu.Unlock()
 	frames, lost := x.pace.due(now)
+	x.tellHeld()
+	x.held.on = lost > 0
 	if lost > 0 {
 		// The timestamp is a clock (RFC 3550 section 5.1): the gap is in it, and the sound goes on where it stood.
 		x.header.Timestamp += uint32(x.codec.ticks(lost * samplesIn(x.pace.period)))
 		x.quiet = true
 		for range lost {
-			x.s.overhear(samplesIn(x.pace.period), nil)
+			x.tell(samplesIn(x.pace.period), nil)
 		}
 	}
 	for range frames {
@@ -105,7 +110,7 @@ func (x *sender) frame(samples int) {
 		n = playing.take(pcm)
 	}
 	clear(pcm[n:])
-	s.overhear(samples, pcm)
+	x.tell(samples, pcm)
 	switch audible := p.Send && usable(to) && (x.guards == nil || x.guards.rtp.ready()); {
 	case playing != nil && x.press(playing.keying, n, room.packet[:12+len(event{})], p, to, audible):
 		x.quiet = true // no sound goes out beside an event
@@ -118,6 +123,40 @@ func (x *sender) frame(samples int) {
 		playing.taken()
 	}
 	x.header.Timestamp += uint32(x.codec.ticks(samples))
+}
+
+// held is what those who listen are yet to be told of: the process stood still, and what the peer has said meanwhile waits
+// in the socket, which others read. At the next tick it is here.
+type held struct {
+	on     bool
+	silent []int     // frames that were not sent, in samples,
+	sounds [][]int16 // and those that were, behind them
+}
+
+// tell tells who listens of a frame: out is what is sent, nil for silence.
+func (x *sender) tell(samples int, out []int16) {
+	switch {
+	case !x.held.on:
+		x.s.overhear(samples, out)
+	case out == nil:
+		x.held.silent = append(x.held.silent, samples)
+	default:
+		x.held.sounds = append(x.held.sounds, slices.Clone(out))
+	}
+}
+
+// tellHeld tells of what was held.
+func (x *sender) tellHeld() {
+	if !x.held.on {
+		return
+	}
+	for _, samples := range x.held.silent {
+		x.s.overhear(samples, nil)
+	}
+	for _, out := range x.held.sounds {
+		x.s.overhear(len(out), out)
+	}
+	x.held = held{}
 }
 
 // use goes on with a codec. RFC 7160 section 4.1: where its clock is another, as another source, since nobody could tell
@@ -228,8 +267,14 @@ func (x *sender) report(now time.Time, bye bool) {
 	}
 }
 
-// goodbye ends the stream. RFC 3550 section 6.3.7: who has sent nothing does not send a BYE.
+// goodbye tells what was held, and ends the stream. RFC 3550 section 6.3.7: who has sent nothing does not send a BYE.
 func (x *sender) goodbye(now time.Time) {
+	defer func() {
+		if v := recover(); v != nil {
+			x.s.panicked("panic at the end of a session", v)
+		}
+	}()
+	x.tellHeld()
 	if x.reporter.active() {
 		x.report(now, true)
 	}
