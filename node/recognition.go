@@ -15,7 +15,7 @@ import (
 
 const (
 	// understanding is how long the text of what was said may take, from the end of the speech on: the caller waits for it.
-	understanding = 15 * time.Second
+	understanding = 30 * time.Second
 	// longestSpeech is after how long somebody is not listened to any more whose end nobody finds.
 	longestSpeech = 25 * time.Second
 	// maxUnrecognised is how many samples may wait for the engine: it may take 10 s to connect to it, and what is said at

@@ -171,8 +171,8 @@ func TestGatherOfSpeechTellsOfAnEngineThatFails(t *testing.T) {
 		"a panic":                   {&fakeHearing{panics: true}, "", "speech", nil, time.Second, "", "panic"},
 		"nobody is there":           {nil, "ws://10.0.0.9/", "speech", nil, time.Second, "", "connection failed"},
 		"it is not what it seems":   {nil, "ws://app.example/closed", "speech", nil, time.Second, "", "the server answered 404"},
-		"it is too slow":            {&fakeHearing{delay: time.Minute, texts: []string{""}}, "", "speech", func(_ *testing.T, c *scenario.ScriptedCall) { c.SendTone(440, time.Second) }, 20 * time.Second, "", "took too long"},
-		"it is slow, and has words": {&fakeHearing{delay: time.Minute}, "", "speech", func(_ *testing.T, c *scenario.ScriptedCall) { c.SendTone(440, time.Second) }, 20 * time.Second, "", ""},
+		"it is too slow":            {&fakeHearing{delay: time.Minute, texts: []string{""}}, "", "speech", func(_ *testing.T, c *scenario.ScriptedCall) { c.SendTone(440, time.Second) }, 35 * time.Second, "", "took too long"},
+		"it is slow, and has words": {&fakeHearing{delay: time.Minute}, "", "speech", func(_ *testing.T, c *scenario.ScriptedCall) { c.SendTone(440, time.Second) }, 35 * time.Second, "", ""},
 		"and digits count":          {&fakeHearing{err: errors.New("out of order")}, "", "dtmf_speech", func(t *testing.T, c *scenario.ScriptedCall) { time.Sleep(time.Second); press(t, c, "4711") }, 8 * time.Second, "4711", ""},
 		"and no digit comes":        {&fakeHearing{err: errors.New("out of order")}, "", "dtmf_speech", nil, 8 * time.Second, "", "out of order"},
 	} {

@@ -25,14 +25,14 @@ func sine(hertz float64, length time.Duration) []int16 {
 }
 
 // SendSamples sends sound, 8,000 samples a second, in real time and in the codec that the phone likes best. It returns
-// when the last frame was sent.
+// when the last frame was sent. After a pause of the machine's it sends at once what it has missed, as a phone does whose
+// microphone goes on.
 func (c *Call) SendSamples(ctx context.Context, samples []int16) error {
 	codec, encode := c.phone.cfg.Codecs[0], encodeULaw
 	if codec == "PCMA" {
 		encode = encodeALaw
 	}
-	next := time.NewTicker(frameLength)
-	defer next.Stop()
+	due := time.Now()
 	for frame := range slices.Chunk(samples, frameSamples) {
 		payload := make([]byte, len(frame))
 		for i, v := range frame {
@@ -41,10 +41,9 @@ func (c *Call) SendSamples(ctx context.Context, samples []int16) error {
 		if err := c.media.send(uint8(payloadTypes[codec]), payload); err != nil {
 			return err
 		}
-		select {
-		case <-next.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		due = due.Add(frameLength)
+		if err := sleep(ctx, time.Until(due)); err != nil {
+			return err
 		}
 	}
 	return nil
