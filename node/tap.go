@@ -101,6 +101,13 @@ func (t *sipTap) Dialog(callID string, snapshot []byte) {
 	t.journal.note(state.Entry{CallID: callID, Type: state.TypeDialog, Dialog: &state.Dialog{Snapshot: snapshot}})
 }
 
+// Await waits until what was journalled is safe, as far as it has to be.
+func (t *sipTap) Await(callID string) {
+	if err := t.journal.Await(context.Background(), callID); err != nil {
+		t.log.Error("the journal could not be written", zap.String("call_id", callID), zap.Error(err))
+	}
+}
+
 func (t *sipTap) LateNotify(callID string) {
 	t.metrics.lateNotify()
 	t.log.Warn("a NOTIFY came after its REFER was over", zap.String("call_id", callID))

@@ -204,6 +204,7 @@ func (x *far) Dialog(string, []byte) {}
 
 // LateNotify implements [Observer].
 func (x *far) LateNotify(string) { x.note("late NOTIFY") }
+func (x *far) Await(string)      {}
 
 // Panic implements [Observer].
 func (x *far) Panic(_ string, v any) { x.t.Errorf("panic: %v", v) }

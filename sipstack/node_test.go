@@ -80,6 +80,8 @@ func (r *recorder) Dialog(callID string, snapshot []byte) {
 	r.dialogs[callID] = snapshot
 }
 
+func (r *recorder) Await(string) {}
+
 func (r *recorder) LateNotify(string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -37,9 +37,11 @@ type Observer interface {
 	Media(callID string, p media.Params)
 	// Digit tells of a key that was pressed, once for each.
 	Digit(callID string, d media.Digit)
-	// Dialog tells how the dialog of a call is from now on, for [Stack.Restore]. What makes it so goes out when Dialog has
-	// returned: it may take as long as writing it down does.
+	// Dialog tells how the dialog of a call is from now on, for [Stack.Restore].
 	Dialog(callID string, snapshot []byte)
+	// Await returns when what was told of a call is written down, as far as somebody relies on it. It is called before each
+	// message of a call that goes out, and may take as long as that takes.
+	Await(callID string)
 	// LateNotify tells of a NOTIFY for a referral that was over.
 	LateNotify(callID string)
 	// Panic tells that a handler panicked with v, and was recovered. callID is "" when it is not known.
@@ -55,5 +57,6 @@ func (nobody) Refer(string, ReferState)                    {}
 func (nobody) Media(string, media.Params)                  {}
 func (nobody) Digit(string, media.Digit)                   {}
 func (nobody) Dialog(string, []byte)                       {}
+func (nobody) Await(string)                                {}
 func (nobody) LateNotify(string)                           {}
 func (nobody) Panic(string, any)                           {}

@@ -57,7 +57,8 @@ func newTap(o Observer) *tap {
 // message takes a message off the wire, or one that is to go out; false: it is not to. local is an address as by [addrText].
 //
 // When it returns, the observer has been told of the message and of all before it, unless nobody has decided yet whose it
-// is: what is handled has been told, and what goes out follows from nothing that has not.
+// is: what is handled has been told. With one that is to go out, that is written down, too: it follows from nothing that a
+// crash may cost. One that came in is not waited for, as everything else behind it would.
 func (t *tap) message(in bool, network, local string, remote net.Addr, raw []byte) bool {
 	m, ok := sniff(raw)
 	return !ok || t.sniffed(m, in, network, local, remote)
@@ -87,7 +88,11 @@ func (t *tap) sniffed(m sniffed, in bool, network, local string, remote net.Addr
 	}
 	th.queue = append(th.queue, m.Message)
 	th.queued++
+	callID := th.callID
 	t.flush(th, th.queued)
+	if !in && callID != "" {
+		t.observer.Await(callID)
+	}
 	return true
 }
 

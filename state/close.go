@@ -41,11 +41,11 @@ func (d *Durable) Close() error {
 func (d *Durable) finish() {
 	deadline := time.Now().Add(closeTime)
 	for range 3 { // the journals, their values, the checkpoint
-		d.mu.Lock()
-		d.patience = time.Time{}
-		d.mu.Unlock()
-		d.publishListed()
 		d.settled(deadline)
+		for d.waits() {
+			d.publishListed()
+			d.settled(deadline)
+		}
 		d.publishValues()
 		d.settled(deadline)
 	}
@@ -61,6 +61,14 @@ func (d *Durable) finish() {
 	if calls > 0 {
 		d.log.Error("journals could not be written to their end", zap.Int("calls", calls), zap.Int("entries", entries), zap.NamedError("reason", d.failing))
 	}
+}
+
+// waits reports whether something is to be written to the journals, and can be: now, however short it has waited.
+func (d *Durable) waits() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.patience = time.Time{}
+	return d.failing == nil && len(d.urgent)+len(d.patient) > 0
 }
 
 // settled waits until all that was sent has been answered, the disk fails, or the time is over.

@@ -6,7 +6,11 @@ import "time"
 type disk struct {
 	handed  uint64    // number of the last entry that is on its way to the journals' stream
 	written uint64    // number of the last entry that is safe there, and all before it
+	vital   uint64    // number of the last one that is vital, since the store was opened
 	first   uint64    // sequence number of the journal's first message; 0: none is known
+	trail   trail     // of all its messages
+	tail    uint64    // of the last one
+	own     bool      // some, which trail does not tell, have the call in their subject: an earlier version wrote them
 	since   time.Time // when that was written
 	moving  bool      // the journal is written once more, behind what is about to be dropped
 	listed  bool      // it waits for the writer
@@ -36,9 +40,17 @@ func (d *disk) wrote(from, last, message uint64) {
 	}
 	if d.first == 0 || d.moving && from == 0 {
 		d.first, d.since, d.moving = message, time.Now(), false
+		d.trail, d.tail, d.own = nil, 0, false
 	}
-	d.written = max(d.written, last)
-	d.wake(d.written)
+	if last <= d.written {
+		return
+	}
+	if message <= d.tail { // the stream was begun anew, and what was in it is gone
+		d.trail, d.tail = nil, 0
+	}
+	d.trail, d.tail = d.trail.add(message, d.tail), message
+	d.written = last
+	d.wake(last)
 }
 
 // wake tells those who wait for the entries up to one.
@@ -67,6 +79,11 @@ func (d *disk) file() {
 func (d *disk) interrupt() (refresh bool) {
 	d.handed, d.listed = d.written, false
 	d.wake(^uint64(0))
+	return d.unfile()
+}
+
+// unfile notes that the value that was on its way, if one was, will not arrive.
+func (d *disk) unfile() (refresh bool) {
 	if !d.filing {
 		return false
 	}

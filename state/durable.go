@@ -29,8 +29,8 @@ const (
 )
 
 // Durable is a store on NATS JetStream. Everything that is appended is in memory first, and written behind by one
-// goroutine, several entries of a call in one message. Append waits for the disk only with an entry that recovery cannot
-// do without ([Entry.Vital]).
+// goroutine: one message at a time, with all that was appended meanwhile to any call, so that an entry costs the less the
+// more there are. Nobody waits for the disk but with an entry that recovery cannot do without ([Entry.Vital]).
 //
 // Calls that are up are read from memory, and so are those that have been over for a short time; older ones are read back.
 // A call that is over goes when its time or the space has run out; what is up or owes something never does.
@@ -51,6 +51,7 @@ type Durable struct {
 
 	// Guarded by the index's lock.
 	urgent   []*stored // wait for the writer, and somebody for them
+	writing  bool      // a message of journals is on its way; what comes meanwhile goes into the next one
 	patient  []*stored // wait for the writer until packTime is over
 	fresh    []*stored // have values that are out of date
 	pending  map[uint64]receipt
@@ -58,6 +59,8 @@ type Durable struct {
 	acked    uint64 // the last message of the journals that was written, in order
 	room     *sync.Cond
 	failing  error // nil: the disk does what it should
+	stalled  bool  // it fails because it is slow: what is on its way may still arrive
+	broken   bool  // it fails because the server said so, which does not write any more even if it could
 	since    time.Time
 	opened   bool
 	closed   bool
@@ -160,8 +163,7 @@ func (d *Durable) release(c *stored, expired bool) {
 	}
 }
 
-// Append implements [Store]. It waits until a vital entry is safe, unless the disk fails: then it is in memory, and
-// written later. It fails for an entry without a call, for an id that is none, and after Close.
+// Append implements [Store]. It waits for nothing while the disk fails: what is in memory is written later. It fails for an entry without a call, for an id that is none, and after Close.
 func (d *Durable) Append(ctx context.Context, e Entry) (uint64, error) {
 	if e.CallID == "" {
 		return 0, errNoCall
@@ -185,12 +187,40 @@ func (d *Durable) add(ctx context.Context, callID string, make func() (*Entry, e
 		return 0, err
 	}
 	c, seq := d.append(*e)
-	wait := d.enlist(c, e.Vital(), seq)
+	d.enlist(c, e.Vital(), seq)
+	var wait <-chan struct{}
+	if e.awaited() {
+		wait = d.wait(c)
+	}
 	d.mu.Unlock()
 	if wait != nil {
 		<-wait
 	}
 	return seq, nil
+}
+
+// Await implements [Store]. It waits for nothing while the disk fails.
+func (d *Durable) Await(_ context.Context, callID string) error {
+	d.mu.Lock()
+	var wait <-chan struct{}
+	if c := d.calls[callID]; c != nil {
+		wait = d.wait(c)
+	}
+	d.mu.Unlock()
+	if wait != nil {
+		<-wait
+	}
+	return nil
+}
+
+// wait returns what to wait for until the call's last vital entry is safe; nil: nothing.
+func (d *Durable) wait(c *stored) <-chan struct{} {
+	if d.failing != nil || d.closed || c.disk.vital <= c.disk.written {
+		return nil
+	}
+	w := waiter{c.disk.vital, make(chan struct{})}
+	c.disk.waiting = append(c.disk.waiting, w)
+	return w.safe
 }
 
 // ready takes the lock, with a known call in memory. On an error the lock is not held.
@@ -212,21 +242,22 @@ func (d *Durable) ready(ctx context.Context, callID string) error {
 	}
 }
 
-// enlist tells the writer of a call with something new. It returns what to wait for; nil: nothing.
-func (d *Durable) enlist(c *stored, vital bool, seq uint64) <-chan struct{} {
+// enlist tells the writer of a call with something new.
+func (d *Durable) enlist(c *stored, vital bool, seq uint64) {
 	if !c.disk.fresh {
 		c.disk.fresh = true
 		d.fresh = append(d.fresh, c)
 	}
+	if vital {
+		c.disk.vital = seq
+	}
 	if d.failing != nil {
-		return nil
+		return
 	}
 	if vital {
-		w := waiter{seq, make(chan struct{})}
-		c.disk.waiting = append(c.disk.waiting, w)
 		d.urgent = append(d.urgent, c)
 		d.rouse()
-		return w.safe
+		return
 	}
 	if !c.disk.listed {
 		c.disk.listed = true
@@ -236,7 +267,6 @@ func (d *Durable) enlist(c *stored, vital bool, seq uint64) <-chan struct{} {
 			d.packing.Reset(d.packAfter())
 		}
 	}
-	return nil
 }
 
 // rouse wakes the writer up.
@@ -260,9 +290,9 @@ func (d *Durable) Journal(ctx context.Context, callID string) ([]Entry, error) {
 		defer d.mu.Unlock()
 		return c.entries.all(), nil
 	}
-	first := c.disk.first
+	where := c.disk
 	d.mu.Unlock()
-	journal, err := d.wholeJournal(ctx, callID, first)
+	journal, err := d.readJournal(ctx, callID, where)
 	if err != nil {
 		return nil, err
 	}
@@ -303,7 +333,7 @@ func (d *Durable) Record(ctx context.Context, callID string) (Record, error) {
 func (d *Durable) filedRecord(ctx context.Context, callID string) (Record, error) {
 	d.linkMu.RLock()
 	defer d.linkMu.RUnlock()
-	m, err := d.link.value(ctx, callID)
+	m, err := d.link.value(ctx, d.names, callID)
 	if err != nil {
 		return Record{}, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 )
 
 // refused is why a directory cannot be used.
@@ -44,8 +45,8 @@ func TestADirectoryIsOneNodesAlone(t *testing.T) {
 func TestStateOfAnotherVersionIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ format, want string }{
-		"a later one":    {"2\n", "its state is of format 2, of a later version of callengine; this one reads format 1"},
-		"an earlier one": {"0\n", "its state is of format 0, of an earlier version of callengine; this one reads format 1. Let the earlier version deliver what it owes, then start with another directory"},
+		"a later one":    {"3\n", "its state is of format 3, of a later version of callengine; this one reads formats up to 2"},
+		"an earlier one": {"0\n", "its state is of format 0, of an earlier version of callengine; this one reads format 1 and later ones. Let the earlier version deliver what it owes, then start with another directory"},
 		"no number":      {"one\n", `its file format holds "one", which is no number of a version`},
 		"missing":        {"", "it holds state, but its file format, which says of which version, is missing"},
 	} {
@@ -65,11 +66,61 @@ func TestStateOfAnotherVersionIsLeftAlone(t *testing.T) {
 			assert.Equal(t, tc.want, refused(t, dir))
 			assert.Equal(t, before, treeOf(t, dir), "nothing is touched")
 
-			require.NoError(t, os.WriteFile(format, []byte("1\n"), 0o600))
+			require.NoError(t, os.WriteFile(format, []byte("2\n"), 0o600))
 			d, _ = openDurable(t, DurableConfig{Dir: dir})
 			_, err = d.Record(t.Context(), "c-1")
 			assert.NoError(t, err, "and nothing is lost")
 		})
+	}
+}
+
+// testdata/state/format-1 was copied from under the version before, a moment after its last entries: of c-up and c-over the
+// beginning is told by values, and what follows it is not; c-late has no value, and c-owes nothing else.
+func TestStateOfAnEarlierVersionIsGoneOnWith(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join("..", "testdata", "state", "format-1"))))
+	want := map[string]int{"c-up": 11, "c-over": 6, "c-owes": 5, "c-late": 6}
+	for round := range 4 {
+		d, logs := openDurable(t, DurableConfig{Dir: dir})
+		for id, n := range want {
+			journal, err := d.Journal(t.Context(), id)
+			require.NoError(t, err)
+			require.Len(t, journal, n, "%s, round %d", id, round)
+			for i, e := range journal {
+				require.EqualValues(t, i+1, e.Seq)
+				require.Equal(t, id, e.CallID)
+			}
+			_, err = d.Record(t.Context(), id)
+			require.NoError(t, err)
+		}
+		for i, e := range journalOf("c-up") {
+			journal, err := d.Journal(t.Context(), "c-up")
+			require.NoError(t, err)
+			e.Seq = uint64(i + 1)
+			require.Equal(t, jsonOf(t, e), jsonOf(t, journal[i]))
+		}
+		ids, err := d.Unfinished(t.Context())
+		require.NoError(t, err)
+		assert.ElementsMatch(t, []string{"c-up", "c-late"}, ids)
+		debts, err := d.Debts(t.Context())
+		require.NoError(t, err)
+		assert.Len(t, debts, 1)
+		letters, err := d.DeadLetters(t.Context())
+		require.NoError(t, err)
+		assert.Len(t, letters, 1)
+		if round > 0 { // what was written by both versions
+			for id := range want {
+				_, err := d.Append(t.Context(), message(id, 10))
+				require.NoError(t, err)
+				want[id]++
+			}
+		}
+		assert.Empty(t, logs.FilterLevelExact(zap.ErrorLevel).All())
+		require.NoError(t, d.Close())
+		format, err := os.ReadFile(filepath.Join(dir, formatFile))
+		require.NoError(t, err)
+		assert.Equal(t, "2\n", string(format), "the version before does not read what is there now")
 	}
 }
 
@@ -139,9 +190,10 @@ func TestALastRecordThatIsBrokenCostsNothingElse(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			d, _ := openDurable(t, DurableConfig{Dir: dir})
-			for _, id := range []string{"c-1", "c-2", "c-3"} {
+			for _, id := range []string{"c-1", "c-2", "c-3"} { // a message each
 				_, err := d.Append(t.Context(), initiated(id))
 				require.NoError(t, err)
+				safe(t, d)
 			}
 			require.NoError(t, d.Close())
 			harm(t, blocks(t, dir)[0])

@@ -38,6 +38,9 @@ func victim(dir string) {
 						os.Exit(1)
 					}
 					if e.Vital() {
+						if err := d.Await(context.Background(), id); err != nil {
+							os.Exit(1)
+						}
 						fmt.Printf("%s %d\n", id, seq) // one write, with all that was appended to the call before
 					}
 				}

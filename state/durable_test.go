@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,21 +94,44 @@ func TestFilesOfAStateDirectoryAreItsOwnersAlone(t *testing.T) {
 	assert.Equal(t, os.FileMode(0o700), info.Mode().Perm())
 }
 
+// BenchmarkAppendDurable appends to calls on disk: entries that are written behind, and such as are waited for, by one call
+// at a time and by a hundred at once, with a sync of the disk for each message and without.
 func BenchmarkAppendDurable(b *testing.B) {
-	for name, vital := range map[string]bool{"behind": false, "awaited": true} {
+	vital := Entry{Type: TypeDialog, Dialog: &Dialog{Snapshot: make([]byte, 500)}}
+	for name, tc := range map[string]struct {
+		entry Entry
+		calls int
+		sync  bool
+	}{
+		"behind":                 {message("", 500), 1, false},
+		"awaited":                {vital, 1, false},
+		"awaited-by-many":        {vital, 100, false},
+		"awaited-synced":         {vital, 1, true},
+		"awaited-by-many-synced": {vital, 100, true},
+	} {
 		b.Run(name, func(b *testing.B) {
-			d, _ := openDurable(b, DurableConfig{Dir: b.TempDir()})
-			i := 0
-			for b.Loop() {
-				e := message(fmt.Sprintf("c-%d", i/50), 500)
-				if vital {
-					e = Entry{CallID: e.CallID, Type: TypeDialog, Dialog: &Dialog{Snapshot: make([]byte, 500)}}
+			d, _ := openDurable(b, DurableConfig{Dir: b.TempDir(), SyncAlways: tc.sync})
+			var calls atomic.Int64
+			b.SetParallelism((tc.calls + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
+			b.RunParallel(func(pb *testing.PB) {
+				e := tc.entry
+				for i := 0; pb.Next(); i++ {
+					if i%50 == 0 {
+						e.CallID = fmt.Sprintf("c-%d", calls.Add(1))
+					}
+					if _, err := d.Append(context.Background(), e); err != nil {
+						b.Error(err)
+						return
+					}
+					if err := d.Await(context.Background(), e.CallID); err != nil {
+						b.Error(err)
+						return
+					}
 				}
-				if _, err := d.Append(context.Background(), e); err != nil {
-					b.Fatal(err)
-				}
-				i++
-			}
+			})
+			f := d.Figures()
+			b.ReportMetric(float64(f.Bytes)/float64(f.Entries), "B/entry")
+			b.ReportMetric(float64(f.Entries)/float64(f.Messages), "entries/message")
 		})
 	}
 }

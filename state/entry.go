@@ -41,12 +41,18 @@ type Entry struct {
 	Recording *Recording `json:"recording,omitempty"`
 }
 
-// Vital reports whether recovery cannot do without the entry: a store that writes behind has it safe from the end of the
-// process when Append returns, and with it all that was appended before it. Of the others a crash may cost the newest.
+// Vital reports whether recovery cannot do without the entry: a store that writes behind makes haste with it, and has it safe
+// from the end of the process when [Store].Await returns, or Append did, and with it all that was appended before it. Of
+// the others a crash may cost the newest.
+//
+// An entry is vital if something leaves the node behind it that relies on it, before another one that is: a message, a
+// request, an answer. What can be told from those before it is not, nor is what nothing relies on yet.
 func (e *Entry) Vital() bool {
 	switch {
-	case e.Call != nil, e.Dialog != nil:
+	case e.Dialog != nil: // the 2xx that follows is not sent again once it is acknowledged
 		return true
+	case e.Call != nil:
+		return e.Call.Event == CallAnswered || e.awaited()
 	case e.SIP != nil && e.SIP.Code == 0:
 		switch e.SIP.Method {
 		case "INVITE", "CANCEL", "BYE", "NOTIFY": // are not sent again once they are answered
@@ -55,10 +61,27 @@ func (e *Entry) Vital() bool {
 			return e.SIP.Direction == "out"
 		}
 		return false
+	case e.Webhook != nil:
+		return e.awaited()
+	case e.Verb != nil && e.Verb.Refer != nil: // the verbs that follow a Refer rely on its outcome
+		return e.Verb.Refer.Status != ReferPending
+	}
+	return false
+}
+
+// awaited reports whether Append returns when the entry, which is vital, is safe. With the others that are vital, who sends
+// something because of them waits then: they are told by goroutines that must not wait, such as the one that reads a socket.
+func (e *Entry) awaited() bool {
+	switch {
+	case e.Call != nil:
+		switch e.Call.Event {
+		case CallModified, CallResumed, CallEnded: // is answered by the API; makes another try; is a line of the details
+			return true
+		}
 	case e.Webhook != nil: // a synchronous event that is asked for twice has to be the same one
 		return e.Webhook.Event == WebhookOwed || e.Webhook.Event == WebhookRequest && e.Webhook.EventType != disconnectEvent
 	}
-	return e.Verb != nil && e.Verb.Refer != nil
+	return false
 }
 
 // SIP is a SIP message that was received or sent.

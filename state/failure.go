@@ -28,7 +28,7 @@ func (d *Durable) fail(reason error) {
 		d.figures.Failures++
 		d.log.Error("state cannot be written; calls go on in memory, and what is missing is written when it can be", zap.Error(reason))
 	}
-	d.failing = reason
+	d.failing, d.stalled, d.writing = reason, false, false
 	clear(d.pending)
 	d.urgent, d.patient = nil, nil
 	d.cycle.reset()
@@ -38,6 +38,43 @@ func (d *Durable) fail(reason error) {
 		}
 	}
 	d.room.Broadcast()
+}
+
+// slow reports whether something has been on its way for too long.
+func (d *Durable) slow() bool {
+	for _, r := range d.pending {
+		if time.Since(r.sent) > ackTime {
+			return true
+		}
+	}
+	return false
+}
+
+// stall is called with the lock held. The disk is slow, and nobody waits for it from now on; but what is on its way is still
+// expected, and nothing is begun anew, which would take such a disk even longer.
+func (d *Durable) stall() {
+	d.failing, d.stalled, d.since = errTooSlow, true, time.Now()
+	d.figures.Failures++
+	d.log.Error("state cannot be written fast enough; calls go on in memory, and what is missing is written when it can be", zap.Error(errTooSlow))
+	for _, c := range d.calls {
+		c.disk.wake(^uint64(0))
+	}
+	d.room.Broadcast()
+}
+
+// proceed is called with the lock held, when something can be written again.
+func (d *Durable) proceed() {
+	d.log.Info("state can be written again; what was missed is being written", zap.Duration("failed_for", time.Since(d.since)))
+	d.failing, d.stalled, d.broken = nil, false, false
+	for _, c := range d.calls {
+		if c.held != nil && !c.disk.listed && c.disk.handed < uint64(c.entries.len()) {
+			c.disk.listed = true
+			d.patient = append(d.patient, c)
+		}
+	}
+	d.patience = time.Time{} // they have waited long enough
+	d.room.Broadcast()
+	d.rouse()
 }
 
 // watch looks every second for what nobody is told of. It is a goroutine of its own: the writer may be waiting for just
@@ -51,12 +88,39 @@ func (d *Durable) watch() {
 		case <-d.ending:
 			return
 		}
-		if err := d.trouble(); err != nil {
-			d.mu.Lock()
-			d.fail(err)
-			d.mu.Unlock()
+		full := d.full()
+		d.mu.Lock()
+		slow := d.slow()
+		d.mu.Unlock()
+		var unhealthy error
+		if slow && d.dir != nil {
+			unhealthy = d.unhealthy()
 		}
+		d.mu.Lock()
+		switch {
+		case full != nil:
+			d.fail(full)
+		case unhealthy != nil:
+			d.broken = true
+			d.fail(unhealthy)
+		case d.failing != nil || !d.slow():
+		case d.dir != nil:
+			d.stall()
+		default: // what is on its way may have got lost
+			d.fail(errTooSlow)
+		}
+		d.mu.Unlock()
 	}
+}
+
+// unhealthy returns what the server in the process says is wrong with it: what it cannot write it does not answer.
+func (d *Durable) unhealthy() error {
+	d.linkMu.RLock()
+	defer d.linkMu.RUnlock()
+	if h := d.link.server.Healthz(nil); h.Error != "" {
+		return errors.New(h.Error)
+	}
+	return nil
 }
 
 // lookAfter is what the writer does every second besides.
@@ -74,35 +138,35 @@ func (d *Durable) lookAfter() {
 	d.drop(time.Now(), nil)
 }
 
-// trouble looks for what nobody has been told of yet.
-func (d *Durable) trouble() error {
-	if d.dir != nil {
-		free, err := d.dir.free()
-		switch {
-		case err != nil:
-			return fmt.Errorf("the disk's room: %w", err)
-		case free < d.cfg.Reserve:
-			return fmt.Errorf("%w: %d MiB are left, %d MiB are left alone (%s)", ErrDiskFull, free>>20, d.cfg.Reserve>>20, d.dir.path)
-		}
+// full looks whether the disk has no room left.
+func (d *Durable) full() error {
+	if d.dir == nil {
+		return nil
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, r := range d.pending {
-		if time.Since(r.sent) > ackTime {
-			return errTooSlow
-		}
+	free, err := d.dir.free()
+	switch {
+	case err != nil:
+		return fmt.Errorf("the disk's room: %w", err)
+	case free < d.cfg.Reserve:
+		return fmt.Errorf("%w: %d MiB are left, %d MiB are left alone (%s)", ErrDiskFull, free>>20, d.cfg.Reserve>>20, d.dir.path)
 	}
 	return nil
 }
 
-// repair tries whether something can be written again, with a new server where that is in the process.
+// repair tries whether something can be written again: with a new server where that is in the process, and has failed.
 func (d *Durable) repair() error {
 	ctx, cancel := context.WithTimeout(context.Background(), linkTime)
 	defer cancel()
-	if err := d.trouble(); err != nil {
+	if err := d.full(); err != nil {
 		return err
 	}
-	if d.dir != nil { // a stream that could not write once does not write any more, room or not
+	d.mu.Lock()
+	stalled, broken := d.stalled, d.broken
+	d.mu.Unlock()
+	if stalled {
+		return errTooSlow // what is on its way tells when that is over
+	}
+	if d.dir != nil && (broken || d.unhealthy() != nil) { // a stream that could not write once does not write any more, room or not
 		if err := errors.Join(d.reconnect(ctx), d.takeStock(ctx)); err != nil {
 			return err
 		}
@@ -112,15 +176,7 @@ func (d *Durable) repair() error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.log.Info("state can be written again; what was missed is being written", zap.Duration("failed_for", time.Since(d.since)))
-	d.failing = nil
-	for _, c := range d.calls {
-		if c.held != nil && c.disk.written < uint64(c.entries.len()) {
-			c.disk.listed = true
-			d.patient = append(d.patient, c)
-		}
-	}
-	d.patience = time.Time{} // they have waited long enough
+	d.proceed()
 	return nil
 }
 

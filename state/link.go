@@ -89,7 +89,7 @@ func startServer(dir string, syncAlways bool, log *zap.Logger) (*server.Server, 
 func (l *link) streams(ctx context.Context, own bool) error {
 	journal := jetstream.StreamConfig{
 		Name: l.names.journals, Subjects: []string{l.names.journal + "*"}, Storage: jetstream.FileStorage, AllowDirect: true,
-		Description: "the journals of callengine's calls, one subject per call",
+		Description: "the journals of callengine's calls",
 	}
 	records := jetstream.StreamConfig{
 		Name: l.names.records, Subjects: []string{l.names.record + ">"}, Storage: jetstream.FileStorage, AllowDirect: true,
@@ -176,27 +176,76 @@ func (l *link) scanSome(ctx context.Context, stream, subject string, from uint64
 		default:
 			return 0, fmt.Errorf("read %s: %s %s", stream, m.Header.Get("Status"), m.Header.Get("Description"))
 		}
-		seq, err := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("read %s: %w", stream, err)
+		s, err := streamedOf(stream, m)
+		if err == nil {
+			err = read(s)
 		}
-		at, err := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp"))
 		if err != nil {
-			return 0, fmt.Errorf("read %s: %w", stream, err)
-		}
-		if err := read(streamed{seq, at, m.Header.Get("Nats-Subject"), m.Data}); err != nil {
 			return 0, err
 		}
 	}
 }
 
+// streamedOf reads a message as a direct answer holds it.
+func streamedOf(stream string, m *nats.Msg) (s streamed, err error) {
+	s.subject, s.data = m.Header.Get("Nats-Subject"), m.Data
+	if s.seq, err = strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64); err == nil {
+		s.time, err = time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp"))
+	}
+	if err != nil {
+		err = fmt.Errorf("read %s: %w", stream, err)
+	}
+	return s, err
+}
+
+// fetchWindow is how many messages are asked for at once.
+const fetchWindow = 256
+
+// fetch reads messages of a stream by their sequence numbers, in any order. Those that are not there are left out.
+func (l *link) fetch(ctx context.Context, stream string, seqs []uint64, read func(streamed) error) error {
+	answers, err := l.conn.SubscribeSync(l.conn.NewInbox())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answers.Unsubscribe() }() // the connection may be gone
+	if err := answers.SetPendingLimits(-1, -1); err != nil {
+		return err
+	}
+	for asked, got := 0, 0; got < len(seqs); got++ {
+		for ; asked < len(seqs) && asked-got < fetchWindow; asked++ {
+			request := strconv.AppendUint([]byte(`{"seq":`), seqs[asked], 10)
+			if err := l.conn.PublishRequest(directGetPrefix+stream, answers.Subject, append(request, '}')); err != nil {
+				return err
+			}
+		}
+		m, err := answers.NextMsgWithContext(ctx)
+		if err != nil {
+			return fmt.Errorf("read %s: %w", stream, err)
+		}
+		switch m.Header.Get("Status") {
+		case "":
+			var s streamed
+			if s, err = streamedOf(stream, m); err == nil {
+				err = read(s)
+			}
+		case "404":
+		default:
+			err = fmt.Errorf("read %s: %s %s", stream, m.Header.Get("Status"), m.Header.Get("Description"))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // value reads the value of a call; ErrNotFound: there is none.
-func (l *link) value(ctx context.Context, key string) (streamed, error) {
-	request, err := json.Marshal(map[string]any{"last_by_subj": l.names.record + key})
+func (l *link) value(ctx context.Context, of names, key string) (streamed, error) {
+	request, err := json.Marshal(map[string]any{"last_by_subj": of.record + key})
 	if err != nil {
 		return streamed{}, err
 	}
-	m, err := l.conn.RequestWithContext(ctx, directGetPrefix+l.names.records, request)
+	m, err := l.conn.RequestWithContext(ctx, directGetPrefix+of.records, request)
 	if err != nil {
 		return streamed{}, fmt.Errorf("read the record of call %s: %w", key, err)
 	}

@@ -4,15 +4,19 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 )
 
-// load reads what there is: the values of calls, then the journals of those with messages that no value tells, and of
-// those that are not over.
+// load reads what there is: the values of calls, then the journals of those with messages that no value tells, which are
+// behind the checkpoint, and of those that are not over. No message is read twice, however many calls it is about.
 func (d *Durable) load(ctx context.Context) error {
 	journals, err := d.link.js.Stream(ctx, d.names.journals)
 	if err != nil {
@@ -29,18 +33,19 @@ func (d *Durable) load(ctx context.Context) error {
 			zap.Uint64("messages", told-there.LastSeq), zap.Uint64("left_up_to", there.LastSeq))
 		told = 0
 	}
-	touched, err := d.touched(ctx, told+1)
+	found, err := d.behind(ctx, told)
 	if err != nil {
 		return err
 	}
 	for _, c := range d.calls {
-		if _, known := touched[c.id]; !known && c.held != nil && (c.busy() || c.rest.hangs(time.Now())) {
-			touched[c.id] = c.disk.first
+		if c.held != nil && (c.busy() || c.rest.hangs(time.Now())) && found[c.id] == nil {
+			found[c.id] = &foundCall{}
 		}
 	}
-	if err := d.loadJournals(ctx, touched); err != nil {
+	if err := d.ahead(ctx, told, found); err != nil {
 		return err
 	}
+	d.loadJournals(found)
 	d.index.order = d.index.order[:0]
 	for _, c := range d.calls {
 		d.index.order = append(d.index.order, c)
@@ -91,7 +96,9 @@ func (d *Durable) loadValues(ctx context.Context, first uint64) (told uint64, er
 func (f *filed) stored(id string, seq uint64) *stored {
 	c := &stored{id: id, number: f.Number, quiet: time.Unix(0, f.Quiet), place: notOver}
 	last := uint64(f.Last)
-	c.disk = disk{handed: last, written: last, first: f.First, since: time.Unix(f.Since, 0), value: seq}
+	c.disk = disk{
+		handed: last, written: last, first: f.First, trail: f.Trail, tail: f.Trail.last(), own: f.Own, since: time.Unix(f.Since, 0), value: seq,
+	}
 	h := &held{entries: entries{base: f.Last}, record: f.Record, owed: f.Owed, dead: f.Dead}
 	h.rest = rest{
 		begun: f.Rest.Begun, ended: f.Rest.Ended, told: f.Rest.Told, outlive: f.Rest.Outlive, settled: f.Rest.Settled,
@@ -106,88 +113,136 @@ func (f *filed) stored(id string, seq uint64) *stored {
 	return c
 }
 
-// touched returns the calls of the journals' messages from one on, and the first of these.
-func (d *Durable) touched(ctx context.Context, from uint64) (map[string]uint64, error) {
-	calls := map[string]uint64{}
-	err := d.link.scan(ctx, d.names.journals, d.names.journal+"*", from, func(m streamed) error {
-		id := strings.TrimPrefix(m.subject, d.names.journal)
-		if _, known := calls[id]; !known {
-			calls[id] = m.seq
-		}
-		return nil
-	})
-	return calls, err
+// foundCall is what is found of a call's journal.
+type foundCall struct {
+	parts []part
+	since time.Time // when the first message behind the checkpoint was written
 }
 
-// loadJournals reads the journals of calls. What cannot be read is told of; it is no reason not to start.
-func (d *Durable) loadJournals(ctx context.Context, calls map[string]uint64) error {
-	for id, first := range calls {
-		if known := d.calls[id]; known != nil {
-			calls[id] = min(first, known.disk.first)
-		}
-	}
-	together, err := d.readTogether(ctx, calls)
-	if err != nil {
-		return err
-	}
-	for id, first := range calls {
+// behind returns the calls of the journals' messages behind the checkpoint, and what these hold of them.
+func (d *Durable) behind(ctx context.Context, told uint64) (map[string]*foundCall, error) {
+	found := map[string]*foundCall{}
+	err := d.link.scan(ctx, d.names.journals, d.names.journal+"*", told+1, func(m streamed) error {
+		d.readParts(d.names, m, func(call []byte, p part) {
+			f := found[string(call)]
+			if f == nil {
+				f = &foundCall{since: m.time}
+				found[string(call)] = f
+			}
+			f.parts = append(f.parts, p)
+		})
+		return nil
+	})
+	return found, err
+}
+
+// ahead reads what the messages up to the checkpoint hold of the calls that were found.
+func (d *Durable) ahead(ctx context.Context, told uint64, found map[string]*foundCall) error {
+	var seqs []uint64
+	for id, f := range found {
 		known := d.calls[id]
-		j, read := together[id]
-		if !read {
-			if j, err = d.read(ctx, id, first); err != nil {
+		if known == nil {
+			continue
+		}
+		for _, seq := range known.disk.trail.seqs() {
+			if seq <= told {
+				seqs = append(seqs, seq)
+			}
+		}
+		if known.disk.own {
+			err := d.link.scan(ctx, d.names.journals, d.names.journal+id, known.disk.first, func(m streamed) error {
+				d.readParts(d.names, m, func(_ []byte, p part) {
+					if p.message <= told {
+						f.parts = append(f.parts, p)
+					}
+				})
+				return nil
+			})
+			if err != nil {
 				return err
 			}
 		}
-		if len(j.entries) == 0 {
-			d.log.Error("a call's journal is missing; what is known of the call is dropped", zap.String("call_id", id))
-			delete(d.calls, id)
-			continue
-		}
-		c := &stored{id: id, number: uint64(j.entries[0].Time.UnixNano()), place: notOver, held: replayed(id, j.entries)}
-		last := uint64(len(j.entries))
-		c.quiet = j.entries[last-1].Time
-		c.disk = disk{handed: last, written: last, first: first, since: j.since, untold: first, fresh: true}
-		if known != nil {
-			c.number, c.disk.value = known.number, known.disk.value
-		}
-		d.calls[id] = c
-		d.fresh = append(d.fresh, c)
 	}
-	return nil
-}
-
-// readJournal is a call's journal as it was read.
-type readJournal struct {
-	entries []Entry
-	since   time.Time // when its first message was written
-}
-
-// spread is up to how many messages are read for each call that is looked for in them: with many calls at a time that is
-// far quicker than to look for each call's own.
-const spread = 64
-
-// readTogether reads the journals of those of the calls, by their first messages, that are near the end of all journals.
-func (d *Durable) readTogether(ctx context.Context, calls map[string]uint64) (map[string]*readJournal, error) {
-	from := d.acked + 1
-	from -= min(from, spread*uint64(len(calls)))
-	read := map[string]*readJournal{}
-	begin := d.acked + 1
-	for id, first := range calls {
-		if first >= from {
-			read[id] = &readJournal{}
-			begin = min(begin, first)
-		}
-	}
-	if len(read) < 2 {
-		return nil, nil
-	}
-	err := d.link.scan(ctx, d.names.journals, d.names.journal+"*", begin, func(m streamed) error {
-		if id := strings.TrimPrefix(m.subject, d.names.journal); read[id] != nil && m.seq >= calls[id] {
-			d.readMessage(read[id], id, m)
-		}
+	slices.Sort(seqs)
+	return d.link.fetch(ctx, d.names.journals, slices.Compact(seqs), func(m streamed) error {
+		d.readParts(d.names, m, func(call []byte, p part) {
+			if f := found[string(call)]; f != nil {
+				f.parts = append(f.parts, p)
+			}
+		})
 		return nil
 	})
-	return read, err
+}
+
+// readParts reads what a message holds. What cannot be read is told of.
+func (d *Durable) readParts(of names, m streamed, read func(call []byte, p part)) {
+	if err := d.codec.parts(strings.TrimPrefix(m.subject, of.journal), m, read); err != nil {
+		d.log.Error("a message of the journals could not be read", zap.String("stream", of.journals), zap.Uint64("message", m.seq), zap.Error(err))
+	}
+}
+
+// loadJournals takes the calls that were found into memory. What cannot be read is told of; it is no reason not to start.
+func (d *Durable) loadJournals(found map[string]*foundCall) {
+	ids := slices.Collect(maps.Keys(found))
+	calls := make([]*stored, len(ids))
+	var next atomic.Int64
+	var working sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		working.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(ids)); i = next.Add(1) - 1 {
+				calls[i] = d.loadJournal(ids[i], found[ids[i]])
+			}
+		})
+	}
+	working.Wait()
+	for i, c := range calls {
+		if c == nil {
+			d.log.Error("a call's journal is missing; what is known of the call is dropped", zap.String("call_id", ids[i]))
+			delete(d.calls, ids[i])
+			continue
+		}
+		d.calls[c.id] = c
+		d.fresh = append(d.fresh, c)
+	}
+}
+
+// loadJournal returns a call of which this was found; nil: there is nothing of its journal.
+func (d *Durable) loadJournal(id string, found *foundCall) *stored {
+	journal := d.join(id, found.parts)
+	if len(journal) == 0 {
+		return nil
+	}
+	c := &stored{id: id, number: uint64(journal[0].Time.UnixNano()), place: notOver, held: replayed(id, journal)}
+	last := uint64(len(journal))
+	c.quiet = journal[last-1].Time
+	seqs := make([]uint64, 0, len(found.parts))
+	for _, p := range found.parts { // which are in order now
+		seqs = append(seqs, p.message)
+	}
+	seqs = slices.Compact(seqs)
+	first := seqs[0]
+	c.disk = disk{
+		handed: last, written: last, first: first, trail: trailOf(seqs), tail: seqs[len(seqs)-1], since: found.since, untold: first, fresh: true,
+	}
+	if known := d.calls[id]; known != nil {
+		c.number, c.disk.value, c.disk.since = known.number, known.disk.value, known.disk.since
+	}
+	return c
+}
+
+// join makes a journal of what messages hold of it, and puts these in order.
+func (d *Durable) join(callID string, parts []part) (journal []Entry) {
+	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(a.message, b.message) })
+	for i, p := range parts {
+		if i > 0 && p.message == parts[i-1].message && p.first == parts[i-1].first {
+			continue
+		}
+		var err error
+		if journal, err = d.codec.unpack(callID, p, journal); err != nil { // what can be read of it counts
+			d.log.Error("a message of a journal could not be read", zap.String("call_id", callID), zap.Uint64("message", p.message), zap.Error(err))
+		}
+	}
+	return journal
 }
 
 // replayed derives what is in memory of a call from its journal.
@@ -200,42 +255,43 @@ func replayed(id string, journal []Entry) *held {
 	return h
 }
 
-// wholeJournal reads the journal of a call whose first message is known.
-func (d *Durable) wholeJournal(ctx context.Context, callID string, first uint64) ([]Entry, error) {
+// readJournal reads the journal of a call.
+func (d *Durable) readJournal(ctx context.Context, callID string, where disk) ([]Entry, error) {
 	d.linkMu.RLock()
 	defer d.linkMu.RUnlock()
-	j, err := d.read(ctx, callID, first)
-	if err != nil {
-		return nil, err
-	}
-	return j.entries, nil
+	return d.read(ctx, callID, where)
 }
 
-// read returns a call's journal.
-func (d *Durable) read(ctx context.Context, callID string, first uint64) (*readJournal, error) {
-	j := &readJournal{}
-	err := d.link.scan(ctx, d.names.journals, d.names.journal+callID, first, func(m streamed) error {
-		d.readMessage(j, callID, m)
+func (d *Durable) read(ctx context.Context, callID string, where disk) ([]Entry, error) {
+	parts, err := d.gather(ctx, d.names, callID, where)
+	return d.join(callID, parts), err
+}
+
+// gather reads what messages hold of a call's journal.
+func (d *Durable) gather(ctx context.Context, of names, callID string, where disk) (parts []part, err error) {
+	add := func(m streamed) error {
+		d.readParts(of, m, func(call []byte, p part) {
+			if string(call) == callID {
+				parts = append(parts, p)
+			}
+		})
 		return nil
-	})
-	return j, err
-}
-
-// readMessage takes the next message of a call's journal.
-func (d *Durable) readMessage(j *readJournal, callID string, m streamed) {
-	entries, err := d.codec.unpack(callID, m.data)
-	if err != nil { // what can be read of it counts
-		d.log.Error("a message of a journal could not be read", zap.String("call_id", callID), zap.Uint64("message", m.seq), zap.Error(err))
 	}
-	if j.since.IsZero() {
-		j.since = m.time
+	if where.own {
+		err = d.link.scan(ctx, of.journals, of.journal+callID, where.first, add)
 	}
-	j.entries = merge(j.entries, entries)
+	if err == nil {
+		err = d.link.fetch(ctx, of.journals, where.trail.seqs(), add)
+	}
+	return parts, err
 }
 
 // revive takes a call into memory that is on disk alone.
 func (d *Durable) revive(ctx context.Context, c *stored) error {
-	journal, err := d.wholeJournal(ctx, c.id, c.disk.first)
+	d.mu.Lock()
+	where := c.disk
+	d.mu.Unlock()
+	journal, err := d.readJournal(ctx, c.id, where)
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,9 @@ func (m *Memory) Append(_ context.Context, e Entry) (uint64, error) {
 	return seq, nil
 }
 
+// Await implements [Store]: there is nothing to wait for.
+func (m *Memory) Await(context.Context, string) error { return nil }
+
 // Journal implements [Store].
 func (m *Memory) Journal(_ context.Context, callID string) ([]Entry, error) {
 	m.mu.Lock()

@@ -9,17 +9,21 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// packVersion starts every message of the journal's stream, so that another form can be told from this one.
-const packVersion = 1
+// Forms of the messages of the journals' stream, and of the values of calls. The first byte of each tells which it is of.
+const (
+	packOfOne   = 1 // a message holds entries of the one call that its subject names; what versions before wrote
+	packVersion = 2 // a message holds entries of any calls
+)
 
-// maxPack is from how many bytes on entries go into another message.
+// maxPack is from about how many bytes on entries go into another message.
 const maxPack = 128 << 10
 
 // errPack is returned for a message of the journal's stream that cannot be read.
 var errPack = errors.New("not a message of this version's journal")
 
-// codec packs entries for the disk: the version, the number of the first of them, and the entries in CBOR (RFC 8949), one
-// after the other. What a message's subject tells, the call, is left out, and so are the numbers, which have no gaps.
+// codec packs entries for the disk: the version, and then for each call that there is something of its id, the number of
+// the first entry, the length of what follows, and the entries in CBOR (RFC 8949), one after the other. Numbers of entries
+// have no gaps and are left out.
 //
 // CBOR because what is written on each step of each call has to cost little: a tenth of JSON. Unknown properties are no
 // error, so that a version can read what the one after it has added.
@@ -37,47 +41,125 @@ func newCodec() (codec, error) {
 	return codec{encode, decode}, err
 }
 
-// pack writes as many of the entries as make up a message, at least one, and returns how many those were.
-func (c codec) pack(to *bytes.Buffer, entries []Entry) (n int, err error) {
+// begin begins a message.
+func (c codec) begin(to *bytes.Buffer) {
 	to.Reset()
 	to.WriteByte(packVersion)
-	to.Write(binary.AppendUvarint(to.AvailableBuffer(), entries[0].Seq))
+}
+
+// lengthLen is how many bytes tell how long a call's entries are.
+const lengthLen = 4
+
+// pack adds entries of a call to a message. One that cannot be packed is left without what it tells, so that there is no
+// gap; the error is of the last of those.
+func (c codec) pack(to *bytes.Buffer, entries []Entry) (failed error) {
+	first := &entries[0]
+	to.Write(binary.AppendUvarint(to.AvailableBuffer(), uint64(len(first.CallID))))
+	to.WriteString(first.CallID)
+	to.Write(binary.AppendUvarint(to.AvailableBuffer(), first.Seq))
+	at := to.Len()
+	to.Write(make([]byte, lengthLen))
 	for i := range entries {
-		if n > 0 && to.Len() >= maxPack {
-			break
-		}
 		e := entries[i]
 		e.CallID, e.Seq = "", 0
+		from := to.Len()
 		if err := c.encode.MarshalToBuffer(&e, to); err != nil {
-			return 0, fmt.Errorf("entry %d of call %s: %w", entries[i].Seq, entries[i].CallID, err)
+			failed = fmt.Errorf("entry %d: %w", entries[i].Seq, err)
+			to.Truncate(from)
+			if err := c.encode.MarshalToBuffer(&Entry{Time: e.Time, Type: e.Type}, to); err != nil {
+				panic(fmt.Sprintf("state: a time does not marshal: %v", err))
+			}
 		}
-		n++
 	}
-	return n, nil
+	binary.BigEndian.PutUint32(to.Bytes()[at:], uint32(to.Len()-at-lengthLen))
+	return failed
 }
 
-// unpack reads the entries of a message.
-func (c codec) unpack(callID string, data []byte) (entries []Entry, err error) {
-	if len(data) == 0 || data[0] != packVersion {
-		return nil, errPack
+// part is what a message holds of one call.
+type part struct {
+	message uint64 // sequence number
+	first   uint64 // number of the first entry
+	entries []byte
+}
+
+// parts reads what a message of the journals' stream holds. subject is the last part of its subject. What can be read of a
+// message that is broken counts.
+func (c codec) parts(subject string, m streamed, read func(call []byte, p part)) error {
+	if len(m.data) == 0 {
+		return errPack
 	}
-	seq, n := binary.Uvarint(data[1:])
-	if n <= 0 || seq == 0 {
-		return nil, errPack
+	rest := m.data[1:]
+	switch m.data[0] {
+	case packOfOne:
+		first, n := binary.Uvarint(rest)
+		if n <= 0 || first == 0 {
+			return errPack
+		}
+		read([]byte(subject), part{m.seq, first, rest[n:]})
+		return nil
+	case packVersion:
+	default:
+		return errPack
 	}
-	for rest := data[1+n:]; len(rest) > 0; seq++ {
+	for len(rest) > 0 {
+		long, n := binary.Uvarint(rest)
+		if n <= 0 || long > uint64(len(rest)-n) {
+			return errPack
+		}
+		call := rest[n : n+int(long)]
+		rest = rest[n+int(long):]
+		first, n := binary.Uvarint(rest)
+		if n <= 0 || first == 0 || len(rest) < n+lengthLen {
+			return errPack
+		}
+		long = uint64(binary.BigEndian.Uint32(rest[n:]))
+		if rest = rest[n+lengthLen:]; long > uint64(len(rest)) {
+			return errPack
+		}
+		read(call, part{m.seq, first, rest[:long]})
+		rest = rest[long:]
+	}
+	return nil
+}
+
+// unpack adds the entries of a part to a journal. An entry may have been written twice, and then the first stands; after a
+// gap nothing counts, because what comes first was not safe before what follows it.
+func (c codec) unpack(callID string, p part, journal []Entry) ([]Entry, error) {
+	seq := p.first
+	for rest := p.entries; len(rest) > 0; seq++ {
+		next := uint64(len(journal)) + 1
+		if seq > next {
+			return journal, nil
+		}
+		if seq < next {
+			_, left, err := c.skip(rest)
+			if err != nil {
+				return journal, err
+			}
+			rest = left
+			continue
+		}
 		var e Entry
-		if rest, err = c.decode.UnmarshalFirst(rest, &e); err != nil {
-			return entries, fmt.Errorf("%w: %w", errPack, err)
+		left, err := c.decode.UnmarshalFirst(rest, &e)
+		if err != nil {
+			return journal, fmt.Errorf("%w: %w", errPack, err)
 		}
+		rest = left
 		e.CallID, e.Seq = callID, seq
-		entries = append(entries, e)
+		journal = append(journal, e)
 	}
-	return entries, nil
+	return journal, nil
 }
 
-// merge makes one journal of the entries of its messages. An entry may have been written twice, and then the first stands;
-// after a gap nothing counts, because what comes first was not safe before what follows it.
+// skip returns what follows the first entry.
+func (c codec) skip(entries []byte) (entry cbor.RawMessage, rest []byte, err error) {
+	if rest, err = c.decode.UnmarshalFirst(entries, &entry); err != nil {
+		err = fmt.Errorf("%w: %w", errPack, err)
+	}
+	return entry, rest, err
+}
+
+// merge adds entries of a call to its journal, by the same rule.
 func merge(journal, entries []Entry) []Entry {
 	for _, e := range entries {
 		if e.Seq == uint64(len(journal))+1 {
@@ -90,10 +172,12 @@ func merge(journal, entries []Entry) []Entry {
 // filed is a call as its value among the records holds it: what of its journal is looked for without reading it.
 type filed struct {
 	Number uint64    `json:"number"`
-	First  uint64    `json:"first"` // the journal's first message in its stream
-	Since  int64     `json:"since"` // when that was written, in seconds
-	Last   int       `json:"last"`  // number of the last entry
-	Quiet  int64     `json:"quiet"` // when the last entry was appended, in nanoseconds
+	First  uint64    `json:"first"`           // the journal's first message in its stream
+	Trail  trail     `json:"trail,omitempty"` // all its messages
+	Own    bool      `json:"own,omitempty"`   // some of them, which Trail does not tell, have the call in their subject
+	Since  int64     `json:"since"`           // when the first was written, in seconds
+	Last   int       `json:"last"`            // number of the last entry
+	Quiet  int64     `json:"quiet"`           // when the last entry was appended, in nanoseconds
 	Record Record    `json:"record"`
 	Rest   filedRest `json:"rest"`
 	Owed   []debt    `json:"owed,omitempty"`
@@ -117,17 +201,17 @@ type filedRest struct {
 
 // file packs a call's value.
 func (c codec) file(to *bytes.Buffer, f *filed) error {
-	to.Reset()
-	to.WriteByte(packVersion)
+	c.begin(to)
 	return c.encode.MarshalToBuffer(f, to)
 }
 
 func (c codec) unfile(data []byte) (f filed, err error) {
-	if len(data) == 0 || data[0] != packVersion {
+	if len(data) == 0 || data[0] != packVersion && data[0] != packOfOne {
 		return f, errPack
 	}
 	if err := c.decode.Unmarshal(data[1:], &f); err != nil {
 		return f, fmt.Errorf("%w: %w", errPack, err)
 	}
+	f.Own = f.Own || data[0] == packOfOne
 	return f, nil
 }

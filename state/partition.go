@@ -1,6 +1,9 @@
 package state
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Has reports whether the store has a journal of the call.
 func (d *Durable) Has(callID string) bool {
@@ -15,19 +18,57 @@ func (d *Durable) JournalOf(ctx context.Context, partition, callID string) ([]En
 	if !isKey(callID) {
 		return nil, ErrNotFound
 	}
-	names := namesOf(partition)
+	of := namesOf(partition)
 	d.linkMu.RLock()
 	defer d.linkMu.RUnlock()
-	var journal []Entry
-	err := d.link.scan(ctx, names.journals, names.journal+callID, 1, func(m streamed) error {
-		entries, err := d.codec.unpack(callID, m.data)
-		journal = merge(journal, entries) // what can be read of it counts
-		return err
-	})
-	if len(journal) == 0 && err == nil {
-		err = ErrNotFound
+	where := disk{own: true, first: 1} // unless there is a value that tells
+	m, err := d.link.value(ctx, of, callID)
+	if err == nil {
+		var f filed
+		if f, err = d.codec.unfile(m.data); err == nil {
+			where = disk{own: f.Own, first: f.First, trail: f.Trail}
+		}
 	}
-	return journal, err
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	found, err := d.gather(ctx, of, callID, where)
+	if err != nil {
+		return nil, err
+	}
+	told, err := d.toldOf(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	// What no value tells of is behind the checkpoint.
+	err = d.link.scan(ctx, of.journals, of.group, told+1, func(m streamed) error {
+		d.readParts(of, m, func(call []byte, p part) {
+			if string(call) == callID {
+				found = append(found, p)
+			}
+		})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	journal := d.join(callID, found)
+	if len(journal) == 0 {
+		return nil, ErrNotFound
+	}
+	return journal, nil
+}
+
+// toldOf reads the checkpoint of a partition; 0: there is none.
+func (d *Durable) toldOf(ctx context.Context, of names) (uint64, error) {
+	m, err := d.link.value(ctx, of, checkpointKey)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return readCheckpoint(m.data)
 }
 
 // RecordOf derives a call's record from its journal; ErrNotFound: nothing is known of it but SIP messages.

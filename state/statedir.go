@@ -11,8 +11,12 @@ import (
 	"syscall"
 )
 
-// dirFormat is the form of a state directory. A version that writes another one has another number.
-const dirFormat = 1
+// dirFormat is the form of a state directory. A version that writes another one has another number. oldFormat is the
+// earliest one that can still be read: what there is of it stays as it is, and what is added is of this one.
+const (
+	dirFormat = 2
+	oldFormat = 1
+)
 
 // Files of a state directory.
 const (
@@ -55,7 +59,7 @@ func openDir(path string) (d *stateDir, err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = lock.Close() // the first error counts
+			_ = unlock(lock) // the first error counts
 		}
 	}()
 	switch err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
@@ -87,7 +91,7 @@ func holder(lock *os.File) string {
 	return ""
 }
 
-// checkFormat refuses what another version has written, and says what a new directory is of.
+// checkFormat refuses what can only be read by another version, and notes of which form a directory is from now on.
 func checkFormat(path string) error {
 	name := filepath.Join(path, formatFile)
 	text, err := os.ReadFile(name)
@@ -95,10 +99,7 @@ func checkFormat(path string) error {
 		if _, err := os.Stat(filepath.Join(path, storeDir)); !errors.Is(err, os.ErrNotExist) {
 			return &DirError{path, "it holds state, but its file " + formatFile + ", which says of which version, is missing", nil}
 		}
-		if err := os.WriteFile(name, []byte(strconv.Itoa(dirFormat)+"\n"), 0o600); err != nil {
-			return &DirError{path, "it cannot be written", err}
-		}
-		return nil
+		return noteFormat(name)
 	}
 	if err != nil {
 		return &DirError{path, "it cannot be read", err}
@@ -108,15 +109,30 @@ func checkFormat(path string) error {
 	case err != nil:
 		return &DirError{path, fmt.Sprintf("its file %s holds %q, which is no number of a version", formatFile, strings.TrimSpace(string(text))), nil}
 	case format > dirFormat:
-		return &DirError{path, fmt.Sprintf("its state is of format %d, of a later version of callengine; this one reads format %d", format, dirFormat), nil}
+		return &DirError{path, fmt.Sprintf("its state is of format %d, of a later version of callengine; this one reads formats up to %d", format, dirFormat), nil}
+	case format < oldFormat:
+		return &DirError{path, fmt.Sprintf("its state is of format %d, of an earlier version of callengine; this one reads format %d and later ones. Let the earlier version deliver what it owes, then start with another directory", format, oldFormat), nil}
 	case format < dirFormat:
-		return &DirError{path, fmt.Sprintf("its state is of format %d, of an earlier version of callengine; this one reads format %d. Let the earlier version deliver what it owes, then start with another directory", format, dirFormat), nil}
+		return noteFormat(name)
+	}
+	return nil
+}
+
+func noteFormat(name string) error {
+	if err := os.WriteFile(name, []byte(strconv.Itoa(dirFormat)+"\n"), 0o600); err != nil {
+		return &DirError{filepath.Dir(name), "it cannot be written", err}
 	}
 	return nil
 }
 
 // close lets others have the directory.
-func (d *stateDir) close() error { return d.lock.Close() }
+func (d *stateDir) close() error { return unlock(d.lock) }
+
+// unlock gives a lock back and closes its file. Closing alone would not do: a process that was started a moment ago, and
+// has not yet become another program, has the file open, too.
+func unlock(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
+}
 
 // free is how many bytes can still be written.
 func (d *stateDir) free() (int64, error) {

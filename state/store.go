@@ -34,8 +34,12 @@ func (q *Query) page() (after uint64, limit int, err error) {
 // Store keeps journals. It is safe for concurrent use. Entries of one call have the order in which they were appended.
 // It satisfies webhook.Ledger.
 type Store interface {
-	// Append adds an entry to its call's journal and returns its number. See [Entry.Vital].
+	// Append adds an entry to its call's journal and returns its number. It waits until an entry of a call's own state or
+	// of a webhook is safe, if that is vital ([Entry.Vital]), and with all others for nothing.
 	Append(ctx context.Context, e Entry) (seq uint64, err error)
+	// Await waits until what was appended to a call is safe as far as it is vital. Nothing may leave the node that relies on
+	// an entry for which Append has not waited before that.
+	Await(ctx context.Context, callID string) error
 	// Journal returns a call's entries in order.
 	Journal(ctx context.Context, callID string) ([]Entry, error)
 	// Record returns a call's record.

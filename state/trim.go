@@ -105,15 +105,14 @@ func (d *Durable) outdated(now time.Time, cut uint64) (stay []*stored) {
 func (d *Durable) move(ctx context.Context, c *stored) error {
 	d.mu.Lock()
 	whole := c.held != nil && c.entries.base == 0
-	first := c.disk.first
+	where := c.disk
 	d.mu.Unlock()
 	var journal []Entry
 	if !whole {
-		j, err := d.read(ctx, c.id, first)
-		if err != nil {
+		var err error
+		if journal, err = d.read(ctx, c.id, where); err != nil {
 			return err
 		}
-		journal = j.entries
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

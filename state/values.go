@@ -27,7 +27,7 @@ func checkpoint(pinned uint64) []byte {
 }
 
 func readCheckpoint(value []byte) (uint64, error) {
-	if len(value) != 9 || value[0] != packVersion {
+	if len(value) != 9 || value[0] != packVersion && value[0] != packOfOne {
 		return 0, errPack
 	}
 	return binary.BigEndian.Uint64(value[1:]), nil
@@ -77,8 +77,11 @@ func (d *Durable) publishValues() {
 			d.cycle.open--
 			continue
 		}
-		d.send(d.names.record+c.id, &d.scratch, func(seq uint64) { d.filed(c, seq) })
-		if d.failing != nil {
+		if !d.send(d.names.record+c.id, &d.scratch, func(seq uint64) { d.filed(c, seq) }) {
+			if c.disk.unfile() { // otherwise the failure has done so
+				d.cycle.open--
+				d.refresh(c)
+			}
 			for _, c := range ready[i+1:] {
 				c.disk.fresh = false
 				d.refresh(c)
@@ -113,7 +116,7 @@ func (c *stored) filed() filed {
 		over = r.over.UnixNano()
 	}
 	return filed{
-		Number: c.number, First: c.disk.first, Since: c.disk.since.Unix(), Last: c.entries.len(), Quiet: c.quiet.UnixNano(),
+		Number: c.number, First: c.disk.first, Trail: c.disk.trail, Own: c.disk.own, Since: c.disk.since.Unix(), Last: c.entries.len(), Quiet: c.quiet.UnixNano(),
 		Record: c.record, Rest: filedRest{
 			Begun: r.begun, Ended: r.ended, Told: r.told, Outlive: r.outlive, Settled: r.settled, Invited: r.invited, Refused: r.refused,
 			Declined: r.declined, Gone: r.gone, CSeq: r.cseq, Over: over,

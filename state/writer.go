@@ -55,59 +55,108 @@ func (d *Durable) write() {
 	}
 }
 
-// publishListed writes what is new of the calls that wait for it.
+// publishListed writes what is new of the calls that wait for it, in one message, unless one is on its way.
 func (d *Durable) publishListed() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for d.failing == nil && len(d.urgent) > 0 {
-		some := d.urgent
-		d.urgent = nil
-		d.publishCalls(some)
+	if d.failing == nil && !d.writing {
+		d.publish(d.take())
 	}
-	if d.failing != nil || len(d.patient) == 0 {
-		return
-	}
-	if waited := time.Since(d.patience); waited < d.packAfter() {
-		return // the timer is running
-	}
-	some := d.patient
-	d.patient = nil
-	for _, c := range some {
-		c.disk.listed = false
-	}
-	d.publishCalls(some)
 }
 
-// publishCalls is called with the lock held, and lets go of it while it works.
-func (d *Durable) publishCalls(calls []*stored) {
-	for _, c := range calls {
-		for d.failing == nil && c.held != nil && c.disk.handed < uint64(c.entries.len()) {
-			from := max(c.disk.handed, uint64(c.entries.base))
-			some := c.entries.after(from)
-			d.mu.Unlock()
-			n, err := d.codec.pack(&d.scratch, some)
-			d.mu.Lock()
-			if err != nil { // it would fail each time
-				d.log.Error("a journal's entry could not be packed", zap.String("call_id", c.id), zap.Error(err))
-				return
+// piece is what a message has of one call.
+type piece struct {
+	call    *stored
+	from    uint64 // number of the entry before the first
+	entries []Entry
+}
+
+func (p *piece) last() uint64 { return p.from + uint64(len(p.entries)) }
+
+// take returns as much of what waits as makes up a message.
+func (d *Durable) take() (pieces []piece) {
+	calls := d.urgent
+	if len(d.patient) > 0 && time.Since(d.patience) >= d.packAfter() { // otherwise the timer is running
+		for _, c := range d.patient {
+			c.disk.listed = false
+		}
+		calls = append(calls, d.patient...)
+		d.patient = nil
+	}
+	d.urgent = nil
+	var bytes int64
+	for i, c := range calls {
+		if c.held == nil || c.disk.handed >= uint64(c.entries.len()) {
+			continue
+		}
+		if bytes >= maxPack {
+			d.urgent = calls[i:]
+			break
+		}
+		p := piece{call: c, from: max(c.disk.handed, uint64(c.entries.base))}
+		p.entries = c.entries.after(p.from)
+		for n := range p.entries {
+			if bytes >= maxPack {
+				p.entries = p.entries[:n]
+				d.urgent = calls[i:]
+				break
 			}
-			if d.failing != nil {
-				return
-			}
-			c.disk.handed = from + uint64(n)
-			d.figures.Entries += uint64(n)
-			d.send(d.names.journal+c.id, &d.scratch, func(seq uint64) { d.wrote(c, from, from+uint64(n), seq) })
+			bytes += sizeOf(&p.entries[n])
+		}
+		c.disk.handed = p.last()
+		pieces = append(pieces, p)
+		if d.urgent != nil {
+			break
+		}
+	}
+	return pieces
+}
+
+// publish is called with the lock held, and lets go of it while it works.
+func (d *Durable) publish(pieces []piece) {
+	if len(pieces) == 0 {
+		return
+	}
+	d.writing = true
+	d.mu.Unlock()
+	d.codec.begin(&d.scratch)
+	entries := 0
+	for _, p := range pieces {
+		if err := d.codec.pack(&d.scratch, p.entries); err != nil {
+			d.log.Error("a journal's entry could not be packed", zap.String("call_id", p.call.id), zap.Error(err))
+		}
+		entries += len(p.entries)
+	}
+	d.mu.Lock()
+	sent := d.send(d.names.group, &d.scratch, func(seq uint64) {
+		d.writing = false
+		d.acked = max(d.acked, seq)
+		for i := range pieces {
+			d.wrote(&pieces[i], seq)
+		}
+		if len(d.urgent)+len(d.patient) > 0 {
+			d.rouse()
+		}
+	})
+	if sent {
+		d.figures.Entries += uint64(entries)
+		return
+	}
+	d.writing = false
+	for _, p := range pieces { // unless a failure has done so
+		if p.call.disk.handed == p.last() {
+			p.call.disk.handed = p.from
 		}
 	}
 }
 
-// send publishes a message. It is called with the lock held, and lets go of it while it works.
-func (d *Durable) send(subject string, data *bytes.Buffer, done func(seq uint64)) {
+// send publishes a message, unless the disk fails. It is called with the lock held, and lets go of it while it works.
+func (d *Durable) send(subject string, data *bytes.Buffer, done func(seq uint64)) (sent bool) {
 	for len(d.pending) >= maxPending && d.failing == nil {
 		d.room.Wait()
 	}
 	if d.failing != nil {
-		return
+		return false
 	}
 	d.token++
 	d.pending[d.token] = receipt{time.Now(), done}
@@ -118,14 +167,16 @@ func (d *Durable) send(subject string, data *bytes.Buffer, done func(seq uint64)
 	err := d.link.conn.PublishRequest(subject, reply, data.Bytes())
 	d.mu.Lock()
 	if err != nil {
+		d.broken = true
 		d.fail(fmt.Errorf("NATS: %w", err))
 	}
+	return err == nil
 }
 
 // wrote notes that entries of a call are safe.
-func (d *Durable) wrote(c *stored, from, last, seq uint64) {
-	d.acked = max(d.acked, seq)
-	c.disk.wrote(from, last, seq)
+func (d *Durable) wrote(p *piece, seq uint64) {
+	c := p.call
+	c.disk.wrote(p.from, p.last(), seq)
 	if c.held != nil && d.calls[c.id] == c {
 		d.settleDown(c)
 	}
@@ -172,6 +223,7 @@ func (d *Durable) answered(prefix string, m *nats.Msg) {
 		return
 	}
 	if err != nil {
+		d.broken = true
 		d.fail(err)
 		return
 	}
@@ -180,4 +232,7 @@ func (d *Durable) answered(prefix string, m *nats.Msg) {
 		d.room.Broadcast()
 	}
 	r.done(a.Seq)
+	if d.stalled && !d.slow() {
+		d.proceed()
+	}
 }

@@ -44,6 +44,15 @@ func (c *Cluster) Append(ctx context.Context, e state.Entry) (uint64, error) {
 	return p.Append(ctx, e)
 }
 
+// Await implements [state.Store].
+func (c *Cluster) Await(ctx context.Context, callID string) error {
+	p, err := c.write(callID)
+	if err != nil {
+		return err
+	}
+	return p.Await(ctx, callID)
+}
+
 // Owe implements [state.Store].
 func (c *Cluster) Owe(ctx context.Context, callID string, event []byte) (uint64, error) {
 	p, err := c.write(callID)
