@@ -24,7 +24,7 @@ func (c *call) OpenStream(ctx context.Context, s verbs.StreamConfig) (verbs.Stre
 	defer cancel()
 	stream, err := c.leg.OpenStream(timed, s)
 	if err != nil && timed.Err() != nil && ctx.Err() == nil {
-		err = &verbs.StreamError{Cause: "connection-error", Err: fmt.Errorf("the stream was not set up within %v", within)}
+		err = &verbs.TapError{Cause: "connection-error", Err: fmt.Errorf("the stream was not set up within %v", within)}
 	}
 	return stream, err
 }
@@ -35,7 +35,7 @@ var streamEvents = map[string]string{
 }
 
 // NoteStream journals what has become of a stream.
-func (c *call) NoteStream(s verbs.StreamConfig, change verbs.StreamChange) {
+func (c *call) NoteStream(s verbs.StreamConfig, change verbs.TapChange) {
 	detail := s.Name + " to " + where(s.Destination) + ", " + strings.Join(s.Tracks, " and ")
 	if change.Error != "" {
 		detail += ": " + change.Error

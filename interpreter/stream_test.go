@@ -57,7 +57,7 @@ func TestAStreamThatIsNotSetUpInTimeIsGivenUp(t *testing.T) {
 			`<StartStream destination="wss://s.example/in" name="x" streamEventUrl="https://app.example/s"/><Pause duration="2"/>`)}})
 		b.leg.opening = func(ctx context.Context, _ verbs.StreamConfig) (verbs.Stream, error) {
 			<-ctx.Done()
-			return nil, &verbs.StreamError{Cause: "error", Err: ctx.Err()}
+			return nil, &verbs.TapError{Cause: "error", Err: ctx.Err()}
 		}
 		began := time.Now()
 		b.run()

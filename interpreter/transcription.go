@@ -2,7 +2,6 @@ package interpreter
 
 import (
 	"context"
-	"net/url"
 	"strings"
 
 	"github.com/callengine/callengine/state"
@@ -24,12 +23,12 @@ var transcriptionEvents = map[string]string{
 }
 
 // NoteTranscription journals what has become of a transcription. It may come from any goroutine, and after the call.
-func (c *call) NoteTranscription(t verbs.TranscriptionConfig, change verbs.TranscriptionChange) {
+func (c *call) NoteTranscription(t verbs.TranscriptionConfig, change verbs.TapChange) {
 	detail := t.Name
 	if change.Event == "started" || change.Event == "rejected" {
 		detail += ", " + strings.Join(t.Tracks, " and ")
 		if t.Destination != "" {
-			detail += ", to " + bareAddress(t.Destination)
+			detail += ", to " + where(t.Destination)
 		}
 	}
 	if change.Cause != "" {
@@ -40,14 +39,4 @@ func (c *call) NoteTranscription(t verbs.TranscriptionConfig, change verbs.Trans
 		c.log.Warn("a transcription went wrong", zap.String("transcription_id", t.ID), zap.String("cause", change.Cause), zap.String("error", change.Error))
 	}
 	c.note(state.Entry{Type: state.TypeMedia, Media: &state.Media{Event: transcriptionEvents[change.Event], Detail: detail}})
-}
-
-// bareAddress is a URL without what may be a secret: user information, query and fragment.
-func bareAddress(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "?"
-	}
-	u.User, u.RawQuery, u.Fragment = nil, "", ""
-	return u.String()
 }

@@ -28,8 +28,7 @@ type keeper struct {
 	log     *zap.Logger
 	callURL func(id string) string
 
-	// transcribe takes charge of the transcription of a recording that can be had; nil: there is nobody who does. An error
-	// is tried again later.
+	// transcribe takes charge of the transcription of a recording that can be had. An error is tried again later.
 	transcribe func(context.Context, recordings.Recording, transcriptionWish) error
 }
 
@@ -168,10 +167,6 @@ func (k *keeper) settle(ctx context.Context, r recordings.Recording) error {
 		}
 	}
 	if w.Transcription == nil || !r.Available() {
-		return nil
-	}
-	if k.transcribe == nil {
-		k.log.Warn("a recording is not transcribed: not supported yet", zap.String("call_id", r.CallID), zap.String("recording_id", r.ID))
 		return nil
 	}
 	return k.transcribe(ctx, r, *w.Transcription)

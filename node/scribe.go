@@ -148,7 +148,7 @@ func asTranscriptionError(err error) error {
 	if errors.As(err, &connection) && !errors.Is(err, webhook.ErrRefused) {
 		cause = "connection-error"
 	}
-	return &verbs.TranscriptionError{Cause: cause, Err: err}
+	return &verbs.TapError{Cause: cause, Err: err}
 }
 
 func (s *scribe) open(ctx context.Context, callID string, listen func(media.Listener) (stop func()), cfg verbs.TranscriptionConfig) (*transcription, error) {

@@ -36,16 +36,16 @@ func (l *leg) OpenStream(ctx context.Context, s verbs.StreamConfig) (verbs.Strea
 	}
 	sound := l.sip.Media()
 	if sound == nil {
-		return nil, &verbs.StreamError{Cause: "error", Err: media.ErrClosed}
+		return nil, &verbs.TapError{Cause: "error", Err: media.ErrClosed}
 	}
 	opened, err := stream.Open(ctx, l.streams.client, sound, l.streams.metrics, cfg)
 	switch {
 	case err == nil:
 		return running{opened}, nil
 	case errors.Is(err, webhook.ErrRefused):
-		return nil, &verbs.StreamError{Cause: "error", Err: err}
+		return nil, &verbs.TapError{Cause: "error", Err: err}
 	}
-	return nil, &verbs.StreamError{Cause: "connection-error", Err: err}
+	return nil, &verbs.TapError{Cause: "connection-error", Err: err}
 }
 
 // running is a stream as the verbs see it.
@@ -59,9 +59,9 @@ func (r running) Run(ctx context.Context) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &lost):
-		return &verbs.StreamError{Cause: "connection-error", Err: err}
+		return &verbs.TapError{Cause: "connection-error", Err: err}
 	}
-	return &verbs.StreamError{Cause: "error", Err: err}
+	return &verbs.TapError{Cause: "error", Err: err}
 }
 
 var _ stream.Counters = (*metrics)(nil)

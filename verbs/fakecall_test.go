@@ -310,16 +310,7 @@ func (c *fakeCall) ResumeRecording() { c.note("resume recording") }
 // fakeStream is a stream whose other side is the test.
 type fakeStream struct {
 	StreamConfig
-	over chan error
-}
-
-func (s *fakeStream) Run(ctx context.Context) error {
-	select {
-	case err := <-s.over:
-		return err
-	case <-ctx.Done():
-		return nil
-	}
+	fakeTap
 }
 
 func (c *fakeCall) OpenStream(ctx context.Context, s StreamConfig) (Stream, error) {
@@ -327,12 +318,12 @@ func (c *fakeCall) OpenStream(ctx context.Context, s StreamConfig) (Stream, erro
 	if c.opening != nil {
 		return c.opening(ctx, s)
 	}
-	opened := &fakeStream{s, make(chan error, 1)}
+	opened := &fakeStream{s, newFakeTap()}
 	c.streams = append(c.streams, opened)
 	return opened, nil
 }
 
-func (c *fakeCall) NoteStream(s StreamConfig, change StreamChange) {
+func (c *fakeCall) NoteStream(s StreamConfig, change TapChange) {
 	name := s.Name
 	if name == s.ID {
 		name = "its id"

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,8 +18,6 @@ func startStream(attributes string) string {
 	return `<StartStream destination="wss://u:p@s.example/in" streamEventUrl="/s" ` + attributes + `/>`
 }
 
-// TestStartStream runs documents one after the other on a call; "closes N" has the other side of the Nth stream close it, "loses N"
-// lose its connection.
 func TestStartStream(t *testing.T) {
 	t.Parallel()
 	const opened = "open wss://u:p@s.example/in"
@@ -55,26 +52,7 @@ func TestStartStream(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				call := &fakeCall{}
-				for _, v := range tc.verbs {
-					switch what, which, _ := strings.Cut(v, " "); what {
-					case "closes":
-						call.streams[which[0]-'0'].over <- nil
-					case "loses":
-						call.streams[which[0]-'0'].over <- &StreamError{"connection-error", errors.New("gone")}
-					default:
-						out, err := only(t, "<Response>"+v+"</Response>").Execute(t.Context(), call)
-						require.NoError(t, err)
-						assert.Equal(t, Outcome{}, out, "the next verb runs")
-					}
-					synctest.Wait()
-				}
-				did := call.done()
-				call.endAll(ErrHungUp)
-				assert.Equal(t, tc.did, did)
-				assert.Empty(t, call.Running())
-			})
+			assert.Equal(t, tc.did, runsVerbs(t, tc.verbs, func(call *fakeCall, n int) fakeTap { return call.streams[n].fakeTap }))
 		})
 	}
 }
@@ -124,7 +102,7 @@ func TestStreamEvents(t *testing.T) {
 			require.NoError(t, err)
 		}
 		time.Sleep(90500 * time.Millisecond)
-		call.streams[0].over <- &StreamError{"connection-error", errors.New("gone")}
+		call.streams[0].over <- &TapError{"connection-error", errors.New("gone")}
 		synctest.Wait()
 		require.Len(t, call.told, 3)
 		var events []map[string]any
@@ -157,8 +135,8 @@ func TestStartStreamThatIsNotSetUp(t *testing.T) {
 		err   error
 		cause string
 	}{
-		"no connection": {&StreamError{"connection-error", errors.New("refused")}, "connection-error"},
-		"not allowed":   {&StreamError{"error", errors.New("denied")}, "error"},
+		"no connection": {&TapError{"connection-error", errors.New("refused")}, "connection-error"},
+		"not allowed":   {&TapError{"error", errors.New("denied")}, "error"},
 		"anything else": {errors.New("broken"), "error"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,16 +18,7 @@ import (
 // fakeTranscription is a transcription whose destination is the test.
 type fakeTranscription struct {
 	TranscriptionConfig
-	over chan error
-}
-
-func (t *fakeTranscription) Run(ctx context.Context) error {
-	select {
-	case err := <-t.over:
-		return err
-	case <-ctx.Done():
-		return nil
-	}
+	fakeTap
 }
 
 func (t *fakeTranscription) Finish(done func(FinishedTranscription)) {
@@ -39,12 +30,12 @@ func (c *fakeCall) OpenTranscription(_ context.Context, t TranscriptionConfig) (
 	if c.openErr != nil {
 		return nil, c.openErr
 	}
-	opened := &fakeTranscription{t, make(chan error, 1)}
+	opened := &fakeTranscription{t, newFakeTap()}
 	c.transcriptions = append(c.transcriptions, opened)
 	return opened, nil
 }
 
-func (c *fakeCall) NoteTranscription(t TranscriptionConfig, change TranscriptionChange) {
+func (c *fakeCall) NoteTranscription(t TranscriptionConfig, change TapChange) {
 	name := t.Name
 	if name == t.ID {
 		name = "its id"
@@ -56,8 +47,6 @@ func startTranscription(attributes string) string {
 	return `<StartTranscription transcriptionEventUrl="/t" ` + attributes + `/>`
 }
 
-// TestStartTranscription runs documents one after the other on a call; "closes N" has the destination of the Nth
-// transcription close it, "loses N" lose its connection.
 func TestStartTranscription(t *testing.T) {
 	t.Parallel()
 	const wss, opened = `destination="wss://u:p@s.example/in" `, "open wss://u:p@s.example/in"
@@ -112,26 +101,7 @@ func TestStartTranscription(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				call := &fakeCall{}
-				for _, v := range tc.verbs {
-					switch what, which, _ := strings.Cut(v, " "); what {
-					case "closes":
-						call.transcriptions[which[0]-'0'].over <- nil
-					case "loses":
-						call.transcriptions[which[0]-'0'].over <- &TranscriptionError{"connection-error", errors.New("gone")}
-					default:
-						out, err := only(t, "<Response>"+v+"</Response>").Execute(t.Context(), call)
-						require.NoError(t, err)
-						assert.Equal(t, Outcome{}, out, "the next verb runs")
-					}
-					synctest.Wait()
-				}
-				did := call.done()
-				call.endAll(ErrHungUp)
-				assert.Equal(t, tc.did, did)
-				assert.Empty(t, call.Running())
-			})
+			assert.Equal(t, tc.did, runsVerbs(t, tc.verbs, func(call *fakeCall, n int) fakeTap { return call.transcriptions[n].fakeTap }))
 		})
 	}
 }
@@ -139,7 +109,7 @@ func TestStartTranscription(t *testing.T) {
 func TestATranscriptionThatCannotBeginIsToldAndTheDocumentGoesOn(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
-		"connection-error": &TranscriptionError{"connection-error", errors.New("gone")}, "error": errors.New("gone"),
+		"connection-error": &TapError{"connection-error", errors.New("gone")}, "error": errors.New("gone"),
 	} {
 		call := &fakeCall{openErr: err}
 		out, err := only(t, "<Response>"+startTranscription("")+"</Response>").Execute(t.Context(), call)

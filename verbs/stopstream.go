@@ -29,7 +29,7 @@ func (s *StopStream) Execute(ctx context.Context, call Call) (Outcome, error) {
 	if !ok {
 		return Outcome{}, nil
 	}
-	for _, x := range streamsOf(background) {
+	for _, x := range tapsOf[*streaming](background) {
 		switch {
 		case !x.is(s.Stream):
 		case s.Wait:

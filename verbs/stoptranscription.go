@@ -24,7 +24,7 @@ func (s *StopTranscription) Execute(ctx context.Context, call Call) (Outcome, er
 	if !ok {
 		return Outcome{}, nil
 	}
-	for _, x := range transcriptionsOf(background) {
+	for _, x := range tapsOf[*transcribing](background) {
 		if s.Transcription == "" || x.is(s.Transcription) {
 			background.End(x)
 		}
