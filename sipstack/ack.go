@@ -101,7 +101,7 @@ func (d *dialog) untilAcked(tx *sip.ServerTx, res *sip.Response, w *ackWait, sto
 			return nil, ErrNoAck
 		case <-again.C:
 			// A connection that is gone does not end the wait: the ACK may come on another.
-			_ = tx.Respond(res)
+			_ = d.stack.answer(tx, res)
 			wait = min(2*wait, sip.T2)
 			again.Reset(wait)
 		}

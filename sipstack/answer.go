@@ -42,7 +42,7 @@ func (l *Leg) run(i *invite) {
 			panic(v) // told and answered further up
 		}
 	}()
-	rang := false
+	rang, gone := false, i.tx.Done() // the INVITE's connection is
 	again := time.NewTicker(progressInterval)
 	defer again.Stop()
 	for {
@@ -53,9 +53,12 @@ func (l *Leg) run(i *invite) {
 			return
 		case <-l.ended: // closed
 			return
-		case <-i.tx.Done(): // the connection is gone, and the caller with it
-			l.over(ErrCanceled)
-			return
+		case <-gone:
+			if !l.stack.reaches(i) { // the caller has gone with it
+				l.over(ErrCanceled)
+				return
+			}
+			gone = nil // it is answered by another
 		case <-again.C:
 			if rang {
 				_ = p.ring() // a cancellation is seen next

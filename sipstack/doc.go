@@ -35,7 +35,7 @@
 //   - The grammar: gate.go, raw.go, plain.go, tidy.go, wellformed.go; values of header fields in field.go, uri.go, optiontag.go,
 //     eventheader.go, rack.go, sessionexpires.go, sipfrag.go, sdpformat.go.
 //   - Requests that come: arrive.go, handle.go, handover.go, workers.go, inbox.go, capable.go, infooptions.go, dtmfinfo.go,
-//     respond.go.
+//     respond.go and reconnect.go.
 //   - A call that comes in: invite.go, invitation.go, answer.go, ack.go; reliable.go and prack.go before the answer.
 //   - A call of ours: outbound.go, place.go, fork.go, dialogout.go.
 //   - Every call: leg.go, dialog.go, bye.go, keepalive.go; session.go, sdp.go and sdpsecure.go for its sound.

@@ -122,15 +122,19 @@ func (d *dialog) hops(ctx context.Context, next sip.Uri) (flows []flow, resort *
 
 // up reports whether something can be sent on a flow without connecting.
 func (s *Stack) up(f flow) bool {
-	if f.on.network == "udp" {
-		return true
-	}
+	return f.on.network == "udp" || s.connection(f) != nil
+}
+
+// connection returns the connection of a flow over a stream, which is one of any listener of its network; nil: none is up.
+func (s *Stack) connection(f flow) *observedConn {
 	for _, l := range s.bound() {
-		if l.network == f.on.network && l.streams.connected(f.source) {
-			return true
+		if l.network == f.on.network {
+			if c := l.streams.connection(f.source); c != nil {
+				return c
+			}
 		}
 	}
-	return false
+	return nil
 }
 
 // connect connects to a flow's other end, unless a connection is there. With TLS the other end has to prove that it is

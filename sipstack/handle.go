@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+	"go.uber.org/zap"
 )
 
 // handle takes a request from sipgo.
@@ -124,7 +125,9 @@ func (t *turn) reply(code int, reason string, hdrs ...sip.Header) {
 }
 
 func (t *turn) tell(res *sip.Response) {
-	t.stack.respond(t.tx, res)
+	if err := t.stack.answer(t.tx, res); err != nil {
+		t.stack.log.Debug("response not sent", zap.Int("code", res.StatusCode), zap.Error(err))
+	}
 	t.answer = answer{method: string(t.req.Method), code: res.StatusCode, reason: res.Reason}
 }
 

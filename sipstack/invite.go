@@ -27,6 +27,8 @@ type invite struct {
 	id    inviteID
 	via   string // the topmost Via's branch
 
+	admitted bool // a call was made of it
+
 	canceled chan struct{} // closed when the caller gave up
 	once     sync.Once
 }
@@ -46,7 +48,11 @@ func (i *invite) isCanceled() bool {
 // respond answers the INVITE. When a CANCEL was faster, sipgo has sent 487 and reports that; but what it repeats from
 // then on is the response given here, so the 487 is put back.
 func (i *invite) respond(res *sip.Response) error {
-	err := i.tx.Respond(res)
+	send := i.tx.Respond
+	if i.admitted {
+		send = func(res *sip.Response) error { return i.stack.answer(i.tx, res) }
+	}
+	err := send(res)
 	if errors.Is(err, sip.ErrTransactionCanceled) {
 		i.cancel()
 		i.terminated()
@@ -81,6 +87,7 @@ func (s *Stack) invite(req *sip.Request, tx *sip.ServerTx) {
 		i.cancel()
 	}
 	if r != nil {
+		i.admitted = true
 		_ = i.respond(s.response(req, sip.StatusTrying, "")) // as below
 		if leg := r.takeUp(i); leg != nil {
 			leg.run(i)
@@ -94,6 +101,7 @@ func (s *Stack) invite(req *sip.Request, tx *sip.ServerTx) {
 		s.tap.release(i.id.callID)
 		return
 	}
+	i.admitted = true
 	// It ends the repetitions of the INVITE, and sipgo's own would come soon. The observer has been told of the INVITE: a
 	// caller whose INVITE is forgotten in a crash sends it again.
 	_ = i.respond(s.response(req, sip.StatusTrying, ""))

@@ -221,11 +221,11 @@ func (l *streamListener) adopt(conn, raw net.Conn) error {
 	}
 }
 
-// connected reports whether a connection to the peer is up.
-func (l *streamListener) connected(peer netip.AddrPort) bool {
+// connection returns the connection to a peer; nil: none is up.
+func (l *streamListener) connection(peer netip.AddrPort) *observedConn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.conns[peer] != nil
+	return l.conns[peer]
 }
 
 // Close ends the listener and its connections.
