@@ -18,6 +18,7 @@ type observedConn struct {
 	peer     netip.AddrPort
 	opened   time.Time
 	heard    atomic.Int64 // when something came last, in nanoseconds of Unix time
+	over     atomic.Bool  // nothing more comes: what is written now is lost
 	dialled  bool
 	proven   atomic.Bool // a whole message came, or we have dialled it
 
@@ -98,6 +99,7 @@ func (c *observedConn) arrived(raw []byte) {
 
 // ended notes that nothing more comes, for which err is the reason, and returns how sipgo is to be told.
 func (c *observedConn) ended(err error) error {
+	c.over.Store(true)
 	if c.listener.gone(c) {
 		c.listener.bury(c)
 	}
@@ -109,6 +111,9 @@ func (c *observedConn) ended(err error) error {
 
 // Write implements [net.Conn]. sipgo writes a message by one call.
 func (c *observedConn) Write(b []byte) (int, error) {
+	if c.over.Load() { // sipgo is about to close it
+		return 0, net.ErrClosed
+	}
 	if !c.listener.tap.message(false, c.listener.network, c.local, c.RemoteAddr(), b) {
 		return len(b), nil
 	}
