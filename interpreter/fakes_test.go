@@ -88,7 +88,7 @@ func (l *fakeLeg) SendDigits(_ context.Context, strokes []verbs.Stroke) error {
 	l.note(fmt.Sprintf("%d strokes", len(strokes)))
 	return nil
 }
-func (l *fakeLeg) OpenTranscription(ctx context.Context, t verbs.TranscriptionConfig) (verbs.Transcription, error) {
+func (l *fakeLeg) OpenTranscription(ctx context.Context, _ webhook.Call, t verbs.TranscriptionConfig) (verbs.Transcription, error) {
 	l.note("transcribe " + t.Name)
 	return l.transcribing(ctx, t)
 }

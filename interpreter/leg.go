@@ -22,8 +22,9 @@ type Leg interface {
 	EndTime() time.Time
 	// OpenStream connects a stream, as [verbs.Streamer] says.
 	OpenStream(ctx context.Context, s verbs.StreamConfig) (verbs.Stream, error)
-	// OpenTranscription begins to turn the leg's sound into text, as [verbs.Transcriber] says.
-	OpenTranscription(ctx context.Context, t verbs.TranscriptionConfig) (verbs.Transcription, error)
+	// OpenTranscription begins to turn the leg's sound into text, as [verbs.Transcriber] says. It is told of the call as it
+	// is then.
+	OpenTranscription(ctx context.Context, c webhook.Call, t verbs.TranscriptionConfig) (verbs.Transcription, error)
 
 	verbs.Ringer
 	verbs.Referrer

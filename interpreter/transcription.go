@@ -13,7 +13,14 @@ var _ verbs.Transcriber = (*call)(nil)
 
 // OpenTranscription begins a transcription.
 func (c *call) OpenTranscription(ctx context.Context, t verbs.TranscriptionConfig) (verbs.Transcription, error) {
-	return c.leg.OpenTranscription(ctx, t)
+	if t.Events != nil {
+		to, err := c.resolve(*t.Events)
+		if err != nil {
+			return nil, err
+		}
+		t.Events = &to
+	}
+	return c.leg.OpenTranscription(ctx, c.Info(), t)
 }
 
 // transcriptionEvents are what the journal calls the changes of a transcription.

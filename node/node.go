@@ -250,6 +250,7 @@ func (n *Node) Start(ctx context.Context) error {
 	if err := n.resumeOutbox(ctx, n.store); err != nil {
 		return errors.Join(err, l.Close())
 	}
+	n.tellLostTexts(ctx)
 	if err := n.startSIP(ctx); err != nil {
 		if file := (*sipstack.FileError)(nil); errors.As(err, &file) {
 			err = &ConfigError{Key: file.Key, Reason: file.Err.Error()}

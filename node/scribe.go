@@ -120,21 +120,26 @@ type transcription struct {
 	giveUp context.CancelCauseFunc
 	broken chan error // the first failure of the engine
 	ends   sync.WaitGroup
+
+	lost lostText
+	turn chan struct{} // who writes the file holds it
+
+	mu sync.Mutex // guards the results of the tracks
 }
 
 // track is one side of the call.
 type track struct {
 	name    string
 	sound   *transcribe.Live
-	results []transcribe.Result // that are final; of the engine's goroutine until that has ended
-	err     error
+	results []transcribe.Result // that are final; under the transcription's lock
+	err     error               // of the engine's goroutine until that has ended
 }
 
 var _ verbs.Transcription = (*transcription)(nil)
 
 // OpenTranscription implements [interpreter.Leg].
-func (l *leg) OpenTranscription(ctx context.Context, t verbs.TranscriptionConfig) (verbs.Transcription, error) {
-	x, err := l.scribe.open(ctx, l.callID, l.sip.Media().Listen, t)
+func (l *leg) OpenTranscription(ctx context.Context, c webhook.Call, t verbs.TranscriptionConfig) (verbs.Transcription, error) {
+	x, err := l.scribe.open(ctx, c, l.sip.Media().Listen, t)
 	if err != nil {
 		l.scribe.metrics.transcription("live", "rejected")
 		return nil, asTranscriptionError(err)
@@ -151,11 +156,14 @@ func asTranscriptionError(err error) error {
 	return &verbs.TapError{Cause: cause, Err: err}
 }
 
-func (s *scribe) open(ctx context.Context, callID string, listen func(media.Listener) (stop func()), cfg verbs.TranscriptionConfig) (*transcription, error) {
+func (s *scribe) open(ctx context.Context, c webhook.Call, listen func(media.Listener) (stop func()), cfg verbs.TranscriptionConfig) (*transcription, error) {
 	if what := transcribe.Missing(s.engine); what != "" {
 		return nil, &transcribe.MissingError{What: what}
 	}
-	x := &transcription{scribe: s, callID: callID, cfg: cfg, broken: make(chan error, 1)}
+	callID := c.CallID
+	x := &transcription{
+		scribe: s, callID: callID, cfg: cfg, lost: lostText{Call: c, Config: cfg}, broken: make(chan error, 1), turn: make(chan struct{}, 1),
+	}
 	if cfg.Destination != "" {
 		meta := transcribe.FeedMetadata{AccountID: s.accountID, CallID: callID, ID: cfg.ID, Name: cfg.Name, Stabilized: cfg.Stabilized}
 		for _, t := range cfg.Tracks {
@@ -172,6 +180,7 @@ func (s *scribe) open(ctx context.Context, callID string, listen func(media.List
 		x.tracks = append(x.tracks, t)
 		x.ends.Go(func() { x.hear(t) })
 	}
+	x.save() // so that its end is told of whatever happens
 	x.deafen = listen(x.put)
 	s.metrics.transcriptions.Inc()
 	return x, nil
@@ -199,7 +208,10 @@ func (x *transcription) hear(t *track) {
 			x.feed.Tell(t.name, r)
 		}
 		if !r.Partial && r.Text != "" {
+			x.mu.Lock()
 			t.results = append(t.results, r)
+			x.mu.Unlock()
+			x.save()
 		}
 	})
 	if t.err != nil {
@@ -240,7 +252,7 @@ func (x *transcription) Run(ctx context.Context) (err error) {
 }
 
 // Finish implements [verbs.Transcription].
-func (x *transcription) Finish(done func(verbs.FinishedTranscription)) {
+func (x *transcription) Finish(done func(verbs.FinishedTranscription) error) {
 	over := x.begin()
 	x.running.Go(func() {
 		defer over()
@@ -252,24 +264,25 @@ func (x *transcription) Finish(done func(verbs.FinishedTranscription)) {
 			x.feed.Close()
 		}
 		x.metrics.transcriptions.Dec()
-		done(x.keep())
+		f := x.keep()
+		if err := done(f); err == nil { // else the next process tells
+			x.told(f)
+		}
 	})
 }
 
 // keep keeps the text.
 func (x *transcription) keep() verbs.FinishedTranscription {
 	f := verbs.FinishedTranscription{URL: x.callURL(x.callID) + "/transcriptions/" + x.cfg.ID, Completed: time.Now()}
-	kept := transcripts.Transcription{ID: x.cfg.ID, CallID: x.callID, AccountID: x.accountID, Name: x.cfg.Name, Completed: f.Completed}
 	for _, t := range x.tracks {
-		text, confidence, language := summed(t.results)
-		kept.Tracks = append(kept.Tracks, transcripts.Track{Name: t.name, Language: language, Text: text, Confidence: confidence})
 		if t.err != nil {
 			f.Failed = true
 			x.log.Error("a call could not be transcribed to its end", zap.String("call_id", x.callID),
 				zap.String("transcription_id", x.cfg.ID), zap.String("track", t.name), zap.Error(t.err))
 		}
 	}
-	if err := x.archive.Put(kept); err != nil {
+	x.lost.Failed = f.Failed
+	if err := x.write(f.Completed, false, x.lost.packed()); err != nil {
 		f.Failed = true
 		x.log.Error("a transcription could not be kept", zap.String("call_id", x.callID), zap.String("transcription_id", x.cfg.ID), zap.Error(err))
 	}

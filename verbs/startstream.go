@@ -139,7 +139,7 @@ func (x *streaming) Run(ctx context.Context) {
 // told once whatever happens between the two.
 func (x *streaming) stopped(ctx context.Context, err error) {
 	change := stoppedBy(err)
-	x.tell(ctx, webhook.NewMediaStreamStopped(x.call.Info(), x.described(), time.Since(x.begun), change.Cause, change.Error))
+	_ = x.tell(ctx, webhook.NewMediaStreamStopped(x.call.Info(), x.described(), time.Since(x.begun), change.Cause, change.Error))
 	x.streamer.NoteStream(x.Config, change)
 }
 
@@ -155,7 +155,7 @@ func (x *streaming) refused(ctx context.Context, cause, message string) {
 func (x *streaming) started(ctx context.Context) {
 	x.begun = time.Now()
 	x.streamer.NoteStream(x.Config, TapChange{Event: "started"})
-	x.tell(ctx, webhook.NewMediaStreamStarted(x.call.Info(), x.described()))
+	_ = x.tell(ctx, webhook.NewMediaStreamStarted(x.call.Info(), x.described()))
 }
 
 func (x *streaming) rejected(ctx context.Context, cause, message string, original *streaming) {
@@ -165,11 +165,11 @@ func (x *streaming) rejected(ctx context.Context, cause, message string, origina
 		described := original.described()
 		other = &described
 	}
-	x.tell(ctx, webhook.NewMediaStreamRejected(x.call.Info(), x.described(), cause, message, other))
+	_ = x.tell(ctx, webhook.NewMediaStreamRejected(x.call.Info(), x.described(), cause, message, other))
 }
 
 func (x *streaming) described() webhook.MediaStream {
 	return webhook.MediaStream{
-		Destination: withoutUser(x.Config.Destination), ID: x.id, Name: x.name, StartTime: x.begun, Tracks: x.copied(),
+		Destination: WithoutUser(x.Config.Destination), ID: x.id, Name: x.name, StartTime: x.begun, Tracks: x.copied(),
 	}
 }

@@ -10,7 +10,7 @@ import (
 // StartTranscription turns what is said on the call into text while other verbs run.
 type StartTranscription struct {
 	heading
-	Config TranscriptionConfig // without an id; no name: the id
+	Config TranscriptionConfig // as the document has it; no name: the id
 	Events *webhook.Target     // nil: nobody is told; its URL as in the document
 }
 
@@ -57,6 +57,8 @@ type TranscriptionConfig struct {
 	Destination string   // ws or wss; "": nobody gets updates
 	Stabilized  bool     // only updates that will not change any more are sent
 	Params      map[string]string
+	Begun       time.Time
+	Events      *webhook.Target // its URL is absolute; nil: nobody is told
 }
 
 // Transcriber turns the sound of a call into text.
@@ -73,8 +75,9 @@ type Transcription interface {
 	// Run listens until ctx ends, or the destination closes, and returns at once then. An error that is a
 	// [*TapError] says what the application is told.
 	Run(ctx context.Context) error
-	// Finish has the text of the last words made and kept, behind the call if that has ended, and calls done then.
-	Finish(done func(FinishedTranscription))
+	// Finish has the text of the last words made and kept, behind the call if that has ended, and calls done then. An error
+	// says that who wants to know of it was not told.
+	Finish(done func(FinishedTranscription) error)
 }
 
 // FinishedTranscription is where a transcription can be had.
@@ -128,10 +131,11 @@ func (x *transcribing) conflicts(ctx context.Context) bool {
 // Run implements [Activity]. The end of the call does not wait for the text of the last words.
 func (x *transcribing) Run(ctx context.Context) {
 	x.stopped(ctx, x.transcription.Run(ctx))
-	x.transcription.Finish(func(f FinishedTranscription) { x.finished(context.WithoutCancel(ctx), f) })
+	x.transcription.Finish(func(f FinishedTranscription) error { return x.finished(context.WithoutCancel(ctx), f) })
 }
 
 func (x *transcribing) open(ctx context.Context) (err error) {
+	x.Config.Begun, x.Config.Events = x.begun, x.events
 	x.transcription, err = x.transcriber.OpenTranscription(ctx, x.Config)
 	return err
 }
@@ -144,7 +148,7 @@ func (x *transcribing) started(ctx context.Context) {
 	x.begun = time.Now()
 	x.transcriber.NoteTranscription(x.Config, TapChange{Event: "started"})
 	if x.Config.Destination != "" {
-		x.tell(ctx, webhook.NewRealTimeTranscriptionStarted(x.call.Info(), x.described()))
+		_ = x.tell(ctx, webhook.NewRealTimeTranscriptionStarted(x.call.Info(), x.described()))
 	}
 }
 
@@ -154,17 +158,17 @@ func (x *transcribing) stopped(ctx context.Context, err error) {
 	if x.Config.Destination != "" {
 		described := x.described()
 		described.Duration = time.Since(x.begun)
-		x.tell(ctx, webhook.NewRealTimeTranscriptionStopped(x.call.Info(), described, change.Cause, change.Error))
+		_ = x.tell(ctx, webhook.NewRealTimeTranscriptionStopped(x.call.Info(), described, change.Cause, change.Error))
 	}
 }
 
-func (x *transcribing) finished(ctx context.Context, f FinishedTranscription) {
+func (x *transcribing) finished(ctx context.Context, f FinishedTranscription) error {
 	change := TapChange{Event: "available"}
 	if f.Failed {
 		change.Event = "failed"
 	}
 	x.transcriber.NoteTranscription(x.Config, change)
-	x.tell(ctx, webhook.NewRealTimeTranscriptionAvailable(x.call.Info(), x.described(), f.URL, f.Completed, !f.Failed))
+	return x.tell(ctx, webhook.NewRealTimeTranscriptionAvailable(x.call.Info(), x.described(), f.URL, f.Completed, !f.Failed))
 }
 
 func (x *transcribing) rejected(ctx context.Context, cause, message string, original *transcribing) {
@@ -174,12 +178,12 @@ func (x *transcribing) rejected(ctx context.Context, cause, message string, orig
 		described := original.described()
 		other = &described
 	}
-	x.tell(ctx, webhook.NewRealTimeTranscriptionRejected(x.call.Info(), x.described(), cause, message, other))
+	_ = x.tell(ctx, webhook.NewRealTimeTranscriptionRejected(x.call.Info(), x.described(), cause, message, other))
 }
 
 func (x *transcribing) described() webhook.RealTimeTranscription {
 	return webhook.RealTimeTranscription{
 		ID: x.id, Name: x.name, StartTime: x.begun, Tracks: x.copied(),
-		Destination: withoutUser(x.Config.Destination), Stabilized: x.Config.Stabilized,
+		Destination: WithoutUser(x.Config.Destination), Stabilized: x.Config.Stabilized,
 	}
 }

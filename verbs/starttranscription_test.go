@@ -21,8 +21,8 @@ type fakeTranscription struct {
 	fakeTap
 }
 
-func (t *fakeTranscription) Finish(done func(FinishedTranscription)) {
-	done(FinishedTranscription{URL: "https://node.example/" + t.Name, Completed: time.Now(), Failed: t.Name == "bad"})
+func (t *fakeTranscription) Finish(done func(FinishedTranscription) error) {
+	_ = done(FinishedTranscription{URL: "https://node.example/" + t.Name, Completed: time.Now(), Failed: t.Name == "bad"})
 }
 
 func (c *fakeCall) OpenTranscription(_ context.Context, t TranscriptionConfig) (Transcription, error) {
@@ -142,9 +142,12 @@ func TestStartTranscriptionReadsItsAttributes(t *testing.T) {
 		}
 		require.Len(t, call.transcriptions, 2)
 		first, second := call.transcriptions[0].TranscriptionConfig, call.transcriptions[1].TranscriptionConfig
+		assert.Equal(t, time.Now(), first.Begun)
+		first.Begun, second.Begun = time.Time{}, time.Time{}
 		assert.Regexp(t, `^t-[0-9a-f]{8}(-[0-9a-f]+){5}$`, first.ID)
 		assert.Equal(t, TranscriptionConfig{
 			ID: first.ID, Name: "x", Destination: "wss://s.example/in?a=b", Tracks: []string{"inbound", "outbound"}, Params: want,
+			Events: &webhook.Target{URL: "https://e.example/s", Method: "GET", Auth: &webhook.BasicAuth{Username: "v", Password: "q"}},
 		}, first)
 		assert.Equal(t, TranscriptionConfig{ID: second.ID, Name: second.ID, Tracks: []string{"outbound"}, Stabilized: true}, second)
 		call.endAll(ErrHungUp)

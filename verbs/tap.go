@@ -91,11 +91,12 @@ func (x *tap) toldAt(h heading, events *webhook.Target) error {
 	return nil
 }
 
-// tell hands over an event. That one is lost does not end the call: who hands it over reports it.
-func (x *tap) tell(ctx context.Context, ev webhook.Event) {
-	if x.events != nil {
-		_ = x.background.Tell(ctx, *x.events, ev)
+// tell hands over an event, where somebody is told. That one is lost does not end the call: who hands it over reports it.
+func (x *tap) tell(ctx context.Context, ev webhook.Event) error {
+	if x.events == nil {
+		return nil
 	}
+	return x.background.Tell(ctx, *x.events, ev)
 }
 
 // is reports whether it is meant by a name: its own, or the id that it was given.
@@ -200,8 +201,8 @@ func causeOfTap(err error) string {
 	return tapError
 }
 
-// withoutUser returns a URL without user information, which may hold a password.
-func withoutUser(address string) string {
+// WithoutUser returns a URL without user information, which may hold a password.
+func WithoutUser(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return ""

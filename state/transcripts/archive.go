@@ -29,6 +29,11 @@ type Transcription struct {
 	Name      string    `json:"transcriptionName"`
 	Completed time.Time `json:"completedTime"`
 	Tracks    []Track   `json:"tracks"`
+
+	// Unfinished tells that its call goes on: the tracks are what was heard until Completed. It is not listed, and not found.
+	Unfinished bool `json:"unfinished,omitempty"`
+	// Lost is what is to be done when the process ends before somebody was told of the text; nil: nothing.
+	Lost json.RawMessage `json:"lost,omitempty"`
 }
 
 // Track is one side of it.
@@ -50,12 +55,14 @@ type Archive struct {
 
 	mu    sync.Mutex
 	known map[string]entry // by id
+	lost  []Transcription
 }
 
 // entry is what is kept in memory of a transcription.
 type entry struct {
 	callID, name string
 	completed    time.Time
+	unfinished   bool
 }
 
 // New returns an archive in a folder, which is made with the first transcription. It does nothing before Open.
@@ -84,7 +91,10 @@ func (a *Archive) Open() error {
 			a.log.Error("a transcription cannot be read", zap.String("transcription_id", m[1]), zap.Error(err))
 			continue
 		}
-		a.known[t.ID] = entry{t.CallID, t.Name, t.Completed}
+		a.known[t.ID] = entry{t.CallID, t.Name, t.Completed, t.Unfinished}
+		if t.Lost != nil {
+			a.lost = append(a.lost, t)
+		}
 	}
 	a.mu.Unlock()
 	ctx, end := context.WithCancel(context.Background())
@@ -135,8 +145,16 @@ func (a *Archive) Put(t Transcription) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.known[t.ID] = entry{t.CallID, t.Name, t.Completed}
+	a.known[t.ID] = entry{t.CallID, t.Name, t.Completed, t.Unfinished}
 	return nil
+}
+
+// Lost returns those that the folder held with something to be done when the archive was opened, once.
+func (a *Archive) Lost() (lost []Transcription) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	lost, a.lost = a.lost, nil
+	return lost
 }
 
 // Reference names a transcription.
@@ -148,7 +166,7 @@ func (a *Archive) List(callID string) []Reference {
 	defer a.mu.Unlock()
 	var ids []string
 	for id, e := range a.known {
-		if e.callID == callID {
+		if e.callID == callID && !e.unfinished {
 			ids = append(ids, id)
 		}
 	}
@@ -167,7 +185,7 @@ func (a *Archive) Get(callID, id string) (Transcription, error) {
 	a.mu.Lock()
 	e, known := a.known[id]
 	a.mu.Unlock()
-	if !known || e.callID != callID {
+	if !known || e.callID != callID || e.unfinished {
 		return Transcription{}, ErrNotFound
 	}
 	t, err := a.read(id)
@@ -217,7 +235,7 @@ func (a *Archive) old() map[string]string {
 	defer a.mu.Unlock()
 	old := map[string]string{}
 	for id, e := range a.known {
-		if time.Since(e.completed) > a.retention {
+		if !e.unfinished && time.Since(e.completed) > a.retention {
 			old[id] = e.callID
 		}
 	}

@@ -1,0 +1,79 @@
+package node_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/callengine/callengine/node"
+	"github.com/callengine/callengine/scenario"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestWhatWasTranscribedUntilACrashIsKeptAndTold: the next process tells that there is no more, once, and has the text.
+func TestWhatWasTranscribedUntilACrashIsKeptAndTold(t *testing.T) {
+	for name, tc := range map[string]struct {
+		verb   string
+		before func(c *scenario.ScriptedCall) // what was said when the process ended
+		text   string
+		events []string
+	}{
+		"two words": {`tracks="both"`, func(c *scenario.ScriptedCall) { speaks(c); speaks(c) }, "one two", []string{"realTimeTranscriptionAvailable"}},
+		"nothing":   {``, func(*scenario.ScriptedCall) { time.Sleep(time.Second) }, "", []string{"realTimeTranscriptionAvailable"}},
+		"a destination": {
+			`destination="ws://me:s3cret@10.0.0.3/"`, speaks, "one",
+			[]string{"realTimeTranscriptionStopped", "realTimeTranscriptionAvailable"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			texts, crashed := t.TempDir(), t.TempDir()
+			inBubble(t, func(cfg *node.Config) { cfg.Transcriptions.Dir = texts }, func(t *testing.T, b *bubble) {
+				b.updatesAt("10.0.0.3:80", nil)
+				c := b.call(response(`<Tag>vip</Tag><StartTranscription name="notes" transcriptionEventUrl="/texts" ` + tc.verb + `/><Pause duration="20"/>`))
+				time.Sleep(100 * time.Millisecond)
+				tc.before(c)
+				require.NoError(t, os.CopyFS(crashed, os.DirFS(texts))) // as a crash leaves it
+				e := b.app.Expect("initiate")
+				status, body := b.get("/api/v2/accounts/5555555/calls/" + e.Text("callId") + "/transcriptions")
+				assert.Equal(t, "200 []", strings.TrimSpace(fmt.Sprint(status, " ", body)), "it is not there before its end")
+				c.Bye()
+				b.disconnect("hangup", "")
+				b.app.Expect("realTimeTranscriptionAvailable")
+			})
+			inBubble(t, func(cfg *node.Config) { cfg.Transcriptions.Dir = crashed }, func(t *testing.T, b *bubble) {
+				for _, event := range tc.events {
+					e := b.app.Expect(event).Check(map[string]any{"tag": "vip"})
+					about := e.Properties["realTimeTranscription"].(map[string]any)
+					assert.Equal(t, "notes", about["name"])
+					if event == "realTimeTranscriptionStopped" {
+						e.Check(map[string]any{"cause": "error", "errorMessage": "the node was restarted"})
+						assert.Equal(t, "ws://10.0.0.3/", about["destination"])
+						continue
+					}
+					assert.Equal(t, "failed", about["status"], "it is not whole")
+					text := getJSON[map[string]any](b, about["url"].(string))
+					assert.Equal(t, tc.text, text["tracks"].([]any)[0].(map[string]any)["transcript"])
+					assert.NotContains(t, text, "lost")
+				}
+				assert.Equal(t, 1.0, b.metrics()[`callengine_transcriptions_total{kind="live",result="failed"}`])
+				assert.Len(t, b.logs.FilterMessageSnippet("has ended with the process").All(), 1)
+				time.Sleep(leftover)
+				assert.Equal(t, tc.events, eventTypes(b))
+			})
+			inBubble(t, func(cfg *node.Config) { cfg.Transcriptions.Dir = crashed }, func(t *testing.T, b *bubble) {
+				time.Sleep(leftover)
+				assert.Empty(t, b.app.Events(), "it was told")
+			})
+			files, err := filepath.Glob(filepath.Join(texts, "*"))
+			require.NoError(t, err)
+			require.Len(t, files, 1)
+			kept, err := os.ReadFile(files[0])
+			require.NoError(t, err)
+			assert.NotContains(t, string(kept), "s3cret", "of a text that was told of nothing else is kept")
+		})
+	}
+}
