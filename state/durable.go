@@ -26,13 +26,16 @@ type DurableConfig struct {
 const (
 	defaultMaxDisk = 4 << 30
 	defaultReserve = 16 << 20
+	// defaultCalmTime is longer than what belongs together takes on a call.
+	defaultCalmTime = 5 * time.Second
 )
 
 // Durable is a store on NATS JetStream. Everything that is appended is in memory first, and written behind by one
 // goroutine: one message at a time, with all that was appended meanwhile to any call, so that an entry costs the less the
 // more there are. Nobody waits for the disk but with an entry that recovery cannot do without ([Entry.Vital]).
 //
-// Calls that are up are read from memory, and so are those that have been over for a short time; older ones are read back.
+// Calls on which something happens are read from memory, and so are those that have been over for a short time. Of others that
+// are up there is in memory what is looked for all the time, and their journals are read back, as those of older ones are.
 // A call that is over goes when its time or the space has run out; what is up or owes something never does.
 //
 // A disk that is full or fails stops nothing: [Durable.Failing] tells, calls go on in memory, and what is missing is
@@ -54,6 +57,7 @@ type Durable struct {
 	writing  bool      // a message of journals is on its way; what comes meanwhile goes into the next one
 	patient  []*stored // wait for the writer until packTime is over
 	fresh    []*stored // have values that are out of date
+	calm     []calm    // have values that were written, the one since longest first
 	pending  map[uint64]receipt
 	token    uint64 // of the last message sent
 	acked    uint64 // the last message of the journals that was written, in order
@@ -74,6 +78,8 @@ type Durable struct {
 	scratch bytes.Buffer // of the writer
 	replies string       // subject of the answers to what is written
 	cycle   cycle        // of the writer
+
+	calmTime time.Duration // after which a call of which there is nothing new need not be in memory
 }
 
 var _ Store = (*Durable)(nil)
@@ -102,6 +108,7 @@ func NewDurable(cfg DurableConfig, opts ...DurableOption) (*Durable, error) {
 	d := &Durable{
 		index: newIndex(cfg.Retention, cfg.Memory), cfg: cfg, names: namesOf(cfg.Partition), log: zap.NewNop(), codec: codec,
 		pending: map[uint64]receipt{}, wake: make(chan struct{}, 1), ending: make(chan struct{}),
+		calmTime: defaultCalmTime,
 	}
 	d.shelf = d
 	d.room = sync.NewCond(&d.mu)

@@ -107,6 +107,52 @@ func TestCallsThatAreOverAreReadBackFromTheDisk(t *testing.T) {
 	assert.ErrorIs(t, err, ErrNotFound)
 }
 
+// A call that is up and on which nothing happens is on disk alone, but for what is looked for all the time; it is gone on with
+// as if it were not.
+func TestOfACallThatIsQuietTheJournalIsNotInMemory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d, _ := openDurable(t, DurableConfig{Dir: dir})
+	d.mu.Lock()
+	d.calmTime = 0
+	d.mu.Unlock()
+	add := func(e Entry) {
+		t.Helper()
+		_, err := d.Append(t.Context(), e)
+		require.NoError(t, err)
+	}
+	for _, e := range journalOf("c-up") {
+		add(e)
+	}
+	seq, err := d.Owe(t.Context(), "c-up", envelope("e-1"))
+	require.NoError(t, err)
+	want, err := d.Journal(t.Context(), "c-up")
+	require.NoError(t, err)
+	for range 3 {
+		require.Eventually(t, func() bool { return inMemory(d) == 0 }, patience, 10*time.Millisecond)
+		after, err := d.Journal(t.Context(), "c-up")
+		require.NoError(t, err)
+		require.Equal(t, jsonOf(t, want), jsonOf(t, after))
+		ids, err := d.Unfinished(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"c-up"}, ids)
+		add(message("c-up", 100))
+		if want, err = d.Journal(t.Context(), "c-up"); err != nil || len(want) != len(after)+1 {
+			require.Len(t, want, len(after)+1, err)
+		}
+	}
+	require.NoError(t, d.Delivered(t.Context(), "c-up", seq))
+	require.NoError(t, d.Delivered(t.Context(), "c-up", seq), "twice")
+	debts, err := d.Debts(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, debts)
+	require.NoError(t, d.Close())
+	d, _ = openDurable(t, DurableConfig{Dir: dir})
+	after, err := d.Journal(t.Context(), "c-up")
+	require.NoError(t, err)
+	assert.Len(t, after, len(want)+1)
+}
+
 // What is over goes when its time is up. What is up, or owes something, stays, however old it is: it is written once more
 // behind what goes.
 func TestTheDiskIsTrimmedByAge(t *testing.T) {

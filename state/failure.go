@@ -133,6 +133,7 @@ func (d *Durable) lookAfter() {
 	}
 	d.publishListed()
 	d.publishValues()
+	d.leaveOut(time.Now())
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.drop(time.Now(), nil)

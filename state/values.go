@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 )
@@ -106,7 +107,34 @@ func (d *Durable) filed(c *stored, seq uint64) {
 	c.disk.filing, c.disk.value = false, seq
 	if c.held != nil && d.calls[c.id] == c {
 		d.settleDown(c)
+		if c.place == notOver && !c.disk.fresh {
+			d.calm = append(d.calm, calm{c, c.entries.len(), time.Now()})
+		}
 	}
+}
+
+// calm is a call that is up and had so many entries when its value was written.
+type calm struct {
+	call    *stored
+	entries int
+	since   time.Time
+}
+
+// leaveOut takes out of memory what is on disk of calls that are up and of which there has been nothing new for a while. What
+// is looked for without a call's journal stays.
+func (d *Durable) leaveOut(now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for ; n < len(d.calm) && now.Sub(d.calm[n].since) >= d.calmTime; n++ {
+		c, entries := d.calm[n].call, d.calm[n].entries
+		known := c.held != nil && d.calls[c.id] == c && c.place == notOver && !c.disk.fresh && !c.disk.moving
+		if known && c.entries.len() == entries && c.disk.written == uint64(entries) {
+			c.entries.forget()
+			c.bytes = 0
+		}
+	}
+	d.calm = slices.Delete(d.calm, 0, n)
 }
 
 // filed is the call's value.

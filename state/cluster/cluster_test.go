@@ -146,6 +146,10 @@ func TestAnyNodeTellsOfTheCallsOfAll(t *testing.T) {
 		}
 		assert.Equal(t, ids(all), paged)
 		for _, id := range paged {
+			soon(t, "it is written, and not only known to its node", func() bool {
+				_, err := n.Record(t.Context(), id)
+				return err == nil
+			})
 			r, err := n.Record(t.Context(), id)
 			require.NoError(t, err)
 			assert.Equal(t, state.StateInitiated, r.State)
