@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -127,6 +129,42 @@ func TestAFullDiskStopsNothingAndCostsNothing(t *testing.T) {
 			assert.Len(t, debts, len(want))
 		})
 	}
+}
+
+// A disk that takes its time is waited for: calls go on in memory, the server stays, and what was on its way counts when it
+// arrives.
+func TestASlowDiskIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d, logs := openDurable(t, DurableConfig{Dir: dir})
+	run(t, d, "c-1", 100)
+	safe(t, d)
+	serverOf := func() any {
+		d.linkMu.RLock()
+		defer d.linkMu.RUnlock()
+		return d.link.server
+	}
+	server := serverOf()
+	d.mu.Lock()
+	d.token++
+	token := d.token
+	d.writing = true
+	d.pending[token] = receipt{time.Now().Add(-2 * ackTime), func(uint64) { d.writing = false }}
+	d.mu.Unlock()
+	becomes(t, d, true)
+	require.ErrorIs(t, d.Failing(), errTooSlow)
+	run(t, d, "c-2", 100) // nobody waits
+	assert.Equal(t, 5, d.Figures().Unwritten)
+	assert.Len(t, logs.FilterMessageSnippet("fast enough").All(), 1)
+
+	d.answered(d.replies, &nats.Msg{Subject: d.replies + strconv.FormatUint(token, 36), Data: []byte(`{"seq":7}`)})
+	safe(t, d)
+	assert.Same(t, server, serverOf(), "nothing was started anew")
+	require.NoError(t, d.Close())
+	d, _ = openDurable(t, DurableConfig{Dir: dir})
+	journal, err := d.Journal(t.Context(), "c-2")
+	require.NoError(t, err)
+	assert.Len(t, journal, 5)
 }
 
 // What failed when the store was closed is lost, and that is said.
