@@ -91,6 +91,8 @@ var notExported = map[string]string{
 	"webhook/host-not-allowed.yaml":       "webhook.allow_hosts",
 	"webhook/address-not-allowed.yaml":    "webhook.deny_cidrs",
 	"refer/interrupted.yaml":              "drain_timeout",
+	"verb/start-stream-refused.yaml":      "what a request for a WebSocket is answered",
+	"verb/stop-stream-wait.yaml":          "when a WebSocket is closed by its other side",
 	"webhook/nobody-listens.yaml":         "an application that is not there",
 	"webhook/redirected-in-a-circle.yaml": "redirects that have no end",
 }

@@ -21,6 +21,7 @@ type expectations struct {
 	Webhooks *nameList     `yaml:"webhooks" doc:"The types of all webhooks that the application was asked, in this order, a repeated one each time."`
 	Record   *properties   `yaml:"record" doc:"What the call's record must hold; refers is a list with an item for each Refer."`
 	Heard    []heard       `yaml:"heard" doc:"What the phone must have heard, in all or in a part of the call."`
+	Sockets  socketTable   `yaml:"sockets" doc:"What must have come over the WebSockets that the application took, by their path: how many, or keys."`
 	Called   calledTable   `yaml:"called" doc:"How often each of the destinations must have been called, by its name: a number, or keys."`
 }
 

@@ -131,6 +131,7 @@ type replySpec struct {
 	Body     *text         `yaml:"body" doc:"A body that is no BXML, or is to be wrong."`
 	Hang     bool          `yaml:"hang" doc:"No answer at all; the connection stays open."`
 	Drop     bool          `yaml:"drop" doc:"No answer: the connection is closed."`
+	Close    time.Duration `yaml:"close" doc:"A WebSocket is taken, and closed after this time. Without it one is taken and left to the other side, unless the reply has a status."`
 	Redirect text          `yaml:"redirect" doc:"A URL to ask in place of this one; the status is 307 unless another is given."`
 	Tone     *toneStep     `yaml:"tone" doc:"The body is a WAV file with this tone, for PlayAudio."`
 	When     properties    `yaml:"when" doc:"Properties that the event must have for this reply to be given."`
@@ -178,6 +179,9 @@ func (r *replySpec) check(d *decoder, n *yaml.Node) {
 		r.Body = document
 		r.contentType = map[string]string{".wav": "audio/wav", ".mp3": "audio/mpeg"}[filepath.Ext(r.File)]
 		r.raw = r.contentType != ""
+	}
+	if r.Close > 0 && (r.Body != nil || r.Status != 0 || r.Redirect != "" || r.Hang || r.Drop) {
+		d.fail(n, "close is about a WebSocket that is taken: nothing else can be answered beside it")
 	}
 	if (r.Hang || r.Drop) && (r.Body != nil || r.Status != 0 || r.Redirect != "") || r.Hang && r.Drop {
 		d.fail(n, "hang and drop give no answer: nothing else can stand with them")

@@ -19,6 +19,7 @@ func TestEveryPartOfTheFormatPassesAndFails(t *testing.T) {
 	const refers = "application: {bxml: <Response><Refer><SipUri>sip:desk@pbx</SipUri></Refer></Response>}\n"
 	const plays = "application:\n  bxml: <Response><PlayAudio>/a.wav</PlayAudio><SpeakSentence>Hello</SpeakSentence></Response>\n" +
 		"  replies: {/a.wav: {tone: {hertz: 1000, time: 300ms}}}\n"
+	const streams = "application: {bxml: \"<Response><StartStream name='x' destination='${websocket}/in'/><Pause duration='1'/></Response>\"}\n"
 	for name, tc := range map[string]struct{ with, good, bad, want string }{
 		"timer of transactions": {
 			refers + "phone: [refer: none]\ntimers: {transaction: 2s}\n",
@@ -49,6 +50,47 @@ func TestEveryPartOfTheFormatPassesAndFails(t *testing.T) {
 			"expect: {anywhere: [{sip: OPTIONS, from: node, times: 3}]}",
 			"expect: {anywhere: [{sip: OPTIONS, from: node, times: 2}]}",
 			"s.yaml:3: OPTIONS from the node came 3 times, and must come twice",
+		},
+		"what is said": {
+			"application: {bxml: <Response><Gather input='speech' gatherUrl='/said'/></Response>}\nphone: [wait: {verb: Gather}, {say: {text: yes please, time: 400ms}, delay: 200ms}]\n",
+			"expect: {order: [{webhook: gather, with: {speech: {transcript: yes please, confidence: 0.9}}}]}",
+			"expect: {order: [{webhook: gather, with: {speech: {transcript: no, confidence: 0.9}}}]}",
+			"s.yaml:3: webhook gather came, but speech transcript is \"yes please\", and must be \"no\"",
+		},
+		"WebSockets and their sound": {
+			streams + "phone: [{tone: {hertz: 700, time: 500ms}, delay: 100ms}]\n",
+			"expect: {sockets: {/in: {times: 1, headers: {Authorization: {present: false}}, messages: [{eventType: start}, {eventType: stop}], tone: 700, at_least: 300ms}, /out: 0}}",
+			"expect: {sockets: {/in: {tone: 800}}}",
+			"s.yaml:3: of the WebSocket at /in the sound is no tone of 800 Hz",
+		},
+		"messages of WebSockets": {
+			streams, "expect: {sockets: {/in: {messages: [{eventType: start, metadata: {streamName: x}}]}}}",
+			"expect: {sockets: {/in: {messages: [{eventType: stop}, {eventType: start}]}}}",
+			"s.yaml:2: of the WebSocket at /in a message is missing: it did not come",
+		},
+		"header fields of WebSockets": {
+			streams, "expect: {sockets: {/in: {headers: {Upgrade: websocket}}}}", "expect: {sockets: {/in: {headers: {Authorization: {present: true}}}}}",
+			"s.yaml:2: of the WebSocket at /in the Authorization is absent, and must be there",
+		},
+		"how much sound of WebSockets": {
+			streams, "expect: {sockets: {/in: {track: outbound}}}", "expect: {sockets: {/in: {track: outbound, at_least: 1s}}}",
+			"s.yaml:2: of the WebSocket at /in there was 0s of sound, and must be 1s at least",
+		},
+		"how many WebSockets": {
+			streams, "expect: {sockets: {/in: 1}}", "expect: {sockets: {/in: 2}}", "s.yaml:2: 1 WebSocket at /in, and there must be 2 WebSockets",
+		},
+		"no WebSocket": {
+			streams, "expect: {sockets: {/in: {}}}", "expect: {sockets: {/other: {}}}", "s.yaml:2: there was no WebSocket at /other",
+		},
+		"a WebSocket that is refused": {
+			"application: {bxml: \"<Response><StartStream destination='${websocket}/in' streamEventUrl='/s'/><Pause duration='1'/></Response>\", replies: {/in: 403}}\n",
+			"expect: {anywhere: [{webhook: mediaStreamRejected, with: {cause: connection-error}}], sockets: {/in: 0}}",
+			"expect: {sockets: {/in: 1}}", "s.yaml:2: 0 WebSockets at /in, and there must be 1 WebSocket",
+		},
+		"a WebSocket that is closed": {
+			"application: {bxml: \"<Response><StartStream name='x' destination='${websocket}/in'/><StopStream name='x' wait='true'/></Response>\", replies: {/in: {close: 700ms}}}\n",
+			"expect: {order: [{verb: StopStream, event: ended, after: 600ms, within: 1s}]}", "expect: {order: [{verb: StopStream, event: ended, after: 2s}]}",
+			"s.yaml:2: verb StopStream ended came after 700ms, and must not come before 2s",
 		},
 		"URI of a request": {
 			refers + "call: {headers: {Contact: \"<${phone};x=1>\"}}\nphone: [refer: 603]\n",

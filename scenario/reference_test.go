@@ -46,6 +46,7 @@ var parts = []part{
 	{typeOf[expectations](), "`expect`", "```yaml\nexpect:\n  order:\n    - sip: REFER\n    - {webhook: referComplete, with: {referCallStatus: failure}}\n  never:\n    - verb: Hangup\n  verbs: [Refer, SpeakSentence]\n  webhooks: [initiate, referComplete, disconnect]\n```"},
 	{typeOf[expectation](), "An item of `order`, `anywhere` and `never`", "Exactly one of the actions, and what is to be said of it.\n\n```yaml\nexpect:\n  order:\n    - {sip: REFER, headers: {Refer-To: {contains: desk}}}\n    - {sip: 200 BYE, from: phone, times: 1}\n    - webhook: disconnect\n      with: {cause: error, errorMessage: {matches: ^no ACK}}\n      without: [tag]\n      within: 2s\n```"},
 	{typeOf[heard](), "`heard`", "```yaml\nexpect:\n  heard:\n    - {from: {verb: PlayAudio}, to: {verb: PlayAudio, event: ended}, tone: 1000, at_least: 900ms}\n    - {from: {webhook: referComplete}, silence: true}\n```"},
+	{typeOf[sockets](), "An item of `sockets`", "How many, or these keys.\n\n```yaml\napplication:\n  bxml: <Response><StartStream destination=\"${websocket}/in\"/><Pause/></Response>\nphone:\n  - {tone: {hertz: 500, time: 500ms}, delay: 200ms}\nexpect:\n  sockets:\n    /in: {times: 1, messages: [{eventType: start}, {eventType: stop}], tone: 500, at_least: 300ms}\n```"},
 	{typeOf[called](), "An item of `called`", "How often, or these keys.\n\n```yaml\ndestinations: {desk: , spare: }\nexpect:\n  called:\n    desk: {times: 1, headers: {Referred-By: {present: true}}}\n    spare: 0\n```"},
 }
 
@@ -57,7 +58,7 @@ Every key of scenario files, made of the types that they are read into. [testing
 ## Texts and values
 
 In texts ` + "`${node}`" + ` stands for the node's host:port, ` + "`${app}`" + ` for the application's URL without a path (` + "`${websocket}`" + `: that of
-a WebSocket, which it takes at any path and lets be), ` + "`${phone}`" + ` for the phone's SIP URI and ` + "`${NAME}`" + ` for that of the destination NAME. ` + "`$${`" + ` stands for ` + "`${`" + `.
+a WebSocket, which it takes at any path unless a reply for the path says otherwise), ` + "`${phone}`" + ` for the phone's SIP URI and ` + "`${NAME}`" + ` for that of the destination NAME. ` + "`$${`" + ` stands for ` + "`${`" + `.
 
 Where a value is expected, it is
 

@@ -52,6 +52,7 @@ func (r *run) judge() {
 			r.judgeSound(&x.Heard[i])
 		}
 	}
+	r.judgeSockets()
 	for _, name := range slices.Sorted(maps.Keys(x.Called)) {
 		r.judgeCalled(name, x.Called[name])
 	}

@@ -27,6 +27,7 @@ type run struct {
 	options RunOptions
 
 	app          *Application
+	sockets      socketServer
 	speech       *Application
 	folder       string     // of what the node keeps
 	authority    *Authority // nil: the call is not over TLS
@@ -108,7 +109,10 @@ func (r *run) openApplication(ctx context.Context) error {
 	r.addresses["app"] = r.app.URL("")
 	r.addresses["websocket"] = asWebSocket(r.addresses["app"])
 	r.addresses["initiate"], r.addresses["status"] = r.app.URL("/initiate"), r.app.URL("/status")
-	r.app.Decide((&replier{rules: r.spec.Application.Replies, addresses: r.known, given: map[*replySpec]bool{}}).reply)
+	replies := &replier{rules: r.spec.Application.Replies, addresses: r.known, given: map[*replySpec]bool{}}
+	r.app.Decide(replies.reply)
+	r.sockets.choose = replies.socket
+	r.app.takeWebSockets(r.sockets.serve)
 	return nil
 }
 
@@ -251,10 +255,19 @@ func (r *run) close() error {
 type replier struct {
 	rules     replyList
 	addresses func() addresses
+	mu        sync.Mutex // guards given: requests for WebSockets come at any time
 	given     map[*replySpec]bool
 }
 
 func (p *replier) reply(e *Event) Reply {
+	reply, _ := p.socket(e)
+	return reply
+}
+
+// socket is reply, with when a WebSocket is to be closed that is taken.
+func (p *replier) socket(e *Event) (Reply, time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, key := range []string{e.Path, e.Type()} {
 		for i := range p.rules {
 			if p.rules[i].key != key {
@@ -262,11 +275,11 @@ func (p *replier) reply(e *Event) Reply {
 			}
 			if spec := p.choose(p.rules[i].replies, e); spec != nil {
 				p.given[spec] = true
-				return spec.reply(p.addresses())
+				return spec.reply(p.addresses()), spec.Close
 			}
 		}
 	}
-	return Reply{}
+	return Reply{}, 0
 }
 
 // choose returns the first reply that fits and was not given yet, else the last one that fits; nil: none does.

@@ -59,7 +59,7 @@ const maxUpdates = 1000
 // Expects reports whether the scenario expects anything of the call. Steps of the phone that go wrong fail it in any case.
 func (f *File) Expects() bool {
 	x := &f.spec.Expect
-	return len(x.Order)+len(x.Anywhere)+len(x.Never)+len(x.Heard)+len(x.Called) > 0 || x.Verbs != nil || x.Webhooks != nil || x.Record != nil
+	return len(x.Order)+len(x.Anywhere)+len(x.Never)+len(x.Heard)+len(x.Sockets)+len(x.Called) > 0 || x.Verbs != nil || x.Webhooks != nil || x.Record != nil
 }
 
 // judgedBy compares what happened with what another version of the file expects.
