@@ -130,14 +130,25 @@ var endings = map[string]struct {
 		},
 		cause: "cancel",
 	},
-	"the connection is lost while it rings": {
+	"the connection is lost while it rings, and nothing leads to the phone": {
 		happens: func(b *bubble) {
 			b.app.On("initiate", scenario.BXML(response(`<Ring answerCall="false" duration="20"/>`)))
 			phone := b.script.Phone(scenario.PhoneConfig{Transport: "tcp", Address: "127.0.0.1:5070"})
 			phone.Invite(scenario.Invite{To: b.uri("desk")}).Expect("180")
-			phone.Disconnect()
+			require.NoError(b.t, phone.Close())
 		},
 		cause: "cancel",
+	},
+	"the connection is lost while it rings, and another leads to the phone": {
+		happens: func(b *bubble) {
+			b.app.On("initiate", scenario.BXML(response(`<Ring answerCall="false" duration="20"/>`)))
+			phone := b.script.Phone(scenario.PhoneConfig{Transport: "tcp", Address: "127.0.0.1:5070"})
+			call := phone.Invite(scenario.Invite{To: b.uri("desk")})
+			call.Expect("180")
+			phone.Disconnect()
+			call.Rejected(603)
+		},
+		cause: "hangup",
 	},
 	"BYE in one breath with the ACK": {
 		happens: func(b *bubble) {
