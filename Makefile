@@ -74,14 +74,16 @@ crash: ## kill nodes at every moment of their calls, and the program 200 times u
 	go test -timeout 0 -v -run 'TestWhereverANodeDies|TestNoCallIsLostToKills' ./node -everymoment -kills 200 -killrate 50 | grep -v '^ *--- PASS\|^=== '
 
 # What Wireshark finds wrong with what nodes send. Nothing is recorded in the tests over real sockets, so most of them are left out.
-WRONG   := (sip || sdp || rtp || rtcp) && (_ws.malformed || _ws.expert.severity >= warning)
-DISSECT := tshark -r bin/sent.pcap -d udp.port==16384-32767,rtp
+# Of TLS both directions are there, as one cannot be read without the other: what comes to a node's port is not its own.
+WRONG   := (sip || sdp || rtp || rtcp) && (_ws.malformed || _ws.expert.severity >= warning) && !(tcp.dstport == 5061)
+DISSECT := tshark -r bin/sent.pcap -o tls.keylog_file:bin/sent.pcap.keys -d udp.port==16384-32767,rtp
 
 dissect: ## have Wireshark look through what nodes send in the tests
 	$(call install,$(EXPERTS))
 	@mkdir -p bin
 	go test -count=1 -skip 'OverReal|Baresip|SIPp|Kamailio|Torture|Broken|TenThousand|Hostile' ./node -sent $(CURDIR)/bin/sent.pcap
-	@$(DISSECT) -q -z 'io,stat,0,sip,sdp,rtp,rtcp,sip&&tcp,sip&&ipv6'
+	@$(DISSECT) -q -z 'io,stat,0,sip,sdp,rtp,rtcp,sip&&tcp,sip&&tls,sip&&ipv6'
+	@[ -n "$$($(DISSECT) -Y 'sip && tls && tcp.srcport == 5061')" ] || { echo "nothing was sent over TLS, or it cannot be read" >&2; exit 1; }
 	@wrong="$$($(DISSECT) -Y '$(WRONG)')" || exit 1; [ -z "$$wrong" ] || { echo "$$wrong"; echo "see bin/sent.pcap" >&2; exit 1; }
 
 # With two cores the server under load has one, and the load the other.
@@ -94,12 +96,12 @@ table = awk 'BEGIN { print "| benchmark | figure | unit |\n|---|---:|---|" } \
 # The packages with benchmarks of parts.
 BENCHED := $(shell grep -rl --include='*_test.go' '^func Benchmark' . | grep -v /node/bench/ | xargs -n1 dirname | sort -u)
 
-bench: ## the benchmarks, and their figures as a table; a quarter of an hour
+bench: ## the benchmarks, and their figures as a table; a quarter of an hour (SHORT=1: a look at whether they run)
 	$(call install,$(SPEECH) $(PHONES))
 	@mkdir -p bin
-	set -o pipefail; go test -run '^$$' -bench . -benchtime 300ms -benchmem -timeout 5m $(BENCHED) | tee bin/bench.txt
+	set -o pipefail; go test -run '^$$' -bench . -benchtime $(if $(SHORT),1x,300ms) -benchmem -timeout 5m $(BENCHED) | tee bin/bench.txt
 	go test -c -o bin/bench.test ./node/bench
-	set -o pipefail; cd node/bench && $(PINNED) ../../bin/bench.test -test.bench . -test.benchtime 1x -test.timeout 25m | tee -a ../../bin/bench.txt
+	set -o pipefail; cd node/bench && $(PINNED) ../../bin/bench.test -test.bench . -test.benchtime 1x $(if $(SHORT),-test.short) -test.timeout 25m | tee -a ../../bin/bench.txt
 	@$(table)
 
 deps: ## install what the suite needs

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -20,13 +21,18 @@ import (
 
 var sentFile = flag.String("sent", "", "write what the nodes in bubbles send to a `FILE`, as pcap; `make dissect` reads it")
 
-// sent is the packets that nodes have sent: a pcap file whose packets begin with their IP header.
+// sent is the packets that nodes have sent: a pcap file whose packets begin with their IP header. What came to sipsPort is among
+// them: nobody could read the answers without. The keys to both are in a file beside it.
 type sent struct {
 	mu      sync.Mutex
 	file    *os.File
+	keyFile *os.File
 	out     *bufio.Writer
 	streams int
 }
+
+// sipsPort is where nodes listen for TLS.
+const sipsPort = 5061
 
 // rawIP is LINKTYPE_RAW of pcap's registry of link types.
 const rawIP = 101
@@ -37,6 +43,9 @@ func (s *sent) begin() (err error) {
 		return nil
 	}
 	if s.file, err = os.Create(*sentFile); err != nil {
+		return err
+	}
+	if s.keyFile, err = os.Create(*sentFile + ".keys"); err != nil {
 		return err
 	}
 	s.out = bufio.NewWriter(s.file)
@@ -54,7 +63,15 @@ func (s *sent) end() error {
 	if s.file == nil {
 		return nil
 	}
-	return errors.Join(s.out.Flush(), s.file.Close())
+	return errors.Join(s.out.Flush(), s.file.Close(), s.keyFile.Close())
+}
+
+// keys is where a phone that calls over TLS writes its keys; nil: nowhere.
+func (s *sent) keys() io.Writer {
+	if s.keyFile == nil {
+		return nil
+	}
+	return s.keyFile
 }
 
 var allSent = &sent{}
@@ -180,8 +197,9 @@ type recordedStream struct {
 	sent     *sent
 	from, to netip.AddrPort
 
-	mu   sync.Mutex
-	next uint32 // sequence number
+	mu       sync.Mutex
+	next     uint32 // sequence number
+	nextBack uint32 // of the other direction
 }
 
 func (s *sent) stream(conn net.Conn) net.Conn {
@@ -189,21 +207,37 @@ func (s *sent) stream(conn net.Conn) net.Conn {
 	defer s.mu.Unlock()
 	s.streams++
 	from, to := conn.LocalAddr().(*net.TCPAddr).AddrPort(), conn.RemoteAddr().(*net.TCPAddr).AddrPort()
-	return &recordedStream{Conn: conn, sent: s, from: from, to: netip.AddrPortFrom(to.Addr(), uint16(30000+s.streams%30000)), next: 1}
+	return &recordedStream{Conn: conn, sent: s, from: from, to: netip.AddrPortFrom(to.Addr(), uint16(30000+s.streams%30000)), next: 1, nextBack: 1}
 }
 
 func (c *recordedStream) Write(p []byte) (int, error) {
-	const most = 32 << 10 // bytes of a segment
 	c.mu.Lock()
-	for left := p; len(left) > 0; left = left[min(most, len(left)):] {
-		rest := binary.BigEndian.AppendUint32(nil, c.next)
-		rest = append(rest, 0, 0, 0, 1, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0) // acknowledges nothing new; PSH, ACK
-		part := left[:min(most, len(left))]
-		c.sent.add(tcpProtocol, c.from, c.to, rest, part)
-		c.next += uint32(len(part))
-	}
+	c.segments(c.from, c.to, &c.next, p)
 	c.mu.Unlock()
 	return c.Conn.Write(p)
+}
+
+func (c *recordedStream) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.from.Port() == sipsPort {
+		c.mu.Lock()
+		c.segments(c.to, c.from, &c.nextBack, p[:n])
+		c.mu.Unlock()
+	}
+	return n, err
+}
+
+// segments writes down what goes from one end to the other; it is called with the lock held.
+func (c *recordedStream) segments(from, to netip.AddrPort, next *uint32, data []byte) {
+	const most = 32 << 10 // bytes of a segment
+	for len(data) > 0 {
+		rest := binary.BigEndian.AppendUint32(nil, *next)
+		rest = append(rest, 0, 0, 0, 1, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0) // acknowledges nothing new; PSH, ACK
+		part := data[:min(most, len(data))]
+		c.sent.add(tcpProtocol, from, to, rest, part)
+		*next += uint32(len(part))
+		data = data[len(part):]
+	}
 }
 
 // recordingTests writes down what is sent while the tests run.

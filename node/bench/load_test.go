@@ -1,6 +1,7 @@
 package bench_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -8,14 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stepTime is how long each rate is held.
-const stepTime = 4 * time.Second
+// stepTime is how long each rate is held, in seconds.
+func stepTime() int { return scaled(4, 1) }
 
 // tries is how often a load is tried that may have been disturbed.
-const tries = 2
+func tries() int { return scaled(2, 1) }
 
 // cpuRate is a rate, in calls per second, that every machine sustains: the CPU time per call is that of this load.
-const cpuRate = 300
+func cpuRate() int { return scaled(300, 20) }
 
 // BenchmarkReferLoad steps the rate of referred calls up until one in a thousand fails: INVITE, webhook, 200, ACK, REFER,
 // 202, NOTIFY 100, NOTIFY 200, BYE, referComplete, disconnect. "node" is callengine with its journals in memory, "node-on-disk"
@@ -34,7 +35,7 @@ func BenchmarkReferLoad(b *testing.B) {
 			p := bc.start(b)
 			sipp(b, "refer-succeeds", p.sip, 50, 100) // connections, caches
 			for b.Loop() {
-				if least := p.perCall(b, cpuRate); least > 0 {
+				if least := p.perCall(b, cpuRate()); least > 0 {
 					b.ReportMetric(float64(least.Microseconds()), "us-CPU/call")
 				}
 				if rate, cost := p.sustained(b); rate > 0 {
@@ -51,9 +52,9 @@ func BenchmarkReferLoad(b *testing.B) {
 // can only add to it. Tries with failed calls do not count; it is 0 when all had some.
 func (p *process) perCall(b testing.TB, rate int) (least time.Duration) {
 	b.Helper()
-	for range tries {
+	for range tries() {
 		before := p.cpu()
-		l := sipp(b, "refer-succeeds", p.sip, rate, rate*int(stepTime/time.Second))
+		l := sipp(b, "refer-succeeds", p.sip, rate, rate*stepTime())
 		each := (p.cpu() - before) / time.Duration(max(1, l.done))
 		b.Logf("%d calls/s: %d failed, %v CPU per call", rate, l.failed, each.Round(time.Microsecond))
 		if l.clean() && (least == 0 || each < least) {
@@ -68,18 +69,21 @@ func (p *process) perCall(b testing.TB, rate int) (least time.Duration) {
 func (p *process) sustained(b testing.TB) (best float64, cost time.Duration) {
 	b.Helper()
 	missed := 0
-	for rate := cpuRate; ; {
+	for rate := cpuRate(); ; {
 		before := p.cpu()
-		l := sipp(b, "refer-succeeds", p.sip, rate, rate*int(stepTime/time.Second))
+		l := sipp(b, "refer-succeeds", p.sip, rate, rate*stepTime())
 		each := (p.cpu() - before) / time.Duration(max(1, l.done))
 		b.Logf("%d calls/s: %.0f/s done, %d failed, %d retransmitted, %v CPU per call", rate, l.rate(), l.failed, l.retransmitted,
 			each.Round(time.Microsecond))
 		switch {
 		case l.clean() && l.rate() >= 0.9*float64(rate):
 			best, cost, missed = l.rate(), each, 0
+			if testing.Short() {
+				return best, cost
+			}
 			rate += max(100, rate/4/100*100)
 		default:
-			if missed++; missed == tries {
+			if missed++; missed == tries() {
 				return best, cost
 			}
 			time.Sleep(3 * time.Second) // what is left of it ends
@@ -97,7 +101,7 @@ func BenchmarkReferLatency(b *testing.B) {
 	sipp(b, "refer-succeeds", p.sip, 50, 100)
 	for b.Loop() {
 		var reply, notify []time.Duration
-		for try := range tries {
+		for try := range tries() {
 			r, n := p.latencies(b, app, try)
 			if r == nil {
 				continue
@@ -120,9 +124,10 @@ func BenchmarkReferLatency(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// latencies returns both times of each of 2,000 calls, sorted; nil if more than one in a thousand was refused, or lost.
+// latencies returns both times of each of many calls, sorted; nil if more than one in a thousand was refused, or lost.
 func (p *process) latencies(b *testing.B, app *application, try int) (reply, notify []time.Duration) {
-	const calls, interval = 2000, 5 * time.Millisecond
+	const interval = 5 * time.Millisecond
+	calls := scaled(2000, 50)
 	told := app.told.Load()
 	phone := newPhone(b, p.sip, calls)
 	next := time.NewTicker(interval)
@@ -184,19 +189,19 @@ func BenchmarkIdleCalls(b *testing.B) {
 }
 
 func idleCalls(b *testing.B, set ...string) {
-	const calls, rate, settled = 2000, 100, 54 * time.Second
-	app := startApplication(b, `<Response><Pause duration="58"/></Response>`)
+	calls, rate, settled := scaled(2000, 20), scaled(100, 20), scaled(54, 3)
+	app := startApplication(b, fmt.Sprintf(`<Response><Pause duration="%d"/></Response>`, settled+4))
 	p := startNode(b, app.url, set...)
 	for b.Loop() {
 		before := p.memory()
 		var after memory
-		look := time.AfterFunc(settled, func() { after = p.memory() })
+		look := time.AfterFunc(time.Duration(settled)*time.Second, func() { after = p.memory() })
 		l := sipp(b, "caller-waits", p.sip, rate, calls)
 		require.False(b, look.Stop(), "the calls ended too soon")
 		require.True(b, l.clean(), "%+v", l)
-		b.ReportMetric(float64(after.resident-before.resident)/calls/1024, "KiB/call")
-		b.ReportMetric((after.stacks-before.stacks)/calls/1024, "KiB-stacks/call")
-		b.ReportMetric((after.heap-before.heap)/calls/1024, "KiB-heap/call")
+		b.ReportMetric(float64(after.resident-before.resident)/float64(calls)/1024, "KiB/call")
+		b.ReportMetric((after.stacks-before.stacks)/float64(calls)/1024, "KiB-stacks/call")
+		b.ReportMetric((after.heap-before.heap)/float64(calls)/1024, "KiB-heap/call")
 	}
 	b.ReportMetric(0, "ns/op")
 }

@@ -11,6 +11,14 @@ const (
 	floorAppEnv = "CALLENGINE_BENCH_FLOOR_APP" // the application that it tells of its calls; may be empty
 )
 
+// scaled is a size of a benchmark, or, with -short, one that shows no more than that it runs.
+func scaled[T any](full, short T) T {
+	if testing.Short() {
+		return short
+	}
+	return full
+}
+
 func TestMain(m *testing.M) {
 	if os.Getenv(floorEnv) != "" {
 		if err := serveFloor(); err != nil {

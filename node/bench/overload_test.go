@@ -13,7 +13,7 @@ import (
 )
 
 // overloadTime is how long each load lasts.
-const overloadTime = 8 * time.Second
+func overloadTime() time.Duration { return scaled(8*time.Second, time.Second) }
 
 // BenchmarkOverload finds the rate that a node keeps up with, and then offers it half of that and three times as much.
 // It reports ratios, which mean the same on every machine: "p99-ratio" is the 99th percentile of the time from INVITE to
@@ -27,9 +27,9 @@ func BenchmarkOverload(b *testing.B) {
 	for b.Loop() {
 		capacity := p.capacity(b)
 		var half, triple offered
-		for range tries {
-			h := offer(b, p, int(capacity/2), overloadTime)
-			t := offer(b, p, int(3*capacity), overloadTime)
+		for range tries() {
+			h := offer(b, p, int(capacity/2), overloadTime())
+			t := offer(b, p, int(3*capacity), overloadTime())
 			if h.refused+h.lost > 0 {
 				continue
 			}
@@ -55,12 +55,15 @@ func BenchmarkOverload(b *testing.B) {
 // tried more than once.
 func (p *process) capacity(b *testing.B) (most float64) {
 	missed := 0
-	for rate := 400; missed < tries; {
-		o := offer(b, p, rate, overloadTime/2)
+	for rate := scaled(400, 40); missed < tries(); {
+		o := offer(b, p, rate, overloadTime()/2)
 		most = max(most, o.throughput())
 		if o.throughput() < 0.95*float64(rate) {
 			missed++
 			continue
+		}
+		if testing.Short() {
+			return most
 		}
 		missed = 0
 		rate += max(50, rate/5/50*50)

@@ -11,8 +11,8 @@ import (
 // how many packets were sent more than 40 ms late, or not at all; how much of its core it took; and how much memory a call
 // takes. "recorded" has both directions of each call recorded as well, in two channels.
 func BenchmarkPlayingCalls(b *testing.B) {
-	const calls, rate = 1500, 75
-	const ramp, measured = calls / rate * time.Second, 15 * time.Second
+	calls, rate, measured := scaled(1500, 20), scaled(75, 20), scaled(15*time.Second, 2*time.Second)
+	ramp := time.Duration(calls/rate) * time.Second
 	for _, bc := range []struct {
 		name, document string
 		speak          bool
@@ -48,7 +48,7 @@ func BenchmarkPlayingCalls(b *testing.B) {
 				b.ReportMetric(heard.lateShare(), "%-late")
 				b.ReportMetric(milliseconds(heard.worst), "ms-worst")
 				b.ReportMetric(100*cpu.Seconds()/measured.Seconds(), "%-of-core")
-				b.ReportMetric(float64(after.resident-before.resident)/calls/1000, "kB/call")
+				b.ReportMetric(float64(after.resident-before.resident)/float64(calls)/1000, "kB/call")
 			}
 			b.ReportMetric(0, "ns/op")
 		})

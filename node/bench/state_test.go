@@ -22,9 +22,9 @@ func BenchmarkReferState(b *testing.B) {
 		rate int // calls per second
 		set  []string
 	}{
-		{"memory", 100, []string{"state.dir="}},
-		{"interval", 100, nil},
-		{"always", 100, []string{"state.fsync=always"}},
+		{"memory", scaled(100, 20), []string{"state.dir="}},
+		{"interval", scaled(100, 20), nil},
+		{"always", scaled(100, 20), []string{"state.fsync=always"}},
 	}
 	nodes := make([]*process, len(kinds))
 	for i, k := range kinds {
@@ -33,7 +33,7 @@ func BenchmarkReferState(b *testing.B) {
 	}
 	least := make([]time.Duration, len(kinds))
 	for b.Loop() {
-		for range 3 {
+		for range scaled(3, 1) {
 			for i, p := range nodes {
 				if each := p.perCall(b, kinds[i].rate); each > 0 && (least[i] == 0 || each < least[i]) {
 					least[i] = each
