@@ -211,6 +211,7 @@ type crashSetup struct {
 	beside  func(c *crash) (end func()) // what else is in the network; nil: nothing
 	away    time.Duration               // how long the node is not there
 	forget  bool                        // what was written behind is lost
+	tcp     bool                        // the phone is there by TCP
 	outlast time.Duration               // how long is waited for everything to end; 0: 3 minutes
 }
 
@@ -223,9 +224,16 @@ func crashAfter(t *testing.T, s crashSetup, entries int, check func(c *crash)) (
 		c.app, err = scenario.NewApplication(t.Context(), c.net, scenario.ApplicationConfig{Address: "10.0.0.2:80"})
 		require.NoError(t, err)
 		c.app.Decide(s.app)
-		conn, err := c.net.ListenPacket(t.Context(), "udp", "10.0.1.1:5060")
-		require.NoError(t, err)
-		c.phone = newEnduring(conn, &net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 5060}, s.phone)
+		nodeAt := &net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 5060}
+		if s.tcp {
+			conn := newStreamPhone(t, c.net, "10.0.1.1:5060", nodeAt)
+			c.phone = newEnduring(conn, nodeAt, s.phone)
+			conn.lost = c.phone.disconnected
+		} else {
+			conn, err := c.net.ListenPacket(t.Context(), "udp", "10.0.1.1:5060")
+			require.NoError(t, err)
+			c.phone = newEnduring(conn, nodeAt, s.phone)
+		}
 
 		if s.beside != nil {
 			defer s.beside(c)()

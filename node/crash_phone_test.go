@@ -71,6 +71,8 @@ type waiting struct {
 	text  string
 	done  func(code int)
 	timer *time.Timer
+
+	sentOn int // over streams: on which connection; 0: it has to be sent again
 }
 
 func newEnduring(conn net.PacketConn, node net.Addr, script phoneScript) *enduring {
@@ -149,7 +151,7 @@ func (p *enduring) call(user string) *line {
 		answers: map[string]string{}, waiting: map[string]*waiting{}, unconfirmed: map[int]*time.Timer{}, rung: map[string]bool{},
 	}
 	p.lines[l.callID] = l
-	l.peer, l.target = "<sip:"+user+"@"+p.node.String()+">", "sip:"+user+"@"+p.node.String()
+	l.peer, l.target = "<sip:"+user+"@"+p.node.String()+">", "sip:"+user+"@"+p.node.String()+p.transport()
 	l.invite = l.request("INVITE", 1, "i"+l.callID, p.script.headers+"Content-Type: application/sdp", p.sdp())
 	l.repeat("i"+l.callID, l.invite, func(code int) {
 		if code == 0 {
@@ -177,8 +179,12 @@ func (l *line) request(method string, cseq int, branch, headers, body string) st
 	if headers != "" {
 		headers += "\r\n"
 	}
-	return fmt.Sprintf("%s %s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%s;rport\r\nMax-Forwards: 70\r\nFrom: <sip:phone@%s>;tag=%s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %d %s\r\nContact: <sip:phone@%s>\r\n%sContent-Length: %d\r\n\r\n%s",
-		method, l.target, local, branch, local, l.tag, l.peer, l.callID, cseq, method, local, headers, len(body), body)
+	via := "SIP/2.0/UDP"
+	if l.phone.transport() != "" {
+		via = "SIP/2.0/TCP"
+	}
+	return fmt.Sprintf("%s %s SIP/2.0\r\nVia: %s %s;branch=z9hG4bK%s;rport\r\nMax-Forwards: 70\r\nFrom: <sip:phone@%s>;tag=%s\r\nTo: %s\r\nCall-ID: %s\r\nCSeq: %d %s\r\nContact: <sip:phone@%s%s>\r\n%sContent-Length: %d\r\n\r\n%s",
+		method, l.target, via, local, branch, local, l.tag, l.peer, l.callID, cseq, method, local, l.phone.transport(), headers, len(body), body)
 }
 
 // repeat sends a request until it has a final response, or, an INVITE, any; done is told the status, 0 for none.
@@ -197,11 +203,15 @@ func (l *line) repeat(branch, text string, done func(code int)) {
 			done(0)
 			return
 		}
-		l.phone.send(text)
+		if w.sentOn == 0 || w.sentOn != l.phone.connection() {
+			l.phone.send(text)
+			w.sentOn = l.phone.connection()
+		}
 		pause = min(2*pause, 4*time.Second)
 		w.timer.Reset(pause)
 	})
 	l.phone.send(text)
+	w.sentOn = l.phone.connection()
 }
 
 // ask sends another request in the dialog.
@@ -383,7 +393,7 @@ func (l *line) requested(text, method string, cseq int, from net.Addr) {
 
 func (l *line) judge(text, method string, cseq int) (code int, headers, body string) {
 	local := l.phone.conn.LocalAddr().String()
-	contact := "Contact: <sip:phone@" + local + ">"
+	contact := "Contact: <sip:phone@" + local + l.phone.transport() + ">"
 	switch {
 	case !l.answered || tagIn(field(text, "From")) != tagIn(l.peer) || tagIn(field(text, "To")) != l.tag:
 		return 481, "", ""
