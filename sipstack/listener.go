@@ -84,6 +84,9 @@ func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 		p := l.again[0]
 		l.again = l.again[1:]
 		if message, _ := l.gate.pass(p.data, p.from, false); message != nil && len(message) <= len(b) {
+			l.mu.Lock()
+			l.recent.add(p.from)
+			l.mu.Unlock()
 			return copy(b, message), p.from, nil // it was observed when it came
 		}
 	}

@@ -84,7 +84,8 @@ func New(cfg Config, log *zap.Logger) *Writer {
 	return &Writer{cfg: cfg, log: log, now: time.Now, queue: make(chan state.Record, waiting)}
 }
 
-// Open makes the directory, and begins to write.
+// Open makes the directory, and begins to write. Where there is no file yet an empty one says since when records are
+// written.
 func (w *Writer) Open() error {
 	if err := os.MkdirAll(w.cfg.Dir, 0o700); err != nil {
 		return err
@@ -95,6 +96,12 @@ func (w *Writer) Open() error {
 	}
 	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
 		return err
+	}
+	if len(w.files()) == 0 {
+		day := w.now().UTC().Format("20060102")
+		if err := os.WriteFile(filepath.Join(w.cfg.Dir, "cdr-"+day+"-001.jsonl"), nil, 0o600); err != nil {
+			return err
+		}
 	}
 	w.writing.Go(func() {
 		for r := range w.queue {
@@ -167,22 +174,36 @@ func (w *Writer) next(day string) error {
 	w.drop()
 	for n := 1; ; n++ {
 		name := fmt.Sprintf("cdr-%s-%03d.jsonl", day, n)
-		f, err := os.OpenFile(filepath.Join(w.cfg.Dir, name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		f, err := os.OpenFile(filepath.Join(w.cfg.Dir, name), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 		if err != nil {
 			return err
 		}
-		info, err := f.Stat()
+		size, err := whole(f)
 		if err != nil {
 			return errors.Join(err, f.Close())
 		}
-		if info.Size() < w.cfg.MaxBytes && name != w.name {
-			w.file, w.name, w.size = f, name, info.Size()
+		if size < w.cfg.MaxBytes && name != w.name {
+			w.file, w.name, w.size = f, name, size
 			return nil
 		}
 		if err := f.Close(); err != nil {
 			return err
 		}
 	}
+}
+
+// whole ends the last line of a file, which a process that was killed may have cut short, and returns the file's size.
+func whole(f *os.File) (size int64, err error) {
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return 0, err
+	}
+	var last [1]byte
+	if _, err := f.ReadAt(last[:], info.Size()-1); err != nil || last[0] == '\n' {
+		return info.Size(), err
+	}
+	_, err = f.Write([]byte{'\n'})
+	return info.Size() + 1, err
 }
 
 func (w *Writer) drop() {
@@ -205,8 +226,8 @@ func (w *Writer) files() []string {
 	return names
 }
 
-// Last returns the ids of the calls in the newest files, and when the last of them ended; zero: there are none. It is for
-// whoever wants to know what was missed when the process ended.
+// Last returns the ids of the calls in the newest files, and when the last of them ended; without a record, since when
+// records are written; zero: there is no file. It is for whoever wants to know what was missed when the process ended.
 func (w *Writer) Last() (ids map[string]bool, ended time.Time, err error) {
 	ids = map[string]bool{}
 	names := w.files()
@@ -230,6 +251,13 @@ func (w *Writer) Last() (ids map[string]bool, ended time.Time, err error) {
 		if err := errors.Join(lines.Err(), f.Close()); err != nil {
 			return nil, time.Time{}, err
 		}
+	}
+	if len(ids) == 0 && len(names) > 0 {
+		info, err := os.Stat(names[len(names)-1])
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		ended = info.ModTime()
 	}
 	return ids, ended, nil
 }

@@ -119,11 +119,42 @@ func TestWhatCannotBeWrittenIsSaidOnce(t *testing.T) {
 	core, logs := observer.New(zap.ErrorLevel)
 	w := New(Config{Dir: dir}, zap.New(core))
 	require.NoError(t, w.Open())
-	require.NoError(t, os.Remove(dir))
+	require.NoError(t, os.RemoveAll(dir))
 	for range 3 {
 		w.Write(call("c-1"))
 	}
 	require.NoError(t, w.Close())
 	assert.Equal(t, 1, logs.Len())
 	assert.Error(t, New(Config{Dir: "/dev/null/cdr"}, zap.NewNop()).Open())
+}
+
+func TestItIsKnownSinceWhenRecordsAreWrittenBeforeThereIsOne(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "cdr")
+	_, since, err := New(Config{Dir: dir}, zap.NewNop()).Last()
+	require.NoError(t, err)
+	assert.Zero(t, since, "none were")
+	before := time.Now().Add(-time.Second)
+	w := New(Config{Dir: dir}, zap.NewNop())
+	require.NoError(t, w.Open())
+	require.NoError(t, w.Close())
+	ids, since, err := New(Config{Dir: dir}, zap.NewNop()).Last()
+	require.NoError(t, err)
+	assert.Empty(t, ids)
+	assert.WithinRange(t, since, before, time.Now().Add(time.Second))
+}
+
+func TestALineThatWasCutShortDoesNotSpoilTheNext(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	w := New(Config{Dir: dir}, zap.NewNop())
+	w.now = func() time.Time { return *at(0) }
+	name := filepath.Join(dir, "cdr-20260301-001.jsonl")
+	require.NoError(t, os.WriteFile(name, []byte(`{"callId":"c-0","fr`), 0o600))
+	require.NoError(t, w.Open())
+	w.Write(call("c-1"))
+	require.NoError(t, w.Close())
+	ids, _, err := w.Last()
+	require.NoError(t, err)
+	assert.Equal(t, map[string]bool{"c-1": true}, ids)
 }
