@@ -372,13 +372,14 @@ func (l *line) requested(text, method string, cseq int, from net.Addr) {
 	key := method + branchIn(field(text, "Via"))
 	answer, repeated := l.answers[key]
 	if !repeated {
+		over := l.over // then nobody is there to be referred
 		code, headers, body := l.judge(text, method, cseq)
 		answer = reply(text, code, headers, body)
 		l.answers[key] = answer
 		if method == "INVITE" && code == 200 {
 			l.repeatAnswer(cseq, answer)
 		}
-		if method == "REFER" && code != 500 && code != 401 {
+		if method == "REFER" && code != 500 && code != 401 && !over {
 			l.refers = append(l.refers, field(text, "Refer-To"))
 			if l.phone.script.early {
 				l.follow(cseq)
