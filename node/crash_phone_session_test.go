@@ -6,6 +6,10 @@ import (
 	"time"
 )
 
+// protectedSDP is phoneSDP for sound that SDES protects (RFC 4568).
+const protectedSDP = "v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %d RTP/SAVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n" +
+	"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\n"
+
 // acknowledge sends the PRACK of a reliable provisional response.
 func (l *line) acknowledge(text string) {
 	rseq := field(text, "RSeq")

@@ -36,6 +36,7 @@ type phoneScript struct {
 	challenge   bool          // a REFER needs credentials
 	headers     string        // more lines of its INVITE
 	refresh     time.Duration // how often it sends a re-INVITE; 0: never
+	offer       string        // its session description, with the IP address twice and the port; "": phoneSDP
 	timer       string        // Session-Expires of its answers to the node's re-INVITEs and UPDATEs; "": none
 }
 
@@ -138,7 +139,11 @@ const phoneSDP = "v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=a
 
 func (p *enduring) sdp() string {
 	host, _, _ := net.SplitHostPort(p.conn.LocalAddr().String())
-	return fmt.Sprintf(phoneSDP, host, host, 9)
+	format := p.script.offer
+	if format == "" {
+		format = phoneSDP
+	}
+	return fmt.Sprintf(format, host, host, 9)
 }
 
 // call places a call.

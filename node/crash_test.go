@@ -201,6 +201,21 @@ func TestWhereverANodeDiesItsCallGoesOn(t *testing.T) {
 				assert.Equal(t, 3, c.line.refreshed)
 			},
 		},
+		"protected sound": {
+			crashSetup{
+				app: answers(map[string]string{"initiate": `<Ring answerCall="false" duration="5"/><Pause duration="5"/>`}), away: time.Second,
+				phone:  phoneScript{offer: protectedSDP},
+				change: func(cfg *node.Config) { cfg.Media.SRTP = "required" },
+			},
+			func(t *testing.T, c *crash) {
+				assert.True(t, c.line.answered, "also where it is ended at once")
+				cause, message := c.cause()
+				if cause != "hangup" {
+					assert.Equal(t, "error", cause)
+					assert.Equal(t, "the node was restarted: its sound was protected, and nobody else has the keys and counts of that", message)
+				}
+			},
+		},
 		"reliable responses": {
 			crashSetup{
 				app:   answers(map[string]string{"initiate": `<Ring answerCall="false" duration="5"/><Ring duration="5"/>`}),

@@ -45,7 +45,9 @@ func (s *Stack) info(d *dialog, t *turn) {
 	t.reply(sip.StatusOK, "")
 	contentType, _ := headerValue(t.req, "Content-Type", "c")
 	if digit, ok := infoDigit(contentType, t.req.Body()); ok {
-		d.leg.session.media.Press(digit)
+		if sound := d.leg.Media(); sound != nil {
+			sound.Press(digit)
+		}
 	}
 }
 

@@ -77,12 +77,15 @@ func (s *Stack) legOf(i *invite, inv Invitation, callID string, had *snapshot) (
 		l.timer.restore(had.Timer)
 		l.answered = had.Answered
 		if err := d.resume(*had); err != nil {
-			return nil, errors.Join(err, sound.media.Close())
+			l.closeMedia()
+			return nil, err
 		}
 	}
-	sound.media.OnDigit(l.digit)
+	if sound.media != nil {
+		sound.media.OnDigit(l.digit)
+	}
 	if !s.remember(d) {
-		_ = sound.media.Close()
+		l.closeMedia()
 		return nil, ErrClosed
 	}
 	return l, nil
@@ -334,13 +337,18 @@ func lostBy(method string, code int, reason string) error {
 }
 
 // soundOf opens the sound of an INVITE. What another process had offered or answered stays; if its port is taken it is
-// another.
+// another. Where there can be none, and the call has been answered, it gets that answer once more, and is ended then.
 func (s *Stack) soundOf(req *sip.Request, on *listener, callID string, had *snapshot) (*session, error) {
 	if had == nil {
 		return s.newSession(req, on, callID)
 	}
 	sound, moved, err := s.restoreSession(callID, had.Session, on)
-	if err != nil {
+	switch {
+	case err != nil && had.Answered:
+		return &session{body: []byte(had.Session.Body), silent: err}, nil
+	case errors.Is(err, errKeysGone): // none was answered, and none will be missed
+		return s.newSession(req, on, callID)
+	case err != nil:
 		return nil, &StatusError{Method: "INVITE", Code: sip.StatusServiceUnavailable, RetryAfter: busyRetryAfter}
 	}
 	if moved && sound.propose(req) != nil {

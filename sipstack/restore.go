@@ -335,7 +335,12 @@ func (r *revival) takeUp(i *invite) *Leg {
 	leg.dialog.mu.Lock()
 	leg.dialog.seq = max(leg.dialog.seq, h.sent) + skippedNumbers
 	leg.dialog.mu.Unlock()
-	r.moved = r.snapshot != nil && r.snapshot.Answered && leg.session.media.Port() != r.snapshot.Session.Port
+	switch gone := leg.session.silent; {
+	case gone != nil:
+		r.unfit = fmt.Errorf("%w: %w", ErrNotRestored, gone)
+	case r.snapshot != nil && r.snapshot.Answered:
+		r.moved = leg.session.media.Port() != r.snapshot.Session.Port
+	}
 	r.leg = leg
 	if h.canceled {
 		i.cancel()

@@ -12,6 +12,10 @@ func (r *revival) revive() {
 	l := r.leg
 	switch {
 	case r.unfit != nil:
+		select {
+		case <-l.confirmed: // its 200 may have to go out once more
+		case <-l.ended:
+		}
 		l.hangUp(r.unfit)
 		return
 	case !l.isConfirmed(): // its INVITE is being handled

@@ -28,6 +28,7 @@ type session struct {
 	offer  bool         // it is an offer, and waits for the answer
 	params media.Params // agreed on last
 	agrees bool         // the first offer has been answered
+	silent error        // why another process's has no sound any more
 	untold bool         // the peer does not know yet where our sound is since the restart
 
 	agreed func(media.Params) // told of it, under no lock
@@ -139,6 +140,9 @@ func (c *session) start() {
 
 // apply lets the sound run as it was agreed on.
 func (c *session) apply(p media.Params) {
+	if c.media == nil {
+		return
+	}
 	c.media.Configure(p)
 	c.agreed(p)
 }
