@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -212,6 +213,7 @@ type crashSetup struct {
 	away    time.Duration               // how long the node is not there
 	forget  bool                        // what was written behind is lost
 	tcp     bool                        // the phone is there by TCP
+	again   int                         // the node that takes over dies, too, when it has written so many entries; 0: it does not
 	outlast time.Duration               // how long is waited for everything to end; 0: 3 minutes
 }
 
@@ -238,34 +240,46 @@ func crashAfter(t *testing.T, s crashSetup, entries int, check func(c *crash)) (
 		if s.beside != nil {
 			defer s.beside(c)()
 		}
-		network := &mortal{Memory: c.net}
 		c.store = state.NewMemory(state.MemoryConfig{})
-		store := &mortalStore{Memory: c.store, net: network, died: make(chan struct{}), left: entries}
-		first := c.start(network, store)
-		c.line = c.phone.call("desk")
 		outlast := s.outlast
 		if outlast == 0 {
 			outlast = 3 * time.Minute
 		}
-		c.crashed = c.wait(outlast, store.died)
-		second := first
-		if c.crashed {
-			gone := make(chan struct{})
-			go func() {
-				defer close(gone)
-				_ = first.Close()
-			}()
+		lives := []int{entries}
+		if s.again > 0 {
+			lives = append(lives, s.again)
+		}
+		var last *node.Node // that does not die
+		var gone sync.WaitGroup
+		for i, left := range lives {
+			network := &mortal{Memory: c.net}
+			store := &mortalStore{Memory: c.store, net: network, died: make(chan struct{}), left: left}
+			n, err := c.launch(network, store)
+			if err != nil {
+				require.True(t, network.isDead(), "%v", err)
+			}
+			if c.line == nil {
+				c.line = c.phone.call("desk")
+			}
+			if !c.wait(outlast, store.died) {
+				last = n
+				break
+			}
+			c.crashed = true
+			gone.Go(func() { _ = n.Close() })
 			time.Sleep(s.away)
 			if s.forget {
 				c.store = withoutTail(t, c.store)
 			}
-			if s.between != nil {
+			if s.between != nil && i == 0 {
 				s.between(c)
 			}
-			second = c.start(c.net, c.store)
-			<-gone
+		}
+		if last == nil {
+			last = c.start(c.net, c.store)
 			c.wait(outlast, nil)
 		}
+		gone.Wait()
 		c.phone.mu.Lock()
 		check(c)
 		c.phone.mu.Unlock()
@@ -273,7 +287,7 @@ func crashAfter(t *testing.T, s crashSetup, entries int, check func(c *crash)) (
 		if t.Failed() {
 			c.tell()
 		}
-		require.NoError(t, second.Close())
+		require.NoError(t, last.Close())
 		c.phone.close()
 		require.NoError(t, c.app.Close())
 		time.Sleep(leftover)
@@ -307,6 +321,14 @@ func (c *crash) wait(atMost time.Duration, died <-chan struct{}) bool {
 
 func (c *crash) start(network node.Network, store state.Store) *node.Node {
 	c.t.Helper()
+	n, err := c.launch(network, store)
+	require.NoError(c.t, err)
+	return n
+}
+
+// launch starts a node, which may die before it has.
+func (c *crash) launch(network node.Network, store state.Store) (*node.Node, error) {
+	c.t.Helper()
 	cfg := bubbleConfig()
 	cfg.Applications[0].CallbackTimeout = 5 * time.Second
 	if c.change != nil {
@@ -316,15 +338,20 @@ func (c *crash) start(network node.Network, store state.Store) *node.Node {
 	c.logs = logs
 	n, err := node.New(cfg, node.WithNetwork(network), node.WithStore(store), node.WithSynthesizer(c.speech), node.WithTranscriber(&fakeHearing{}), node.WithLogger(zap.New(core)))
 	require.NoError(c.t, err)
-	require.NoError(c.t, n.Start(c.t.Context()))
-	return n
+	return n, n.Start(c.t.Context())
 }
 
 // withoutTail is a store without what was appended after the last vital entry of the call.
 func withoutTail(t *testing.T, m *state.Memory) *state.Memory {
 	t.Helper()
 	kept := state.NewMemory(state.MemoryConfig{})
-	ids := idsOf(t, m)
+	ids, err := m.Unfinished(t.Context()) // also those that have not begun, and so no record
+	require.NoError(t, err)
+	for _, id := range idsOf(t, m) {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
 	for _, id := range ids {
 		entries, err := m.Journal(t.Context(), id)
 		require.NoError(t, err)

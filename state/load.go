@@ -107,6 +107,9 @@ func (f *filed) stored(id string, seq uint64) *stored {
 	if f.Rest.Over != 0 {
 		h.rest.over = time.Unix(0, f.Rest.Over)
 	}
+	if f.Rest.AskedAt != 0 {
+		h.rest.asked, h.rest.askedAt = f.Rest.Asked, time.Unix(0, f.Rest.AskedAt)
+	}
 	if h.busy() || h.rest.hangs(time.Now()) || len(h.owed) > 0 || len(h.dead) > 0 {
 		c.held = h
 	}

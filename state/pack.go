@@ -197,6 +197,8 @@ type filedRest struct {
 	Gone     bool   `json:"gone,omitempty"`
 	CSeq     uint32 `json:"cseq,omitempty"`
 	Over     int64  `json:"over,omitempty"` // in nanoseconds of Unix time
+	Asked    uint32 `json:"asked,omitempty"`
+	AskedAt  int64  `json:"askedAt,omitempty"` // likewise
 }
 
 // file packs a call's value.

@@ -37,6 +37,9 @@ type rest struct {
 
 	cseq uint32    // of its INVITE
 	over time.Time // when its end, or the final response to its INVITE, was journalled
+
+	asked   uint32    // CSeq of the caller's newest NOTIFY or BYE
+	askedAt time.Time // when that came; zero: it has been answered
 }
 
 // apply takes the next entry of the call's journal.
@@ -73,15 +76,32 @@ func (r *rest) applySIP(e *Entry) {
 		}
 	case "ACK":
 		r.gone = r.gone || in && r.declined && m.CSeq == r.cseq
+	case "NOTIFY":
+		r.asks(e, in)
 	case "BYE": // the caller's, or the answer to ours
+		r.asks(e, in)
 		r.gone = r.gone || in && (m.Code == 0 || m.Code >= 200 && m.Code != 401 && m.Code != 407)
 	}
 }
 
-// hangs reports whether the call is over, and its caller may not have learned it: a crash may have come before the BYE, or
-// the final response, went out, or they got lost and nobody repeats them. After some time nobody waits for them any more.
+// asks notes that the caller waits for a response, or has got it.
+func (r *rest) asks(e *Entry, in bool) {
+	switch {
+	case in && e.SIP.Code == 0:
+		r.asked, r.askedAt = e.SIP.CSeq, e.Time
+	case !in && e.SIP.Code >= 200 && e.SIP.CSeq == r.asked:
+		r.askedAt = time.Time{}
+	}
+}
+
+// hangs reports whether the call is over, and its caller may not have learned it, or has asked something and may not have
+// been answered: a crash may have come before a BYE or a response went out, or they got lost and nobody repeats them. After
+// some time nobody waits for them any more.
 func (r *rest) hangs(now time.Time) bool {
-	return r.invited && !r.gone && !r.over.IsZero() && now.Sub(r.over) < hangsFor
+	if !r.invited || r.over.IsZero() {
+		return false
+	}
+	return !r.gone && now.Sub(r.over) < hangsFor || !r.askedAt.IsZero() && now.Sub(r.askedAt) < hangsFor
 }
 
 // hangsFor is for how long requests are repeated (RFC 3261: 64*T1).

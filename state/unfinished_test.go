@@ -25,6 +25,9 @@ func TestUnfinishedIsACallOfWhichSomethingIsLeftToDo(t *testing.T) {
 	bye := func(direction string, code int) Entry {
 		return Entry{Type: TypeSIP, SIP: &SIP{Direction: direction, Method: "BYE", CSeq: 2, Code: code}}
 	}
+	notify := func(direction string, code int) Entry {
+		return Entry{Type: TypeSIP, SIP: &SIP{Direction: direction, Method: "NOTIFY", CSeq: 3, Code: code}}
+	}
 	again := func(e Entry) Entry { // in a later transaction
 		sip := *e.SIP
 		sip.CSeq = 7
@@ -49,7 +52,11 @@ func TestUnfinishedIsACallOfWhichSomethingIsLeftToDo(t *testing.T) {
 		"over, and the BYE challenged":         {[]Entry{invite, begun, answer, ack, bye("out", 0), bye("in", 401), over, owed("disconnect")}, true},
 		"over, and the BYE answered":           {[]Entry{invite, begun, answer, ack, bye("out", 0), bye("in", 481), over, owed("disconnect")}, false},
 		"over, and the BYE answered late":      {[]Entry{invite, begun, answer, ack, bye("out", 0), over, owed("disconnect"), bye("in", 200)}, false},
-		"the caller hung up":                   {[]Entry{invite, begun, answer, ack, bye("in", 0), over, owed("disconnect")}, false},
+		"the caller hung up":                   {[]Entry{invite, begun, answer, ack, bye("in", 0), over, owed("disconnect")}, true},
+		"the caller hung up, and has its 200":  {[]Entry{invite, begun, answer, ack, bye("in", 0), bye("out", 200), over, owed("disconnect")}, false},
+		"the caller hung up long ago":          {[]Entry{invite, begun, answer, ack, longAgo(bye("in", 0)), longAgo(over), owed("disconnect")}, false},
+		"a NOTIFY after it is not answered":    {[]Entry{invite, begun, answer, ack, bye("in", 0), bye("out", 200), over, owed("disconnect"), notify("in", 0)}, true},
+		"a NOTIFY after it is answered":        {[]Entry{invite, begun, answer, ack, bye("in", 0), bye("out", 200), over, owed("disconnect"), notify("in", 0), notify("out", 481)}, false},
 		"over, and another INVITE refused":     {[]Entry{invite, begun, answer, ack, again(refused), again(ack), over, owed("disconnect")}, true},
 		"not begun, and too late":              {[]Entry{invite, trying, call(Call{Event: CallSettled})}, false},
 		"begun":                                {[]Entry{begun}, true},

@@ -139,15 +139,18 @@ func (d *Durable) leaveOut(now time.Time) {
 
 // filed is the call's value.
 func (c *stored) filed() filed {
-	r, over := c.rest, int64(0)
+	r, over, asked := c.rest, int64(0), int64(0)
 	if !r.over.IsZero() {
 		over = r.over.UnixNano()
+	}
+	if !r.askedAt.IsZero() {
+		asked = r.askedAt.UnixNano()
 	}
 	return filed{
 		Number: c.number, First: c.disk.first, Trail: c.disk.trail, Own: c.disk.own, Since: c.disk.since.Unix(), Last: c.entries.len(), Quiet: c.quiet.UnixNano(),
 		Record: c.record, Rest: filedRest{
 			Begun: r.begun, Ended: r.ended, Told: r.told, Outlive: r.outlive, Settled: r.settled, Invited: r.invited, Refused: r.refused,
-			Declined: r.declined, Gone: r.gone, CSeq: r.cseq, Over: over,
+			Declined: r.declined, Gone: r.gone, CSeq: r.cseq, Over: over, Asked: r.asked, AskedAt: asked,
 		},
 		Owed: slices.Clone(c.owed), Dead: slices.Clone(c.dead),
 	}
