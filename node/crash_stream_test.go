@@ -43,7 +43,7 @@ func TestWhereverANodeDiesItsCallsOverTCPEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			ended := 0
-			for n := 1; ; n += stride() {
+			for n := 1; ; n += stride() * stride() {
 				setup, crashed := tc, true
 				setup.tcp, setup.forget = true, n%2 == 0
 				if setup.away == 0 {
