@@ -65,11 +65,12 @@ func (r *run) say(s *sayStep) []int16 {
 // hearing is the service that turns speech into text in scenarios (docs/configuration.md, media.stt.engine: websocket).
 type hearing struct{ texts []string }
 
-// Sound of that many samples is looked at by the hearing at once, and so much silence ends what somebody says.
+// What the hearing looks at: sound of so many samples at once. The others are so many times that.
 const (
 	heardSamples = sampleRate / 50
-	pauseOfHeard = 15
-	leastOfHeard = 6
+	leastOfHeard = 6  // that somebody speaks, to be heard
+	pauseOfHeard = 30 // of silence that end it
+	sameOfHeard  = 60 // of silence between two parts of one text: the phone was late in the middle of it
 )
 
 // serve takes a node's WebSocket until everything is said.
@@ -106,6 +107,10 @@ type ear struct {
 	start   int    // of what somebody says
 	speech  []Frame
 	quiet   int // frames of silence at its end
+	before  struct {
+		text string
+		end  int
+	}
 }
 
 // told takes a text message.
@@ -172,9 +177,13 @@ func (l *ear) next(ctx context.Context, f Frame) error {
 func (l *ear) text() string {
 	sound := Sound{Frames: l.speech}
 	for i, text := range l.texts {
-		if sound.Tone(float64(lowestSaid+saidApart*i)) >= toneShare {
-			return text
+		if sound.Tone(float64(lowestSaid+saidApart*i)) < toneShare {
+			continue
 		}
+		if text == l.before.text && l.start-l.before.end < sameOfHeard {
+			return "" // it was told
+		}
+		return text
 	}
 	return ""
 }
@@ -186,6 +195,9 @@ func (l *ear) understand(ctx context.Context) error {
 		text = l.text()
 	}
 	err := l.tell(ctx, text, false)
+	if text != "" {
+		l.before.text, l.before.end = text, l.at-l.quiet
+	}
 	l.speech, l.quiet = nil, 0
 	return err
 }
