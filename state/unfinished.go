@@ -38,7 +38,7 @@ type rest struct {
 	cseq uint32    // of its INVITE
 	over time.Time // when its end, or the final response to its INVITE, was journalled
 
-	asked   uint32    // CSeq of the caller's newest NOTIFY or BYE
+	asked   uint32    // CSeq of the caller's oldest NOTIFY or BYE without an answer
 	askedAt time.Time // when that came; zero: it has been answered
 }
 
@@ -88,7 +88,10 @@ func (r *rest) applySIP(e *Entry) {
 func (r *rest) asks(e *Entry, in bool) {
 	switch {
 	case in && e.SIP.Code == 0:
-		r.asked, r.askedAt = e.SIP.CSeq, e.Time
+		// The oldest counts: a BYE may be answered while a NOTIFY before it is yet to be repeated.
+		if r.askedAt.IsZero() || e.SIP.CSeq == r.asked || e.Time.Sub(r.askedAt) > hangsFor {
+			r.asked, r.askedAt = e.SIP.CSeq, e.Time
+		}
 	case !in && e.SIP.Code >= 200 && e.SIP.CSeq == r.asked:
 		r.askedAt = time.Time{}
 	}

@@ -56,6 +56,7 @@ func TestUnfinishedIsACallOfWhichSomethingIsLeftToDo(t *testing.T) {
 		"the caller hung up, and has its 200":  {[]Entry{invite, begun, answer, ack, bye("in", 0), bye("out", 200), over, owed("disconnect")}, false},
 		"the caller hung up long ago":          {[]Entry{invite, begun, answer, ack, longAgo(bye("in", 0)), longAgo(over), owed("disconnect")}, false},
 		"a NOTIFY after it is not answered":    {[]Entry{invite, begun, answer, ack, bye("in", 0), bye("out", 200), over, owed("disconnect"), notify("in", 0)}, true},
+		"a NOTIFY before it is not answered":   {[]Entry{invite, begun, answer, ack, notify("in", 0), bye("in", 0), bye("out", 200), over, owed("disconnect")}, true},
 		"a NOTIFY after it is answered":        {[]Entry{invite, begun, answer, ack, bye("in", 0), bye("out", 200), over, owed("disconnect"), notify("in", 0), notify("out", 481)}, false},
 		"over, and another INVITE refused":     {[]Entry{invite, begun, answer, ack, again(refused), again(ack), over, owed("disconnect")}, true},
 		"not begun, and too late":              {[]Entry{invite, trying, call(Call{Event: CallSettled})}, false},
