@@ -22,9 +22,9 @@ func BenchmarkReferState(b *testing.B) {
 		rate int // calls per second
 		set  []string
 	}{
-		{"memory", scaled(100, 20), []string{"state.dir="}},
-		{"interval", scaled(100, 20), nil},
-		{"always", scaled(100, 20), []string{"state.fsync=always"}},
+		{"memory", scaled(300, 20), []string{"state.dir="}},
+		{"interval", scaled(300, 20), nil},
+		{"always", scaled(300, 20), []string{"state.fsync=always"}},
 	}
 	nodes := make([]*process, len(kinds))
 	for i, k := range kinds {
