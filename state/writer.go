@@ -18,6 +18,10 @@ const (
 	packTime = 20 * time.Millisecond
 	// packTimeSynced is the same where each message waits for the disk itself.
 	packTimeSynced = 100 * time.Millisecond
+	// spacing is how far apart messages are in a busy store, so that each has what more calls append: a message costs what many
+	// entries do. A store that has been quiet may write burst of them without waiting.
+	spacing = 3 * time.Millisecond
+	burst   = 16
 	// maxPending is how many messages may be on their way; the server refuses more than 10,000.
 	maxPending = 2048
 	// ackTime is how long a message may take to be written before the disk counts as failing.
@@ -43,10 +47,16 @@ func (d *Durable) packAfter() time.Duration {
 func (d *Durable) write() {
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
+	var next time.Time // message that keeps the spacing
 	for {
 		select {
 		case <-d.wake:
-			d.publishListed()
+			if !d.until(next) {
+				return
+			}
+			if d.publishListed() {
+				next = spaced(next, time.Now())
+			}
 		case <-clock.C:
 			d.lookAfter()
 		case <-d.ending:
@@ -55,13 +65,39 @@ func (d *Durable) write() {
 	}
 }
 
-// publishListed writes what is new of the calls that wait for it, in one message, unless one is on its way.
-func (d *Durable) publishListed() {
+// until waits for a time; false: the store is being closed.
+func (d *Durable) until(t time.Time) bool {
+	wait := time.Until(t)
+	if wait <= 0 {
+		return true
+	}
+	select {
+	case <-time.After(wait):
+		return true
+	case <-d.ending:
+		return false
+	}
+}
+
+// spaced is when the next message may be written after one that might have been at next, and was at now.
+func spaced(next, now time.Time) time.Time {
+	if earliest := now.Add(-burst * spacing); next.Before(earliest) {
+		next = earliest
+	}
+	return next.Add(spacing)
+}
+
+// publishListed writes what is new of the calls that wait for it, in one message, unless one is on its way. It reports whether
+// there was something to write.
+func (d *Durable) publishListed() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.failing == nil && !d.writing {
-		d.publish(d.take())
+	if d.failing != nil || d.writing {
+		return false
 	}
+	pieces := d.take()
+	d.publish(pieces)
+	return len(pieces) > 0
 }
 
 // piece is what a message has of one call.
