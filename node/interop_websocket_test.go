@@ -55,7 +55,8 @@ func TestAStreamToAnotherImplementationOverTLS(t *testing.T) {
 	assert.Equal(t, "ada lovelace", username+" "+password)
 	assert.Equal(t, "echo", told.Start.Metadata.StreamName)
 	assert.Equal(t, map[string]string{"k": "v"}, told.Start.StreamParams)
-	assert.InDelta(t, 100, told.Loud, 5, "two seconds of %d frames", told.Frames)
+	// A machine that starves the phone has gaps made up, by sound that goes on a little.
+	assert.InDelta(t, 100, told.Loud, 15, "two seconds of %d frames", told.Frames)
 	require.NotNil(t, told.Stop)
 	assert.Equal(t, 1000, told.Code)
 }

@@ -153,7 +153,12 @@ func TestSeveralStreamsOfOneCall(t *testing.T) {
 		}
 		c := b.call(response(stream("a", "outbound") + stream("b", "both") + stream("c", "inbound") + stream("d", "inbound") + stream("a", "inbound") +
 			`<SpeakSentence>Hello</SpeakSentence><StopStream name="b"/><SpeakSentence>Good bye</SpeakSentence>`))
-		a, both, third := server.next(), server.next(), server.next()
+		streams := map[string]*streamPeer{} // they open at once, in any order
+		for range 3 {
+			stream := server.next()
+			streams[stream.request.URL.Path] = stream
+		}
+		a, both, third := streams["/a"], streams["/b"], streams["/c"]
 		b.app.Expect("mediaStreamRejected").Check(map[string]any{"cause": "track-limit"})
 		rejected := b.app.Expect("mediaStreamRejected").Check(map[string]any{"cause": "duplicate"})
 		assert.Equal(t, "ws://10.0.0.3/a", rejected.Properties["originalMediaStream"].(map[string]any)["destination"])
