@@ -55,19 +55,26 @@ func (s *Server) routes() http.Handler {
 	account("/calls/{callId}", methods{http.MethodGet: s.getCall, http.MethodPost: s.postCall})
 	account("/calls/{callId}/bxml", methods{http.MethodPut: s.putDocument})
 	account("/calls/{callId}/journal", methods{http.MethodGet: s.getJournal})
-	account("/recordings", methods{http.MethodGet: s.listRecordings})
+	account("/recordings", methods{http.MethodGet: s.everywhere(maxRecordings, s.listRecordings)})
 	account("/calls/{callId}/recording", methods{http.MethodPut: s.putRecording})
-	account("/calls/{callId}/recordings", methods{http.MethodGet: s.listCallRecordings})
-	account("/calls/{callId}/recordings/{recordingId}", methods{http.MethodGet: s.getRecording, http.MethodDelete: s.deleteRecording})
-	account("/calls/{callId}/recordings/{recordingId}/media", methods{http.MethodGet: s.getMedia, http.MethodDelete: s.deleteMedia})
+	account("/calls/{callId}/recordings", methods{http.MethodGet: s.everywhere(0, s.listCallRecordings)})
+	account("/calls/{callId}/recordings/{recordingId}", methods{
+		http.MethodGet: s.anywhere(s.getRecording), http.MethodDelete: s.anywhere(s.deleteRecording),
+	})
+	account("/calls/{callId}/recordings/{recordingId}/media", methods{
+		http.MethodGet: s.anywhere(s.getMedia), http.MethodDelete: s.anywhere(s.deleteMedia),
+	})
 	account("/outbox", methods{http.MethodGet: s.listOutbox})
 	account("/outbox/resend", methods{http.MethodPost: s.resendAll})
 	account("/outbox/{eventId}/resend", methods{http.MethodPost: s.resendEvent})
 	account("/calls/{callId}/recordings/{recordingId}/transcription", methods{
-		http.MethodGet: s.getRecordingText, http.MethodPost: s.postRecordingText, http.MethodDelete: s.deleteRecordingText,
+		http.MethodGet: s.anywhere(s.getRecordingText), http.MethodPost: s.anywhere(s.postRecordingText),
+		http.MethodDelete: s.anywhere(s.deleteRecordingText),
 	})
-	account("/calls/{callId}/transcriptions", methods{http.MethodGet: s.listTranscriptions})
-	account("/calls/{callId}/transcriptions/{transcriptionId}", methods{http.MethodGet: s.getTranscription, http.MethodDelete: s.deleteTranscription})
+	account("/calls/{callId}/transcriptions", methods{http.MethodGet: s.everywhere(0, s.listTranscriptions)})
+	account("/calls/{callId}/transcriptions/{transcriptionId}", methods{
+		http.MethodGet: s.anywhere(s.getTranscription), http.MethodDelete: s.anywhere(s.deleteTranscription),
+	})
 	for path, allowed := range later {
 		there := methods{}
 		for _, method := range allowed {

@@ -44,6 +44,8 @@ type Server struct {
 	texts   Transcriptions
 	copies  RecordingTexts
 	count   func(method, path string, code int)
+	others  func() []string // nodes of the cluster
+	client  *http.Client    // that asks them
 	handler http.Handler
 }
 
@@ -87,6 +89,7 @@ func New(cfg Config, store Store, opts ...Option) *Server {
 		cfg: cfg, store: store, log: zap.NewNop(),
 		ready:  func() (bool, string) { return true, "" },
 		modify: rigid{}, texts: noTranscriptions{}, copies: noTexts{}, outbox: empty{}, kept: recordings.New(recordings.Config{}), count: func(string, string, int) {},
+		others: func() []string { return nil }, client: newOthersClient(),
 	}
 	for _, o := range opts {
 		o(s)

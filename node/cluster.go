@@ -127,7 +127,7 @@ func (n *Node) joinCluster() {
 	if n.cluster == nil {
 		return
 	}
-	n.cluster.Serve(cluster.Peer{SIP: n.peerURI(), Health: "http://" + n.reachable(n.apiAddr.String()) + "/healthz"}, member{n})
+	n.cluster.Serve(cluster.Peer{SIP: n.peerURI(), Health: "http://" + n.reachable(n.apiAddr.String()) + healthPath}, member{n})
 	n.serving.Go(func() {
 		select {
 		case err := <-n.cluster.Lost():
@@ -136,6 +136,20 @@ func (n *Node) joinCluster() {
 		}
 	})
 }
+
+// otherAPIs are those of the other nodes: where they say that they live.
+func (n *Node) otherAPIs() (urls []string) {
+	if n.cluster == nil {
+		return nil
+	}
+	for _, p := range n.cluster.Peers() {
+		urls = append(urls, strings.TrimSuffix(p.Health, healthPath))
+	}
+	return urls
+}
+
+// healthPath is docs/operating.md's.
+const healthPath = "/healthz"
 
 // peerURI is where the other nodes send what belongs to this one: its first listener that is not TLS.
 func (n *Node) peerURI() string {

@@ -1,7 +1,9 @@
 package node_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -51,6 +53,7 @@ func newPair(t *testing.T) *pair {
 	for i := range 2 {
 		cfg := loopbackConfig()
 		cfg.State.NATSURL, cfg.State.Node, cfg.State.Lease = url, fmt.Sprintf("node-%d", i+1), time.Second
+		cfg.Recordings.Dir = t.TempDir()
 		cfg.Applications = []node.Application{application("app", strings.TrimSuffix(p.app.URL("/"), "/"))}
 		n, err := node.New(cfg)
 		require.NoError(t, err)
@@ -171,5 +174,33 @@ func TestEitherNodeChangesACall(t *testing.T) {
 		}
 		call.Expect("BYE")
 		p.app.Expect("disconnect").Check(map[string]any{"callId": id, "cause": "hangup"})
+	}
+}
+
+func TestEitherNodeTellsOfARecording(t *testing.T) {
+	p := newPair(t)
+	p.app.On("initiate", scenario.BXML(response(`<Record maxDuration="1" recordingAvailableUrl="/available"/>`)))
+	call := p.phone.Invite(scenario.Invite{To: "sip:desk@" + p.nodes[0].SIPAddrs()[0].String()})
+	call.Answered()
+	call.SendTone(700, time.Second)
+	call.Expect("BYE")
+	available := p.app.Expect("recordingAvailable")
+	p.app.Expect("disconnect")
+	account, calls := "/api/v2/accounts/"+loopbackConfig().AccountID, "/calls/"+available.Text("callId")+"/recordings"
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	for _, path := range []string{"/recordings", calls, calls + "/" + available.Text("recordingId"), calls + "/" + available.Text("recordingId") + "/media"} {
+		require.EventuallyWithT(t, func(c *assert.CollectT) { // the nodes hear of each other within a lease
+			var told []string
+			for _, n := range p.nodes {
+				res, err := client.Get("http://" + n.APIAddr().String() + account + path)
+				require.NoError(c, err)
+				body, err := io.ReadAll(res.Body)
+				require.NoError(c, errors.Join(err, res.Body.Close()))
+				require.Equal(c, http.StatusOK, res.StatusCode, "%s", body)
+				told = append(told, string(body))
+			}
+			assert.Equal(c, told[0], told[1])
+			assert.Greater(c, len(told[1]), len("[]\n"))
+		}, patience, 100*time.Millisecond)
 	}
 }

@@ -114,7 +114,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	}
 	n.api = api.New(api.Config{
 		AccountID: cfg.AccountID, Username: cfg.API.Username, Password: cfg.API.Password, PublicURL: cfg.API.PublicURL,
-	}, n.store, api.WithModifier(n.calls), api.WithTranscriptions(n.scribe.archive), api.WithRecordingTexts(n.copyist), api.WithOutbox(outboxDesk{n}), api.WithRecordings(n.keeper.archive), api.WithRequests(n.metrics.httpRequest), api.WithReady(n.ready), api.WithMetrics(n.metrics.handler()), api.WithMask(verbs.Mask), api.WithLogger(n.log))
+	}, n.store, api.WithModifier(n.calls), api.WithTranscriptions(n.scribe.archive), api.WithRecordingTexts(n.copyist), api.WithOutbox(outboxDesk{n}), api.WithRecordings(n.keeper.archive), api.WithRequests(n.metrics.httpRequest), api.WithReady(n.ready), api.WithMetrics(n.metrics.handler()), api.WithMask(verbs.Mask), api.WithOthers(n.otherAPIs), api.WithLogger(n.log))
 	return n, nil
 }
 

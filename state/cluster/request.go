@@ -113,6 +113,14 @@ func (c *Cluster) peers() []holder {
 	return peers
 }
 
+// Peers returns how the other nodes are reached that hold calls. One that has just begun may be missing for some seconds.
+func (c *Cluster) Peers() (peers []Peer) {
+	for _, h := range c.peers() {
+		peers = append(peers, h.Peer)
+	}
+	return peers
+}
+
 // askAll asks all others at once. It calls each answer's function in turn until one returns true, or nobody is left.
 func (c *Cluster) askAll(ctx context.Context, r request, take func(holder, reply, error) (enough bool)) {
 	ctx, cancel := context.WithCancel(ctx)

@@ -1,0 +1,121 @@
+package api
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/callengine/callengine/state"
+	"github.com/callengine/callengine/state/recordings"
+	"github.com/callengine/callengine/state/transcripts"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// cluster is two nodes that share their calls; the recordings of c-1 are the second's, who is asked first.
+type cluster struct {
+	asked, other *Server
+	requests     atomic.Int64 // that the other got from this one
+}
+
+func newCluster(t *testing.T, store *state.Memory, kept *recordings.Archive, texts Transcriptions) *cluster {
+	t.Helper()
+	c := &cluster{other: New(closed, store, WithRecordings(kept), WithTranscriptions(texts))}
+	listens := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.requests.Add(1)
+		c.other.Handler().ServeHTTP(w, r)
+	}))
+	t.Cleanup(listens.Close)
+	c.other.others = func() []string { return []string{"http://" + gone(t)} } // who is asked by a node asks nobody
+	c.asked = New(closed, store, WithOthers(func() []string { return []string{"http://" + gone(t), listens.URL} }))
+	return c
+}
+
+// gone is an address at which nobody listens.
+func gone(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	return l.Addr().String()
+}
+
+var ada = as("ada", "lovelace")
+
+// someTexts is an archive with one text, t-1 of c-1.
+type someTexts struct{ noTranscriptions }
+
+func (someTexts) List(callID string) []transcripts.Reference {
+	if callID != "c-1" {
+		return nil
+	}
+	return []transcripts.Reference{{ID: "t-1", Name: "all"}}
+}
+
+func (s someTexts) Get(callID, id string) (transcripts.Transcription, error) {
+	if callID != "c-1" || id != "t-1" {
+		return s.noTranscriptions.Get(callID, id)
+	}
+	return transcripts.Transcription{AccountID: account, CallID: callID, ID: id}, nil
+}
+
+func TestAnyNodeAnswersForWhatAnotherHasRecorded(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, withCalls(t, "c-1", "c-2"), kept(t, recordings.Complete, recordings.Complete), someTexts{})
+	for _, path := range []string{
+		"/recordings", "/calls/c-1/recordings", "/calls/c-2/recordings", "/calls/c-1/recordings/r-1", "/calls/c-1/recordings/r-2/media",
+		"/calls/c-1/transcriptions", "/calls/c-2/transcriptions", "/calls/c-1/transcriptions/t-1",
+	} {
+		want, got := request(c.other, "GET", base+path, ada, asked), request(c.asked, "GET", base+path, ada)
+		require.Equal(t, http.StatusOK, want.StatusCode, path)
+		assert.Equal(t, http.StatusOK, got.StatusCode, path)
+		assert.Equal(t, bodyOf(t, want), bodyOf(t, got), path)
+		assert.Equal(t, want.Header.Get("Content-Type"), got.Header.Get("Content-Type"), path)
+	}
+	part := request(c.asked, "GET", recordingPath+"/media", ada, func(r *http.Request) { r.Header.Set("Range", "bytes=2-4") })
+	assert.Equal(t, http.StatusPartialContent, part.StatusCode)
+	assert.Equal(t, "234", bodyOf(t, part))
+	assert.Equal(t, "bytes 2-4/10", part.Header.Get("Content-Range"))
+
+	assert.Equal(t, http.StatusNoContent, request(c.asked, "DELETE", recordingPath, ada).StatusCode)
+	requireError(t, request(c.other, "GET", recordingPath, ada, asked), http.StatusNotFound, "validation")
+}
+
+func asked(r *http.Request) { r.Header.Set(headerAsked, "1") }
+
+func TestListsOfAllNodesAreOne(t *testing.T) {
+	t.Parallel()
+	store := withCalls(t, "c-1")
+	c := newCluster(t, store, kept(t, recordings.Complete, recordings.Complete), noTranscriptions{})
+	c.asked = New(closed, store, WithOthers(c.asked.others), WithRecordings(kept(t, recordings.Complete, recordings.Complete)))
+	body := bodyOf(t, request(c.asked, "GET", base+"/recordings", ada))
+	assert.Equal(t, 4, strings.Count(body, `"recordingId"`))
+	assert.Regexp(t, `(?s)r-1".*r-1".*r-2".*r-2"`, body, "by the time that they began at")
+	c.asked.others = func() []string { return nil }
+	assert.Equal(t, 2, strings.Count(bodyOf(t, request(c.asked, "GET", base+"/recordings", ada)), `"recordingId"`))
+}
+
+func TestWhatNoNodeHasIsNotFound(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, withCalls(t, "c-1"), kept(t, recordings.Complete), noTranscriptions{})
+	for _, path := range []string{"/calls/c-9/recordings", "/calls/c-1/recordings/r-9", "/calls/c-1/recordings/r-9/media", "/calls/c-9/transcriptions"} {
+		requireError(t, request(c.asked, "GET", base+path, ada), http.StatusNotFound, "validation")
+	}
+	requireError(t, request(c.asked, "POST", recordingPath+"9/transcription", ada, func(r *http.Request) {
+		r.Header.Set("Content-Type", "application/json")
+		r.Body = io.NopCloser(strings.NewReader(`{}`))
+	}), http.StatusNotFound, "validation")
+	assert.Positive(t, c.requests.Load())
+}
+
+func TestWhoMayNotAskHasNobodyAsked(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, withCalls(t, "c-1"), kept(t, recordings.Complete), noTranscriptions{})
+	requireError(t, request(c.asked, "GET", base+"/recordings", as("ada", "wrong")), http.StatusUnauthorized, "authentication-error")
+	requireError(t, request(c.asked, "GET", base+"/recordings?minStartTime=x", ada), http.StatusBadRequest, "validation")
+	requireError(t, request(c.asked, "GET", "/api/v2/accounts/9/recordings", ada), http.StatusForbidden, "authorization-error")
+	assert.Zero(t, c.requests.Load())
+}
