@@ -188,6 +188,7 @@ func (l *library) read(ctx context.Context, cancel context.CancelCauseFunc, slow
 	}
 	f.kind = fileTypeOf(res.Header.Get("Content-Type"), at)
 	f.body = newGrowing[byte](audioKeep, audioAhead)
+	f.body.expect(int(max(0, res.ContentLength)))
 	f.cancel = func() { cancel(errStopped) }
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -228,7 +229,7 @@ func (l *library) load(ctx context.Context, cancel context.CancelCauseFunc, slow
 				err = fmt.Errorf("the file was cut off: %w", err)
 			}
 			f.body.finish(err)
-			return err == io.EOF
+			return f.body.complete() // whoever had the last of it may have ended the loading since
 		}
 	}
 }

@@ -37,7 +37,11 @@ func served(body io.Reader, header ...string) *http.Response {
 	for i := 0; i < len(header); i += 2 {
 		h.Add(header[i], header[i+1])
 	}
-	return &http.Response{StatusCode: 200, Status: "200 OK", Header: h, Body: io.NopCloser(body), ContentLength: -1}
+	length := int64(-1)
+	if known, ok := body.(*bytes.Reader); ok {
+		length = known.Size()
+	}
+	return &http.Response{StatusCode: 200, Status: "200 OK", Header: h, Body: io.NopCloser(body), ContentLength: length}
 }
 
 // tone returns a WAV file of so many samples.

@@ -24,6 +24,7 @@ type growing[T byte | int16] struct {
 	chunks  [][]T     // of chunkLen elements each but the last; nil where let go of
 	freed   int       // leading chunks that are let go of
 	size    int       // elements produced
+	total   int       // of all that there will be; 0: nobody knows
 	err     error     // how it ended: io.EOF when it is complete; nil: it goes on
 	readers map[*growingReader[T]]struct{}
 }
@@ -53,10 +54,16 @@ func (g *growing[T]) write(p []T) error {
 		*last = append(*last, p[:n]...)
 		p = p[n:]
 		g.size += n
+		if g.size == g.total {
+			g.err = io.EOF // before a reader has the last, and is closed
+		}
 		g.moved.Broadcast()
 	}
 	return nil
 }
+
+// expect says how many elements there will be in all. Nothing is written yet.
+func (g *growing[T]) expect(total int) { g.total = total }
 
 // foremost returns how far the first of the readers is; g.mu is held.
 func (g *growing[T]) foremost() int {
@@ -75,6 +82,13 @@ func (g *growing[T]) finish(err error) {
 		g.err = err
 	}
 	g.moved.Broadcast()
+}
+
+// complete reports whether all of the content has come.
+func (g *growing[T]) complete() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.err == io.EOF
 }
 
 // whole reports whether the content is complete and all there.

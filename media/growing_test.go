@@ -131,3 +131,16 @@ func TestLRUKeepsWhatIsUsed(t *testing.T) {
 	_, ok = l.get("c")
 	assert.True(t, ok, "what is too big does not drive others out")
 }
+
+// TestWhatIsAllThereIsWholeThoughItsReaderIsClosed: a WAV file tells where its sound ends, so that nobody reads on to the end
+// of the body.
+func TestWhatIsAllThereIsWholeThoughItsReaderIsClosed(t *testing.T) {
+	g := newGrowing[byte](audioKeep, audioAhead)
+	g.expect(5)
+	require.NoError(t, g.write([]byte("sou")))
+	assert.False(t, g.complete())
+	require.NoError(t, g.write([]byte("nd")))
+	g.finish(errStopped)
+	assert.True(t, g.complete())
+	assert.True(t, g.whole())
+}
