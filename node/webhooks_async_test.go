@@ -129,3 +129,43 @@ func TestTheBodyOfAnAsynchronousReplyIsIgnored(t *testing.T) {
 		assert.Empty(t, b.logs.FilterLevelExact(zapcore.WarnLevel).All())
 	})
 }
+
+// TestAnApplicationThatWasAwayForFiveMinutesMissesNothing has calls come, press keys and go while nothing is taken of what
+// they tell: it all comes in the order of each call once the application is back.
+func TestAnApplicationThatWasAwayForFiveMinutesMissesNothing(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, b *bubble) {
+		const calls, keys = 30, "12345"
+		b.app.On("initiate", scenario.BXML(response(`<StartGather dtmfUrl="/pressed"/><Pause duration="3600"/>`)))
+		b.app.On("dtmf", scenario.Reply{Status: 503})
+		b.app.On("disconnect", scenario.Reply{Drop: true})
+		for range calls {
+			c := b.phone.Invite(scenario.Invite{To: b.uri("desk")})
+			c.Answered()
+			press(t, c, keys)
+			c.Bye()
+			time.Sleep(9 * time.Second)
+		}
+		back := time.Now()
+		b.app.On("dtmf", scenario.Reply{})
+		b.app.On("disconnect", scenario.Reply{})
+		time.Sleep(time.Hour)
+
+		told, known := map[string]string{}, map[string]bool{}
+		for _, e := range b.app.Events() {
+			if e.Time.Before(back) || known[e.ID()] {
+				continue
+			}
+			known[e.ID()] = true
+			if e.Type() == "dtmf" {
+				told[e.Text("callId")] += e.Text("digit")
+			} else {
+				told[e.Text("callId")] += " " + e.Type()
+			}
+		}
+		assert.Len(t, told, calls)
+		for id, events := range told {
+			assert.Equal(t, keys+" disconnect", events, id)
+		}
+		assert.Empty(t, b.logs.FilterMessage("event given up").All())
+	})
+}

@@ -10,6 +10,7 @@ import (
 // takes. "recorded" has both directions of each call recorded as well, in two channels.
 func BenchmarkPlayingCalls(b *testing.B) {
 	calls, rate, measured := scaled(1500, 20), scaled(75, 20), scaled(15*time.Second, 2*time.Second)
+	settle := scaled(25*time.Second, time.Second) // with the time measured, more than the 32 s that their INVITEs' transactions live
 	ramp := time.Duration(calls/rate) * time.Second
 	for _, bc := range []struct {
 		name, document string
@@ -21,7 +22,7 @@ func BenchmarkPlayingCalls(b *testing.B) {
 	} {
 		b.Run(bc.name, func(b *testing.B) {
 			app := startApplication(b, bc.document)
-			app.sound = tone(ramp + measured + 15*time.Second)
+			app.sound = tone(ramp + settle + measured + 10*time.Second)
 			p := startNode(b, app.url)
 			sipp(b, "refer-succeeds", p.sip, 50, 100, "-timeout", "5") // connections, caches
 			for b.Loop() {
@@ -31,7 +32,7 @@ func BenchmarkPlayingCalls(b *testing.B) {
 				var heard punctuality
 				var cpu time.Duration
 				settled := make(chan struct{})
-				time.AfterFunc(ramp+5*time.Second, func() {
+				time.AfterFunc(ramp+settle, func() {
 					defer close(settled)
 					used := p.cpu()
 					phones.during(measured)
