@@ -23,7 +23,7 @@ func BenchmarkPlayingCalls(b *testing.B) {
 		b.Run(bc.name, func(b *testing.B) {
 			app := startApplication(b, bc.document)
 			app.sound = tone(ramp + settle + measured + 10*time.Second)
-			p := startNode(b, app.url)
+			p := startNode(b, app.url, "sip.keepalive=0s")             // sipp does not answer OPTIONS
 			sipp(b, "refer-succeeds", p.sip, 50, 100, "-timeout", "5") // connections, caches
 			for b.Loop() {
 				phones := listen(b, calls, bc.speak)
