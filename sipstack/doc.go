@@ -44,8 +44,8 @@
 //   - Requests of ours: request.go, completed.go, digest.go, oversize.go; where they go in flow.go, locate.go, naptr.go,
 //     course.go, outages.go.
 //   - REFER: referral.go, referrals.go, subscription.go.
-//   - After a restart: snapshot.go is what is written down, history.go what the messages tell; restore.go, revive.go, referralresume.go
-//     and reoffer.go go on.
+//   - After a restart: snapshot.go is what is written down, history.go what the messages tell; restore.go, returning.go
+//     (an INVITE that is handled once more), revive.go, referralresume.go and reoffer.go go on.
 //
 // What another process had of a call is given to [Stack.Restore] between Bind and Start.
 //

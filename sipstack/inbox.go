@@ -129,6 +129,10 @@ func (b *inbox) leave(a answer) {
 	b.dispatch()
 }
 
+// repeatedWithin is within what time the requests that a peer has sent to nobody come again: they are repeated every 4 s (T2,
+// RFC 3261 section 17.1.2.2), each in its own time, so that the later ones may come first.
+const repeatedWithin = 4500 * time.Millisecond
+
 // restored says that another process had the dialog, and what requests in it have got, by number.
 func (b *inbox) restored(past map[uint32]answer) {
 	b.mu.Lock()
