@@ -27,7 +27,7 @@ func (s *Server) listCalls(w http.ResponseWriter, r *http.Request) {
 		invalid("Invalid pageToken").write(w)
 		return
 	case err != nil:
-		s.internal(w, "the call records could not be read", zap.Error(err))
+		s.internal(w, r, "the call records could not be read", zap.Error(err))
 		return
 	}
 	if next != "" {
@@ -50,7 +50,7 @@ func (s *Server) getCall(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("callId")
 	record, err := s.store.Record(r.Context(), id)
 	if err != nil {
-		s.noCall(w, id, err)
+		s.noCall(w, r, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, viewOf(record))
@@ -61,7 +61,7 @@ func (s *Server) getJournal(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("callId")
 	entries, err := s.store.Journal(r.Context(), id)
 	if err != nil {
-		s.noCall(w, id, err)
+		s.noCall(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
@@ -78,10 +78,10 @@ func (s *Server) getJournal(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Server) noCall(w http.ResponseWriter, id string, err error) {
+func (s *Server) noCall(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, state.ErrNotFound) {
-		notFound("Call [%s] not found", id).write(w)
+		notFound("Call [%s] not found", r.PathValue("callId")).write(w)
 		return
 	}
-	s.internal(w, "a call could not be read", zap.Error(err))
+	s.internal(w, r, "a call could not be read", zap.Error(err))
 }

@@ -235,7 +235,7 @@ func TestAJournalThatCannotBeSentWholeIsCutOff(t *testing.T) {
 
 func TestAFailureOfTheStoreIsAnInternalErrorWhoseReasonIsInTheLogAlone(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{"/calls", "/calls/c-1", "/calls/c-1/journal"} {
+	for path, callID := range map[string]any{"/calls": nil, "/calls/c-1": "c-1", "/calls/c-1/journal": "c-1"} {
 		core, logs := observer.New(zap.ErrorLevel)
 		s := New(open, &brokenStore{err: errors.New("disk on fire")}, WithLogger(zap.New(core)))
 		r := request(s, "GET", base+path)
@@ -248,6 +248,7 @@ func TestAFailureOfTheStoreIsAnInternalErrorWhoseReasonIsInTheLogAlone(t *testin
 		require.Equal(t, 1, logs.Len())
 		assert.Equal(t, f.ID, logs.All()[0].ContextMap()["error_id"])
 		assert.Equal(t, "disk on fire", logs.All()[0].ContextMap()["error"])
+		assert.Equal(t, callID, logs.All()[0].ContextMap()["call_id"])
 	}
 }
 

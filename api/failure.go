@@ -45,9 +45,9 @@ func (f *failure) write(w http.ResponseWriter) {
 }
 
 // internal answers a failure of the node's own. What it was goes to the log alone; the id joins the two.
-func (s *Server) internal(w http.ResponseWriter, message string, what zap.Field) {
+func (s *Server) internal(w http.ResponseWriter, r *http.Request, message string, what zap.Field) {
 	id := uuid.NewString()
-	s.log.Error(message, zap.String("error_id", id), what)
+	s.log.Error(message, zap.String("error_id", id), callOf(r), what)
 	f := &failure{status: http.StatusInternalServerError, Type: typeInternal, Description: "Internal error", ID: &id}
 	f.write(w)
 }

@@ -90,11 +90,11 @@ func (s *Server) notModified(w http.ResponseWriter, r *http.Request, err error) 
 		invalid("Invalid BXML: %v", document.Err).write(w)
 		return
 	case !errors.Is(err, interpreter.ErrNotModifiable):
-		s.internal(w, "a call could not be modified", zap.Error(err))
+		s.internal(w, r, "a call could not be modified", zap.Error(err))
 		return
 	}
 	if _, err := s.store.Record(r.Context(), id); err != nil {
-		s.noCall(w, id, err)
+		s.noCall(w, r, err)
 		return
 	}
 	conflict("Call [%s] cannot be modified in its current state", id).write(w)

@@ -275,7 +275,7 @@ func FuzzModification(f *testing.F) {
 		}
 		require.Len(t, modifier.did, 1)
 		if modifier.did[0] == "redirect c-1" {
-			require.Regexp(t, `^https?://[^\s]+$`, modifier.to.URL)
+			require.Regexp(t, `^(?i:https?)://[^\s]+$`, modifier.to.URL) // RFC 3986 section 3.1: a scheme has no case
 			require.Contains(t, []string{"GET", "POST"}, modifier.to.Method)
 		}
 	})

@@ -18,20 +18,22 @@ func (s *Server) observed(next http.Handler) http.Handler {
 		begin := time.Now()
 		defer func() {
 			if v := recover(); v != nil {
-				s.recovered(a, v)
+				s.recovered(a, r, v)
 			}
 			s.count(methodLabel(r.Method), pathLabel(r.Pattern), a.status)
-			fields := []zap.Field{
-				zap.String("method", r.Method), zap.String("path", r.URL.Path),
-				zap.Int("status", a.status), zap.Duration("duration", time.Since(begin)),
-			}
-			if id := r.PathValue("callId"); id != "" {
-				fields = append(fields, zap.String("call_id", id))
-			}
-			s.log.Debug("HTTP request", fields...)
+			s.log.Debug("HTTP request", zap.String("method", r.Method), zap.String("path", r.URL.Path),
+				zap.Int("status", a.status), zap.Duration("duration", time.Since(begin)), callOf(r))
 		}()
 		next.ServeHTTP(a, r)
 	})
+}
+
+// callOf is the field of a line in the log that says of which call a request is, if it is of one.
+func callOf(r *http.Request) zap.Field {
+	if id := r.PathValue("callId"); id != "" {
+		return zap.String("call_id", id)
+	}
+	return zap.Skip()
 }
 
 // other stands for what is foreign text.
@@ -56,11 +58,11 @@ func pathLabel(pattern string) string {
 
 // recovered ends a request in which the node failed: with 500, or, when its answer is under way already, by cutting the
 // connection, so that half an answer is not taken for a whole one.
-func (s *Server) recovered(a *answer, v any) {
+func (s *Server) recovered(a *answer, r *http.Request, v any) {
 	if v == http.ErrAbortHandler {
 		panic(v)
 	}
-	s.log.Error("an HTTP request failed inside the node", zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+	s.log.Error("an HTTP request failed inside the node", callOf(r), zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
 	if a.status != 0 {
 		panic(http.ErrAbortHandler)
 	}

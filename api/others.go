@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -65,16 +66,21 @@ func (s *Server) anywhere(h http.HandlerFunc) http.HandlerFunc {
 			return
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
+		before := w.Header().Clone()
 		own := &withoutMiss{ResponseWriter: w}
 		h(own, r)
 		if !own.missed {
 			return
 		}
+		missed := w.Header().Clone()
+		clear(w.Header()) // what describes the 404 does not describe another node's answer
+		maps.Copy(w.Header(), before)
 		for _, other := range others {
 			if s.passOn(w, r, other, body) {
 				return
 			}
 		}
+		maps.Copy(w.Header(), missed)
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = w.Write(own.miss.Bytes()) // a client that is gone concerns nobody
 	}
@@ -84,16 +90,14 @@ func (s *Server) anywhere(h http.HandlerFunc) http.HandlerFunc {
 func (s *Server) passOn(w http.ResponseWriter, r *http.Request, other string, body []byte) bool {
 	res, err := s.ask(r.Context(), r, other, body)
 	if err != nil {
-		s.unasked(other, err)
+		s.unasked(r, other, err)
 		return false
 	}
 	defer func() { _ = res.Body.Close() }() // it was read, or is given up
 	if res.StatusCode == http.StatusNotFound {
 		return false
 	}
-	for name, values := range res.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), res.Header)
 	if res.ContentLength > 0 { // a server that cannot (a test's) has no time-out either
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout + time.Duration(res.ContentLength/slowest)*time.Second))
 	}
@@ -119,8 +123,8 @@ func (s *Server) ask(ctx context.Context, r *http.Request, other string, body []
 	return s.client.Do(req)
 }
 
-func (s *Server) unasked(other string, err error) {
-	s.log.Warn("another node could not be asked, and what it has is missing in an answer", zap.String("node", other), zap.Error(err))
+func (s *Server) unasked(r *http.Request, other string, err error) {
+	s.log.Warn("another node could not be asked, and what it has is missing in an answer", zap.String("node", other), callOf(r), zap.Error(err))
 }
 
 // everywhere has h answer with a list, and puts in what the other nodes answer: all sorted by their startTime, where they have
@@ -138,7 +142,7 @@ func (s *Server) everywhere(limit int, h http.HandlerFunc) http.HandlerFunc {
 		switch own.status {
 		case http.StatusOK:
 			if err := json.Unmarshal(own.body.Bytes(), &list); err != nil {
-				s.internal(w, "a list could not be read", zap.Error(err))
+				s.internal(w, r, "a list could not be read", zap.Error(err))
 				return
 			}
 		case http.StatusNotFound: // here
@@ -170,7 +174,7 @@ func (s *Server) lists(r *http.Request, others []string) (all []json.RawMessage)
 		asked.Go(func() {
 			list, err := s.listOf(ctx, r, other)
 			if err != nil {
-				s.unasked(other, err)
+				s.unasked(r, other, err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -222,9 +226,7 @@ func (d *draft) WriteHeader(status int) { d.status = status }
 func (d *draft) Write(b []byte) (int, error) { return d.body.Write(b) }
 
 func (d *draft) send(w http.ResponseWriter) {
-	for name, values := range d.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), d.header)
 	w.WriteHeader(d.status)
 	_, _ = w.Write(d.body.Bytes()) // a client that is gone concerns nobody
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,8 @@ import (
 	"github.com/callengine/callengine/state/transcripts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // cluster is two nodes that share their calls; the recordings of c-1 are the second's, who is asked first.
@@ -109,6 +112,59 @@ func TestWhatNoNodeHasIsNotFound(t *testing.T) {
 		r.Body = io.NopCloser(strings.NewReader(`{}`))
 	}), http.StatusNotFound, "validation")
 	assert.Positive(t, c.requests.Load())
+}
+
+// What this node would have said is not mixed into what another says.
+func TestAnAnswerThatIsPassedOnIsTheOtherNodesAlone(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, withCalls(t, "c-1"), kept(t, recordings.Complete, recordings.Complete), noTranscriptions{})
+	front := httptest.NewServer(c.asked.Handler())
+	t.Cleanup(front.Close)
+	client, conns := front.Client(), map[string]bool{}
+	ask := func(method, path string) *http.Response {
+		req, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+			GotConn: func(i httptrace.GotConnInfo) { conns[i.Conn.LocalAddr().String()] = true },
+		}), method, front.URL+path, nil)
+		require.NoError(t, err)
+		ada(req)
+		res, err := client.Do(req)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, res.Body)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		return res
+	}
+	gone := ask("DELETE", recordingPath)
+	assert.Equal(t, http.StatusNoContent, gone.StatusCode)
+	for name, values := range gone.Header {
+		assert.Contains(t, []string{"Cache-Control", "Date", "X-Content-Type-Options"}, name, "%v", values)
+		assert.Len(t, values, 1, name)
+	}
+	sound := ask("GET", base+"/calls/c-1/recordings/r-2/media")
+	assert.Equal(t, []string{"audio/vnd.wave"}, sound.Header["Content-Type"])
+	missing := ask("GET", recordingPath)
+	assert.Equal(t, http.StatusNotFound, missing.StatusCode)
+	assert.Equal(t, []string{"application/json; charset=utf-8"}, missing.Header["Content-Type"])
+	// RFC 9110 section 7.6.1: what is said of the connection between two nodes is not said of the client's.
+	assert.Len(t, conns, 1, "the client's connection stays")
+}
+
+func TestANodeThatCannotBeAskedIsLogged(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.WarnLevel)
+	address := "http://" + gone(t)
+	s := New(open, withCalls(t, "c-1"), WithOthers(func() []string { return []string{address} }), WithLogger(zap.New(core)))
+	for path, callID := range map[string]any{
+		"/calls/c-1/recordings/r-1": "c-1", "/calls/c-1/recordings": "c-1", "/calls/c-1/transcriptions/t-1": "c-1", "/recordings": nil,
+	} {
+		request(s, "GET", base+path)
+		lines := logs.TakeAll()
+		require.Len(t, lines, 1, path)
+		assert.Equal(t, "another node could not be asked, and what it has is missing in an answer", lines[0].Message)
+		assert.Equal(t, address, lines[0].ContextMap()["node"])
+		assert.Equal(t, callID, lines[0].ContextMap()["call_id"], path)
+		assert.Contains(t, lines[0].ContextMap()["error"], "refused")
+	}
 }
 
 func TestWhoMayNotAskHasNobodyAsked(t *testing.T) {

@@ -62,7 +62,7 @@ func (s *Server) listOutbox(w http.ResponseWriter, r *http.Request) {
 	}
 	events, err := s.outbox.Events(r.Context())
 	if err != nil {
-		s.internal(w, "the outbox could not be read", zap.Error(err))
+		s.internal(w, r, "the outbox could not be read", zap.Error(err))
 		return
 	}
 	views := make([]OutboxEvent, 0, len(events))
@@ -86,7 +86,7 @@ func (s *Server) resendEvent(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, ErrNoEvent):
 		notFound("Event [%s] is neither owed nor given up", id).write(w)
 	case err != nil:
-		s.internal(w, "an event could not be resent", zap.Error(err))
+		s.internal(w, r, "an event could not be resent", zap.Error(err))
 	default:
 		writeJSON(w, http.StatusAccepted, resent{1})
 	}
@@ -96,7 +96,7 @@ func (s *Server) resendEvent(w http.ResponseWriter, r *http.Request) {
 func (s *Server) resendAll(w http.ResponseWriter, r *http.Request) {
 	n, err := s.outbox.ResendAll(r.Context())
 	if err != nil {
-		s.internal(w, "events could not be resent", zap.Error(err))
+		s.internal(w, r, "events could not be resent", zap.Error(err))
 		return
 	}
 	writeJSON(w, http.StatusAccepted, resent{n})

@@ -53,7 +53,7 @@ func (s *Server) listCallRecordings(w http.ResponseWriter, r *http.Request) {
 	views := s.recordingViews(recordings.Query{CallID: id})
 	if len(views) == 0 {
 		if _, err := s.store.Record(r.Context(), id); err != nil {
-			s.noCall(w, id, err)
+			s.noCall(w, r, err)
 			return
 		}
 	}
@@ -109,7 +109,7 @@ func (s *Server) getMedia(w http.ResponseWriter, r *http.Request) {
 	}
 	defer func() { _ = sound.Close() }() // it was read
 	if _, err := sound.Seek(0, io.SeekEnd); err != nil {
-		s.internal(w, "a recording's sound could not be read", zap.Error(err))
+		s.internal(w, r, "a recording's sound could not be read", zap.Error(err))
 		return
 	}
 	// A server that cannot (a test's) has no time-out either.
@@ -143,10 +143,10 @@ func (s *Server) putRecording(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		w.WriteHeader(http.StatusOK)
 	case !errors.Is(err, ErrNoRecording):
-		s.internal(w, "a recording could not be paused", zap.Error(err))
+		s.internal(w, r, "a recording could not be paused", zap.Error(err))
 	default:
 		if _, err := s.store.Record(r.Context(), id); err != nil {
-			s.noCall(w, id, err)
+			s.noCall(w, r, err)
 			return
 		}
 		notFound("Call [%s] has no recording in progress", id).write(w)
@@ -162,6 +162,6 @@ func (s *Server) noRecording(w http.ResponseWriter, r *http.Request, err error) 
 	case errors.Is(err, recordings.ErrNoMedia):
 		notFound("Media of recording [%s] not found", id).write(w)
 	default:
-		s.internal(w, "a recording failed to be read or changed", zap.Error(err))
+		s.internal(w, r, "a recording failed to be read or changed", zap.Error(err))
 	}
 }

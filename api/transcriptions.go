@@ -58,7 +58,7 @@ func (s *Server) listTranscriptions(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(list) == 0 {
 		if _, err := s.store.Record(r.Context(), id); err != nil {
-			s.noCall(w, id, err)
+			s.noCall(w, r, err)
 			return
 		}
 	}
@@ -93,5 +93,5 @@ func (s *Server) noTranscription(w http.ResponseWriter, r *http.Request, err err
 		notFound("Transcription [%s] not found", r.PathValue("transcriptionId")).write(w)
 		return
 	}
-	s.internal(w, "a transcription could not be read", zap.Error(err))
+	s.internal(w, r, "a transcription could not be read", zap.Error(err))
 }
