@@ -19,7 +19,8 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// cluster is two nodes that share their calls; the recordings of c-1 are the second's, who is asked first.
+// cluster is nodes that share their calls. Who is asked has no recordings, and asks a node that is gone, one that has none
+// either, and then the other, which has those of c-1.
 type cluster struct {
 	asked, other *Server
 	requests     atomic.Int64 // that the other got from this one
@@ -33,8 +34,14 @@ func newCluster(t *testing.T, store *state.Memory, kept *recordings.Archive, tex
 		c.other.Handler().ServeHTTP(w, r)
 	}))
 	t.Cleanup(listens.Close)
-	c.other.others = func() []string { return []string{"http://" + gone(t)} } // who is asked by a node asks nobody
-	c.asked = New(closed, store, WithOthers(func() []string { return []string{"http://" + gone(t), listens.URL} }))
+	nobody := func() []string {
+		t.Error("who is asked by a node asks no other")
+		return nil
+	}
+	c.other.others = nobody
+	empty := httptest.NewServer(New(closed, store, WithOthers(nobody)).Handler())
+	t.Cleanup(empty.Close)
+	c.asked = New(closed, store, WithOthers(func() []string { return []string{"http://" + gone(t), empty.URL, listens.URL} }))
 	return c
 }
 
