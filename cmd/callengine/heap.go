@@ -23,8 +23,11 @@ const (
 
 	// calm is how long after a collection there is none in a node in which little happens, however many calls wait there.
 	calm = 10 * time.Second
-	// calmPercent holds then: collections are rare anyway, and memory that a busier time has left goes back to the system.
+	// calmPercent holds then: collections are rare anyway.
 	calmPercent = 25
+	// lingering is how many times calm has to pass until a busier time has left nothing: what answers repetitions is kept for 32 s
+	// (RFC 3261's timers J and L).
+	lingering = 4
 )
 
 // collectFromFloor has garbage collected when the heap has doubled, as ever, but not before it is as large as heapFloor, less often
@@ -49,12 +52,13 @@ type collection struct {
 	last      time.Time
 	allocated uint64 // bytes, up to then
 	settle    *time.Timer
+	settled   bool // nothing is left to be given back
 }
 
 func newCollection(calm time.Duration) *collection {
 	c := &collection{calm: calm, percent: percentFor(smallestHeap, 0), last: time.Now()}
 	debug.SetGCPercent(c.percent)
-	c.settle = time.AfterFunc(calm, c.settled)
+	c.settle = time.AfterFunc(calm, c.giveBack)
 	return c
 }
 
@@ -87,15 +91,20 @@ func (c *collection) collected(now time.Time) {
 		debug.SetGCPercent(percent) // stops the world for a moment: not without need
 	}
 	c.last = now
-	c.settle.Reset(c.calm)
+	switch {
+	case percent != calmPercent:
+		c.settled = false
+		c.settle.Reset(c.calm)
+	case !c.settled:
+		c.settle.Reset(lingering * c.calm)
+	}
 }
 
-// settled collects once when it has become calm.
-func (c *collection) settled() {
+// giveBack collects once when it has become calm, and once more when nothing lingers, and returns to the system what memory is
+// free then: in a node in which little happens there may be no collection for long.
+func (c *collection) giveBack() {
 	c.mu.Lock()
-	busy := c.percent != calmPercent
+	c.settled = c.percent == calmPercent
 	c.mu.Unlock()
-	if busy {
-		runtime.GC()
-	}
+	debug.FreeOSMemory()
 }

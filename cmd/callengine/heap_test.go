@@ -79,9 +79,22 @@ func TestLittleGarbageIsKeptWhenItIsCalm(t *testing.T) {
 	}
 }
 
-func TestGarbageIsCollectedOnceItIsCalm(t *testing.T) {
+func TestMemoryIsGivenBackOnceItIsCalmAndAgainWhenNothingLingers(t *testing.T) {
 	_ = own(t)
+	collections := func() uint64 {
+		sample := [1]metrics.Sample{{Name: "/gc/cycles/forced:gc-cycles"}}
+		metrics.Read(sample[:])
+		return sample[0].Value.Uint64()
+	}
+	before := collections()
 	c := newCollection(10 * time.Millisecond)
 	c.watch()
 	require.Eventually(t, func() bool { return c.now() == calmPercent }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.settled }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return collections() >= before+2 }, 10*time.Second, time.Millisecond)
+
+	busy := newCollection(time.Hour) // which nobody tells of collections but this test
+	busy.settled = true
+	busy.collected(busy.last.Add(time.Millisecond))
+	assert.False(t, busy.settled)
 }
