@@ -10,10 +10,11 @@ import (
 )
 
 // Listener is told of the sound of a call, both directions at once and in step: in is what the peer says, out what is
-// sent to it, each the same number of samples (as long as one packet of ours, 20 ms as a rule). One call follows the other without
-// a gap from the moment it listens; what was lost is made up or else silence, so that the samples of either are a clock. What the peer says is held back
-// for as long as its packets' delay varies, 25 to 200 ms. The slices are
-// only lent: they are used again after the call. It is called by the goroutine that sends and must not block.
+// sent to it, each the same number of samples (as long as one packet of ours, 20 ms as a rule). One call follows the other
+// without a gap from the moment it listens; what was lost is made up or else silence, so that the samples of either are a
+// clock. What the peer says is held back for as long as its packets' delay varies, 25 to 200 ms. What it could not send in
+// time and sends at once, up to a second of it, is heard later; the delay is made up for where the peer pauses. The slices
+// are only lent: they are used again after the call. It is called by the goroutine that sends and must not block.
 type Listener func(in, out []int16)
 
 // Listen has f told of the session's sound from the next packet on, until stop is called, which may be done more than

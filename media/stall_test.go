@@ -163,3 +163,61 @@ func TestWhatIsHeldIsToldAtTheEnd(t *testing.T) {
 		assert.Equal(t, 2*SampleRate, heard)
 	})
 }
+
+// TestWhatAStarvedPhoneSendsAtOnceIsHeard: a phone that could not send for a second sends fifty packets in one instant, when somebody
+// has just begun to listen or has listened for a while. Whoever listens hears all of them.
+func TestWhatAStarvedPhoneSendsAtOnceIsHeard(t *testing.T) {
+	const all, burst = 190, 50 // packets
+	for name, tc := range map[string]struct {
+		begin int // packet before which the listening begins
+		from  int // first packet of the burst
+	}{
+		"right after the listening has begun": {50, 50},
+		"soon after that":                     {45, 50},
+		"while there is nothing":              {80, 50},
+		"of one who says nothing before":      {0, 0},
+		"in the middle":                       {0, 70},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				var in []int16
+				listen := func() { b.Listen(func(i, _ []int16) { in = append(in, i...) }) }
+				b.Configure(params())
+				time.Sleep(7 * time.Millisecond) // off the clock's beat
+				for n := range all {
+					if n == tc.begin {
+						listen()
+						time.Sleep(time.Millisecond)
+					}
+					switch {
+					case n < tc.from, n >= tc.from+burst:
+						b.rtp.send(numbered(t, n), b.local())
+					case n == tc.from+burst-1:
+						for late := range burst {
+							b.rtp.send(numbered(t, tc.from+late), b.local())
+						}
+					}
+					time.Sleep(20 * time.Millisecond)
+				}
+				time.Sleep(2 * time.Second)
+				require.NoError(t, b.Close())
+				heard := map[int16]bool{}
+				for _, v := range in {
+					heard[v] = true
+				}
+				first := tc.begin
+				if tc.begin > tc.from && tc.begin < tc.from+burst {
+					first = tc.from
+				}
+				var missing []int
+				for n := first; n < all; n++ {
+					if !heard[muLawToLinear(levelOf(n))] {
+						missing = append(missing, n)
+					}
+				}
+				assert.Empty(t, missing)
+			})
+		})
+	}
+}

@@ -9,6 +9,9 @@ const (
 	Least = 25 * sampleRate / 1000
 	// Most is how long sound is held at most: who talks to each other does not bear more than 200 ms on top of the way.
 	Most = 200 * sampleRate / 1000
+	// Backlog is for how much longer, at most, after a time without anything, what has been sent meanwhile and comes at once is held: a phone
+	// that had to wait for its own processor, or a network that stood still, lets nothing get lost, and no more should be here.
+	Backlog = sampleRate
 	// First is how long sound is held before the network is known: 60 ms.
 	First = 60 * sampleRate / 1000
 

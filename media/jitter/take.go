@@ -36,6 +36,8 @@ func (b *Buffer) step(due int) {
 		}
 		b.running = true
 		b.position = b.clock - least - b.delays.hold(b.clock, least, most)
+		// What came at once after a time without anything is not too late, but held for longer. It is made up for by and by.
+		b.position = max(min(b.position, s.position), b.position-Backlog)
 	}
 	// Positive: the sound is held longer than need be; negative: not long enough.
 	excess := b.clock - least - b.delays.hold(b.clock, least, most) - b.position
@@ -167,12 +169,16 @@ func (b *Buffer) unreadable(s *slot) {
 // shrink drops some of what is pending if sound is held for too long: silence, or else as much as the voice repeats.
 func (b *Buffer) shrink(excess int64) {
 	pcm := b.pending[b.from:b.to]
-	if excess <= slackQuiet || b.clock-b.shrunk < shrinkGap || len(pcm) < 2*minLag {
+	if excess <= slackQuiet || len(pcm) < 2*minLag {
+		return
+	}
+	silent := isQuiet(pcm)
+	if b.clock-b.shrunk < shrinkGap && (!silent || excess < Most) {
 		return
 	}
 	most := min(maxLag, len(pcm)/2, int(excess))
 	lag := most
-	if !isQuiet(pcm) {
+	if !silent {
 		if excess <= slackSound {
 			return
 		}
