@@ -275,6 +275,12 @@ func (s *fileSource) ReadFrame(dst []int16) (int, error) {
 	return n, err
 }
 
+// instant implements [instant]: of a file that is all there, if no more is to be done than to copy its samples.
+func (s *fileSource) instant() bool {
+	_, plain := s.sound.frames.(*wav)
+	return plain && s.r.g.complete()
+}
+
 func (s *fileSource) end() {
 	if s.r.close() {
 		s.cancel()

@@ -30,6 +30,13 @@ func (s *Session) Listen(f Listener) (stop func()) {
 	return func() { s.deafen(l) }
 }
 
+// overheard reports whether anybody listens.
+func (s *Session) overheard() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.listeners) > 0
+}
+
 func (s *Session) deafen(l *Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -37,7 +37,7 @@ func sending(s *Session) func() {
 	start := time.Now()
 	x.begin(start.Add(time.Hour)) // no report meanwhile
 	x.pace.next = start
-	p := newPlayout()
+	p := newPlayout(nil)
 	s.setPlayout(p)
 	var pcm [160]int16
 	return func() {

@@ -1,7 +1,6 @@
 package media
 
 import (
-	"context"
 	"errors"
 	"io"
 	"sync"
@@ -10,38 +9,61 @@ import (
 // ahead is how many samples a source is read ahead of the clock: 200 ms, enough for a slow read not to be heard.
 const ahead = SampleRate / 5
 
-// playout is the sound between one source and the sender: whoever plays fills it, the sender takes a frame at a time.
+// playout is the sound between one source and the sender. A source that may have to be waited for is read ahead of it by whoever
+// plays; what an [instant] one has, the sender takes itself.
 type playout struct {
-	space chan struct{} // holds a token once half of the ring is empty
-	done  chan struct{} // closed when the last sample was sent
+	over chan struct{} // closed when the last sample was sent, or nobody is to hear the rest
+	err  error         // why, once over is closed
 
 	keying *keying // the sender's; nil: no keys are pressed
 
-	mu    sync.Mutex
-	ring  [ahead]int16
-	head  int // of the oldest sample
-	n     int
-	ended bool // no samples will follow
-	sent  bool // done is closed
+	// The sender's, of an instant source.
+	source Source // nil: it is another kind
+	next   [1]int16
+	known  int  // samples in next
+	dry    bool // it has no more
+
+	space chan struct{} // holds a token once half of the ring is empty, or it is over
+
+	mu       sync.Mutex
+	ring     []int16
+	head     int // of the oldest sample
+	n        int
+	ended    bool // no samples will follow
+	finished bool // over is closed
 }
 
-func newPlayout() *playout {
-	return &playout{space: make(chan struct{}, 1), done: make(chan struct{})}
+// instant is a [Source] that may say that it never waits from now on, and takes no time worth speaking of: its sound is in memory.
+type instant interface{ instant() bool }
+
+// newPlayout returns one for a source that is read ahead, if it is not instant.
+func newPlayout(src Source) *playout {
+	p := &playout{over: make(chan struct{})}
+	if i, ok := src.(instant); ok && i.instant() {
+		p.source = src
+	} else {
+		p.ring, p.space = make([]int16, ahead), make(chan struct{}, 1)
+	}
+	return p
 }
 
-// fill reads src to its end, as far ahead of the sender as there is room. It returns the error of src, the cause of ctx,
-// or ErrClosed once closing is closed.
-func (p *playout) fill(ctx context.Context, closing <-chan struct{}, src Source) error {
-	for idle := 0; ; {
+// play returns when the last sample of src was sent, or with the error that it or somebody else has ended it with.
+//
+// A call spends most of its time here. It waits for one channel at a time, as a select takes more of the stack, see [Session.Play].
+func (p *playout) play(src Source) error {
+	if p.source == nil {
+		p.fill(src)
+	}
+	<-p.over
+	return p.err
+}
+
+// fill reads src to its end, as far ahead of the sender as there is room.
+func (p *playout) fill(src Source) {
+	for idle := 0; !p.isOver(); {
 		room := p.room()
 		if len(room) == 0 {
-			select {
-			case <-p.space:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			case <-closing:
-				return ErrClosed
-			}
+			<-p.space
 			continue
 		}
 		n, err := src.ReadFrame(room)
@@ -49,14 +71,14 @@ func (p *playout) fill(ctx context.Context, closing <-chan struct{}, src Source)
 		switch {
 		case errors.Is(err, io.EOF):
 			p.end()
-			return nil
+			return
 		case err != nil:
-			return err
+			p.finish(err)
 		case n > 0:
 			idle = 0
 		default:
 			if idle++; idle > 100 {
-				return io.ErrNoProgress
+				p.finish(io.ErrNoProgress)
 			}
 		}
 	}
@@ -85,19 +107,48 @@ func (p *playout) end() {
 	p.settle()
 }
 
-// take moves samples to dst and returns how many there were.
+// take moves samples to dst and returns how many there were. It is called by the sender.
 func (p *playout) take(dst []int16) int {
+	if p.source != nil {
+		return p.read(dst)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := min(len(dst), p.n)
 	copied := copy(dst[:n], p.ring[p.head:])
-	copy(dst[copied:n], p.ring[:])
+	copy(dst[copied:n], p.ring)
 	p.head = (p.head + n) % len(p.ring)
 	p.n -= n
 	if p.n <= len(p.ring)/2 {
-		select {
-		case p.space <- struct{}{}:
-		default: // the filler has a token waiting already
+		p.look()
+	}
+	return n
+}
+
+// read takes samples of the source itself. It reads one more than it returns, so that the end is known with the last one.
+func (p *playout) read(dst []int16) int {
+	n := copy(dst, p.next[:p.known])
+	n += p.readFull(dst[n:])
+	p.known = p.readFull(p.next[:])
+	return n
+}
+
+func (p *playout) readFull(dst []int16) (n int) {
+	for n < len(dst) && !p.dry {
+		read, err := p.source.ReadFrame(dst[n:])
+		n += read
+		if err == nil && read == 0 {
+			err = io.ErrNoProgress
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			p.dry = true
+			p.mu.Lock()
+			p.ended = true // and sent, once it is said that it is taken
+			p.mu.Unlock()
+		case err != nil:
+			p.dry = true
+			p.finish(err)
 		}
 	}
 	return n
@@ -111,8 +162,34 @@ func (p *playout) taken() {
 }
 
 func (p *playout) settle() {
-	if p.ended && p.n == 0 && !p.sent {
-		p.sent = true
-		close(p.done)
+	if p.ended && p.n == 0 && !p.finished {
+		p.finished = true
+		close(p.over)
 	}
+}
+
+// finish ends it with an error, unless it is over.
+func (p *playout) finish(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.finished {
+		return
+	}
+	p.finished, p.err = true, err
+	close(p.over)
+	p.look()
+}
+
+// look wakes who fills the ring. The lock is held.
+func (p *playout) look() {
+	select {
+	case p.space <- struct{}{}:
+	default: // there is a token already, or nobody
+	}
+}
+
+func (p *playout) isOver() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.finished
 }

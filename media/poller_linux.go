@@ -6,6 +6,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -106,15 +107,24 @@ func (p *poller) run(set syscall.RawConn) {
 	a := &arrival{}
 	var events [128]unix.EpollEvent
 	n := 0
-	ready := func(epoll uintptr) bool { // made once, as a closure is an allocation
-		n, _ = unix.EpollWait(int(epoll), events[:], 0)
+	look := func(epoll uintptr) bool { // made once, as a closure is an allocation
+		n = ready(epoll, events[:])
 		return n > 0
 	}
-	for set.Read(ready) == nil { // until the set is closed
+	for set.Read(look) == nil { // until the set is closed
 		for _, e := range events[:n] {
 			p.packet(set, e.Fd, a)
 		}
 	}
+}
+
+// ready returns how many sockets have something to be read. It never waits, see [hostSocket.write].
+func ready(epoll uintptr, events []unix.EpollEvent) int {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, epoll, uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
 }
 
 // packet reads and handles one packet of a socket, so that a flood at one leaves the others their time. The lock is held

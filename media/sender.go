@@ -76,7 +76,7 @@ func (x *sender) tick(now time.Time) {
 	x.s.mu.Unlock()
 	frames, lost := x.pace.due(now)
 	x.tellHeld()
-	x.held.on = lost > 0
+	x.held.on = lost > 0 && x.s.overheard()
 	if lost > 0 {
 		// The timestamp is a clock (RFC 3550 section 5.1): the gap is in it, and the sound goes on where it stood.
 		x.header.Timestamp += uint32(x.codec.ticks(lost * samplesIn(x.pace.period)))

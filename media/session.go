@@ -128,10 +128,33 @@ func (s *Session) configure(p Params, now time.Time) (x *sender, then func()) {
 // the clock goes on, unheard. Before the first Configure it waits. Only one source plays at a time; further ones wait
 // their turn.
 //
-// Play closes src only if ctx ends; else it is the caller who does.
+// Play may close src if ctx ends; it is for the caller to do so when Play has returned.
+//
+// A call waits here for most of its life, so what is below it on the stack, and this, is kept small: beyond 3.2 KiB Go keeps a
+// stack of 16 KiB for each call where 8 would do.
 func (s *Session) Play(ctx context.Context, src Source) error {
-	release := closeWhenDone(ctx, src)
+	if err := s.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer func() { <-s.turn }()
+	p := newPlayout(src)
+	if keys, ok := src.(*strokeTones); ok && keys.silent {
+		p.keying = &keying{strokes: keys.strokes}
+	}
+	release := whenDone(ctx, func() {
+		p.finish(context.Cause(ctx))
+		_ = src.Close() // so that nobody waits in its ReadFrame
+	})
 	defer release()
+	if err := s.setPlayout(p); err != nil {
+		return err
+	}
+	defer func() { _ = s.setPlayout(nil) }()
+	return p.play(src)
+}
+
+// takeTurn waits until the session has begun and nothing else is played.
+func (s *Session) takeTurn(ctx context.Context) error {
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -139,41 +162,29 @@ func (s *Session) Play(ctx context.Context, src Source) error {
 	case <-s.closing:
 		return ErrClosed
 	}
-	defer func() { <-s.turn }()
 	select {
 	case <-s.started:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-s.closing:
-		return ErrClosed
-	}
-	p := newPlayout()
-	if keys, ok := src.(*strokeTones); ok && keys.silent {
-		p.keying = &keying{strokes: keys.strokes}
-	}
-	s.setPlayout(p)
-	defer s.setPlayout(nil)
-	err := p.fill(ctx, s.closing, src)
-	if ctx.Err() != nil {
-		return context.Cause(ctx) // src was closed under the reader: its error says nothing
-	}
-	if err != nil {
-		return err
-	}
-	select {
-	case <-p.done:
 		return nil
 	case <-ctx.Done():
+		<-s.turn
 		return context.Cause(ctx)
 	case <-s.closing:
+		<-s.turn
 		return ErrClosed
 	}
 }
 
-func (s *Session) setPlayout(p *playout) {
+// setPlayout has p heard, or nothing if it is nil. It returns [ErrClosed] when the session is closed.
+func (s *Session) setPlayout(p *playout) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	select {
+	case <-s.closing:
+		return ErrClosed
+	default:
+	}
 	s.playout = p
+	return nil
 }
 
 // Close says goodbye to the peer (RTCP BYE), closes the sockets and gives the ports back. It is idempotent. When it returns
@@ -182,9 +193,12 @@ func (s *Session) Close() error {
 	s.ending.Do(func() {
 		s.mu.Lock()
 		close(s.closing)
-		x, end := s.sender, s.endAssociations()
+		x, end, playing := s.sender, s.endAssociations(), s.playout
 		s.mu.Unlock()
 		end()
+		if playing != nil {
+			playing.finish(ErrClosed)
+		}
 		if x != nil {
 			s.clock.remove(x)
 			x.goodbye(time.Now())

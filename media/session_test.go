@@ -153,7 +153,7 @@ func TestTimeThatWasLostIsInTheTimestamp(t *testing.T) {
 		b := newBench(t)
 		b.params = params()
 		b.media.signal(phone)
-		p := newPlayout()
+		p := newPlayout(nil)
 		put(p, make([]int16, ahead))
 		b.playout = p
 		x, start := newSender(b.Session), time.Now()

@@ -13,17 +13,17 @@ type Source interface {
 	Close() error
 }
 
-// closeWhenDone closes src as soon as ctx is done, so that nobody waits in its ReadFrame. The caller must call the
-// function returned, which returns when src will not be closed from here any more.
-func closeWhenDone(ctx context.Context, src Source) (release func()) {
-	closed := make(chan struct{})
+// whenDone calls f once as soon as ctx is done, so that what waits for something else need not wait for that, too. The caller must call
+// the function returned, which returns when f will not be called from here any more.
+func whenDone(ctx context.Context, f func()) (release func()) {
+	called := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		defer close(closed)
-		_ = src.Close() // it is the reading that reports an error
+		defer close(called)
+		f()
 	})
 	return func() {
 		if !stop() {
-			<-closed
+			<-called
 		}
 	}
 }

@@ -242,8 +242,8 @@ func (s *speech) produce(ctx context.Context, sound *growing[int16], u Utterance
 	if err != nil {
 		return err
 	}
-	defer src.Close() // its errors come with the last ReadFrame
-	release := closeWhenDone(ctx, src)
+	defer src.Close()                                    // its errors come with the last ReadFrame
+	release := whenDone(ctx, func() { _ = src.Close() }) // it is the reading that reports an error
 	defer release()
 	buf := make([]int16, 1024)
 	for {
@@ -298,6 +298,9 @@ func (r *speechReader) ReadFrame(dst []int16) (int, error) {
 	}
 	return n, err
 }
+
+// instant implements [instant].
+func (r *speechReader) instant() bool { return r.r.g.complete() }
 
 func (r *speechReader) Close() error {
 	r.stop()

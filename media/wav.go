@@ -28,6 +28,9 @@ const (
 	maxRate = 384_000
 )
 
+// headRoom is how much of a file is read ahead for its head, in bytes. The sound is not, but read as it is wanted.
+const headRoom = 64
+
 // wav reads the sound of a WAV file: 16-bit PCM, A-law or μ-law, mono or stereo mixed down. It takes a file for as good
 // as can be: sizes that are too great end with the file, and unknown chunks are skipped.
 type wav struct {
@@ -42,7 +45,7 @@ type wav struct {
 
 // openWAV reads up to the beginning of the sound.
 func openWAV(from io.Reader) (*wav, error) {
-	r := bufio.NewReader(from)
+	r := bufio.NewReaderSize(from, headRoom)
 	var riff [12]byte
 	if _, err := io.ReadFull(r, riff[:]); err != nil {
 		return nil, cut(err, "not a WAV file")
@@ -170,28 +173,45 @@ func (w *wav) ended() bool {
 }
 
 func (w *wav) decode(dst []int16, b []byte) {
-	switch w.tag {
-	case wavPCM:
-		for i := range len(b) / 2 / w.channels {
+	switch {
+	case w.channels == 1:
+		w.linear(dst, b)
+	case w.tag == wavPCM:
+		for i := range len(b) / 4 {
 			dst[i] = w.mixed(i, func(k int) int16 { return int16(binary.LittleEndian.Uint16(b[2*k:])) })
 		}
-	case wavALaw:
-		for i := range len(b) / w.channels {
+	case w.tag == wavALaw:
+		for i := range len(b) / 2 {
 			dst[i] = w.mixed(i, func(k int) int16 { return aLawToLinear(b[k]) })
 		}
-	case wavMuLaw:
-		for i := range len(b) / w.channels {
+	case w.tag == wavMuLaw:
+		for i := range len(b) / 2 {
 			dst[i] = w.mixed(i, func(k int) int16 { return muLawToLinear(b[k]) })
 		}
 	}
 }
 
-// mixed returns the sample i, the mean of its channels.
+// linear decodes the samples of the only channel.
+func (w *wav) linear(dst []int16, b []byte) {
+	switch w.tag {
+	case wavPCM:
+		for i := range dst[:len(b)/2] {
+			dst[i] = int16(binary.LittleEndian.Uint16(b[2*i:]))
+		}
+	case wavALaw:
+		for i, v := range b {
+			dst[i] = aLawToLinear(v)
+		}
+	case wavMuLaw:
+		for i, v := range b {
+			dst[i] = muLawToLinear(v)
+		}
+	}
+}
+
+// mixed returns the sample i of two channels: their mean, or that of the only one that is read.
 func (w *wav) mixed(i int, at func(int) int16) int16 {
-	switch {
-	case w.channels == 1:
-		return at(i)
-	case w.only > 0:
+	if w.only > 0 {
 		return at(2*i + w.only - 1)
 	}
 	return int16((int(at(2*i)) + int(at(2*i+1))) / 2)
