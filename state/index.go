@@ -55,6 +55,8 @@ type stored struct {
 // held is what is in memory of a call.
 type held struct {
 	entries entries
+	packed  []byte // of a store in memory: the entries that are forgotten, in CBOR
+	loose   bool   // likewise: some are not, and the packer knows
 	record  Record
 	rest    rest
 	bytes   int64

@@ -25,13 +25,20 @@ const (
 // the space has run out.
 //
 // No method blocks; contexts are not looked at, so that the end of a call can be written down after its context ended.
-type Memory struct{ index }
+type Memory struct {
+	index
+	packer packer
+}
 
 var _ Store = (*Memory)(nil)
 
 // NewMemory returns an empty store.
 func NewMemory(cfg MemoryConfig) *Memory {
-	m := &Memory{newIndex(cfg.Retention, cfg.MaxBytes)}
+	codec, err := newCodec()
+	if err != nil {
+		panic(fmt.Sprintf("state: %v", err)) // its options are constants
+	}
+	m := &Memory{index: newIndex(cfg.Retention, cfg.MaxBytes), packer: packer{codec: codec}}
 	m.shelf = m
 	return m
 }
@@ -48,8 +55,20 @@ func (m *Memory) Append(_ context.Context, e Entry) (uint64, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, seq := m.append(e)
-	return seq, nil
+	return m.enter(e), nil
+}
+
+// enter appends an entry, and packs what has been quiet.
+func (m *Memory) enter(e Entry) uint64 {
+	c, seq := m.append(e)
+	m.packer.appended(c)
+	if quiet := m.packer.next(c.quiet); quiet != nil && m.calls[quiet.id] == quiet {
+		freed := m.packer.pack(quiet.held)
+		if quiet.place != notOver {
+			m.bytes -= freed
+		}
+	}
+	return seq
 }
 
 // Await implements [Store]: there is nothing to wait for.
@@ -64,7 +83,7 @@ func (m *Memory) Journal(_ context.Context, callID string) ([]Entry, error) {
 	if c == nil {
 		return nil, ErrNotFound
 	}
-	return c.entries.all(), nil
+	return m.packer.journal(c)
 }
 
 // Record implements [Store]. A call of which nothing is known but SIP messages, because it was refused before the
@@ -111,8 +130,7 @@ func (m *Memory) Owe(_ context.Context, callID string, event []byte) (uint64, er
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, seq := m.append(entry)
-	return seq, nil
+	return m.enter(entry), nil
 }
 
 // Delivered implements [Store]. To say it twice changes nothing.
@@ -130,7 +148,7 @@ func (m *Memory) settle(callID string, seq uint64, event, reason string) error {
 	defer m.mu.Unlock()
 	entry, err := m.settling(callID, seq, event, reason)
 	if entry != nil {
-		m.append(*entry)
+		m.enter(*entry)
 	}
 	return err
 }

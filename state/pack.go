@@ -59,13 +59,9 @@ func (c codec) pack(to *bytes.Buffer, entries []Entry) (failed error) {
 	to.Write(binary.AppendUvarint(to.AvailableBuffer(), first.Seq))
 	at := to.Len()
 	to.Write(make([]byte, lengthLen))
-	for i := range entries {
-		e := entries[i]
-		e.CallID, e.Seq = "", 0
-		from := to.Len()
-		if err := c.encode.MarshalToBuffer(&e, to); err != nil {
-			failed = fmt.Errorf("entry %d: %w", entries[i].Seq, err)
-			to.Truncate(from)
+	for _, e := range entries {
+		if err := c.add(to, e); err != nil {
+			failed = err
 			if err := c.encode.MarshalToBuffer(&Entry{Time: e.Time, Type: e.Type}, to); err != nil {
 				panic(fmt.Sprintf("state: a time does not marshal: %v", err))
 			}
@@ -73,6 +69,17 @@ func (c codec) pack(to *bytes.Buffer, entries []Entry) (failed error) {
 	}
 	binary.BigEndian.PutUint32(to.Bytes()[at:], uint32(to.Len()-at-lengthLen))
 	return failed
+}
+
+// add adds an entry. If it cannot be packed nothing is added.
+func (c codec) add(to *bytes.Buffer, e Entry) error {
+	seq, from := e.Seq, to.Len()
+	e.CallID, e.Seq = "", 0
+	if err := c.encode.MarshalToBuffer(&e, to); err != nil {
+		to.Truncate(from)
+		return fmt.Errorf("entry %d: %w", seq, err)
+	}
+	return nil
 }
 
 // part is what a message holds of one call.

@@ -1,0 +1,67 @@
+package state
+
+import (
+	"bytes"
+	"time"
+)
+
+// A busy node has thousands of calls in memory on which nothing happens any more, most of them over. Each entry is several
+// values that point at others, all of which the garbage collector follows again and again. So the journal of a call that has
+// been quiet for packQuiet is packed into bytes, which it need not look at, and which are a third of the size.
+
+const (
+	packQuiet = time.Second
+	// packAtOnce is how many calls at most are looked at when an entry is appended: nobody waits for long.
+	packAtOnce = 2
+)
+
+// packer packs the journals of a store in memory. Its methods are called with the store's lock held.
+type packer struct {
+	codec   codec
+	loose   []*stored // calls that have entries that are not packed
+	scratch bytes.Buffer
+}
+
+// appended notes that a call has a new entry.
+func (p *packer) appended(c *stored) {
+	if !c.loose {
+		c.loose = true
+		p.loose = append(p.loose, c)
+	}
+}
+
+// next returns a call that is quiet and has something to be packed, of the few that it looks at; nil: none of these is.
+func (p *packer) next(now time.Time) *stored {
+	for range min(packAtOnce, len(p.loose)) {
+		c := p.loose[0]
+		p.loose = p.loose[1:]
+		if now.Sub(c.quiet) >= packQuiet {
+			c.loose = false
+			return c
+		}
+		p.loose = append(p.loose, c)
+	}
+	return nil
+}
+
+// pack packs what is loose of a journal, and returns by how much the call is smaller. What cannot be packed stays as it is.
+func (p *packer) pack(h *held) (freed int64) {
+	p.scratch.Reset()
+	p.scratch.Write(h.packed)
+	for _, e := range h.entries.all() {
+		if err := p.codec.add(&p.scratch, e); err != nil {
+			return 0
+		}
+	}
+	before := h.bytes
+	h.packed = bytes.Clone(p.scratch.Bytes())
+	h.entries.forget()
+	h.bytes = int64(len(h.packed)) + entryOverhead
+	return before - h.bytes
+}
+
+// journal returns a call's whole journal.
+func (p *packer) journal(c *stored) ([]Entry, error) {
+	packed, err := p.codec.unpack(c.id, part{first: 1, entries: c.packed}, make([]Entry, 0, c.entries.len()))
+	return merge(packed, c.entries.all()), err
+}
