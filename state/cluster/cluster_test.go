@@ -263,6 +263,30 @@ func TestAProcessTakesUpThePartitionOfTheOneBeforeAtOnce(t *testing.T) {
 	assert.Equal(t, []string{"c-1"}, unfinished)
 }
 
+func TestALeaseIsGivenBackThoughTheAnswerToItsRenewalWasLost(t *testing.T) {
+	url := startNATS(t, t.TempDir(), 0).ClientURL()
+	a := join(t, url, "a", cluster.Peer{})
+	leases := leasesOf(t, url)
+	lease, err := leases.Get(t.Context(), "a")
+	require.NoError(t, err)
+	_, err = leases.Put(t.Context(), "a", lease.Value()) // as a renewal would have
+	require.NoError(t, err)
+	require.NoError(t, a.Close())
+	_, err = leases.Get(t.Context(), "a")
+	require.ErrorIs(t, err, jetstream.ErrKeyNotFound)
+}
+
+func TestTheLeaseOfAnotherNodeIsNotGivenBack(t *testing.T) {
+	url := startNATS(t, t.TempDir(), 0).ClientURL()
+	a := join(t, url, "a", cluster.Peer{})
+	leases := leasesOf(t, url)
+	_, err := leases.Put(t.Context(), "a", []byte(`{"instance":"another"}`))
+	require.NoError(t, err)
+	require.NoError(t, a.Close())
+	_, err = leases.Get(t.Context(), "a")
+	require.NoError(t, err)
+}
+
 func TestCallsGoOnWhileNATSIsAway(t *testing.T) {
 	dir := t.TempDir()
 	first := startNATS(t, dir, 0)

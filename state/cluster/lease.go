@@ -37,6 +37,16 @@ func (c *Cluster) me() []byte {
 	return b
 }
 
+// holder returns who holds a partition, and the lease's revision.
+func (c *Cluster) holder(ctx context.Context, name string) (h holder, revision uint64, err error) {
+	lease, err := c.leases.Get(ctx, name)
+	if err != nil {
+		return holder{}, 0, err
+	}
+	err = json.Unmarshal(lease.Value(), &h)
+	return h, lease.Revision(), err
+}
+
 // claimOwn makes a partition of the node's name its own: the first that is free, or whose holder gives it up.
 func (c *Cluster) claimOwn(ctx context.Context) (*partition, error) {
 	name := c.cfg.Node
@@ -62,15 +72,11 @@ var errHeld = errors.New("another node holds it")
 
 // claimFrom claims a partition that has a lease: from a holder that is gone, or has nothing to do for it any more.
 func (c *Cluster) claimFrom(ctx context.Context, name string) (revision uint64, err error) {
-	lease, err := c.leases.Get(ctx, name)
+	h, held, err := c.holder(ctx, name)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return c.leases.Create(ctx, name, c.me())
 	}
 	if err != nil {
-		return 0, err
-	}
-	var h holder
-	if err := json.Unmarshal(lease.Value(), &h); err != nil {
 		return 0, err
 	}
 	answer, err := c.ask(ctx, h.Instance, request{Op: opRelease, Partition: name})
@@ -80,7 +86,7 @@ func (c *Cluster) claimFrom(ctx context.Context, name string) (revision uint64, 
 	case err == nil || c.healthy(ctx, h.Peer):
 		return 0, errHeld
 	}
-	if revision, err = c.leases.Update(ctx, name, c.me(), lease.Revision()); err != nil {
+	if revision, err = c.leases.Update(ctx, name, c.me(), held); err != nil {
 		return 0, errors.Join(errHeld, err)
 	}
 	return revision, nil
@@ -112,6 +118,13 @@ func (c *Cluster) letGo(p *partition) error {
 	revision := p.revision
 	c.mu.Unlock()
 	err := c.leases.Delete(ctx, p.name, jetstream.LastRevision(revision))
+	if errors.Is(err, jetstream.ErrKeyExists) { // NATS's word for another revision: of a renewal whose answer came too late, or of another node
+		var h holder
+		h, revision, err = c.holder(ctx, p.name)
+		if err == nil && h.Instance == c.instance {
+			err = c.leases.Delete(ctx, p.name, jetstream.LastRevision(revision))
+		}
+	}
 	if err != nil {
 		c.log.Warn("a lease could not be given back; it runs out", zap.String("partition", p.name), zap.Error(err))
 	}
@@ -182,17 +195,13 @@ func (c *Cluster) announce(ctx context.Context) error {
 
 // lose finds out who holds a partition, and if it is not this node tells that its calls are lost to it.
 func (c *Cluster) lose(ctx context.Context, p *partition) error {
-	lease, err := c.leases.Get(ctx, p.name)
+	h, revision, err := c.holder(ctx, p.name)
 	if err != nil {
-		return fmt.Errorf("the lease of %s: %w", p.name, err)
-	}
-	var h holder
-	if err := json.Unmarshal(lease.Value(), &h); err != nil {
 		return fmt.Errorf("the lease of %s: %w", p.name, err)
 	}
 	if h.Instance == c.instance { // the answer to a renewal was lost
 		c.mu.Lock()
-		p.revision = lease.Revision()
+		p.revision = revision
 		c.mu.Unlock()
 		return nil
 	}
