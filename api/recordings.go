@@ -96,27 +96,67 @@ func (s *Server) deleteMedia(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// slowest is the line, in bytes a second, on which a recording must be readable to its end.
-const slowest = 16 << 10
+const (
+	// soundPatience is how long a recording's sound may take to begin: the store may have stopped answering, and clients
+	// give up after half a minute.
+	soundPatience = 10 * time.Second
+	// slowest is the line, in bytes a second, on which a recording must be readable to its end.
+	slowest = 16 << 10
+)
 
 // getMedia answers GET …/calls/{callId}/recordings/{recordingId}/media (docs/api.md): the sound, or ranges of it (RFC 9110
 // section 14).
 func (s *Server) getMedia(w http.ResponseWriter, r *http.Request) {
-	sound, known, err := s.kept.Media(r.Context(), r.PathValue("callId"), r.PathValue("recordingId"))
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	late := time.AfterFunc(soundPatience, cancel)
+	defer late.Stop()
+	sound, known, err := s.kept.Media(ctx, r.PathValue("callId"), r.PathValue("recordingId"))
 	if err != nil {
 		s.noRecording(w, r, err)
 		return
 	}
 	defer func() { _ = sound.Close() }() // it was read
 	if _, err := sound.Seek(0, io.SeekEnd); err != nil {
-		s.internal(w, r, "a recording's sound could not be read", zap.Error(err))
+		if r.Context().Err() == nil { // else nobody waits for it any more
+			s.internal(w, r, "a recording's sound could not be read", zap.Error(err))
+		}
 		return
 	}
+	limit := writeTimeout + time.Duration(known.Bytes/slowest)*time.Second
+	late.Reset(limit) // the store may stop in the middle, too
 	// A server that cannot (a test's) has no time-out either.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout + time.Duration(known.Bytes/slowest)*time.Second))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit))
 	w.Header().Set("Content-Type", recordings.ContentType(known.Format))
-	http.ServeContent(w, r, "", known.EndTime, sound)
+	http.ServeContent(&rangeWriter{ResponseWriter: w}, r, "", known.EndTime, sound)
 }
+
+// rangeWriter refuses a range that is not there in the form that all errors have; [http.ServeContent] has a line of text.
+type rangeWriter struct {
+	http.ResponseWriter
+	refused bool
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (w *rangeWriter) WriteHeader(status int) {
+	if w.refused = status == http.StatusRequestedRangeNotSatisfiable; !w.refused {
+		w.ResponseWriter.WriteHeader(status)
+		return
+	}
+	f := &failure{status: status, Type: typeValidation, Description: "Invalid Range: the recording has no such bytes"}
+	f.write(w.ResponseWriter)
+}
+
+// Write implements [http.ResponseWriter].
+func (w *rangeWriter) Write(b []byte) (int, error) {
+	if w.refused {
+		return len(b), nil
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// ReadFrom implements [io.ReaderFrom]: a file goes out without a detour.
+func (w *rangeWriter) ReadFrom(r io.Reader) (int64, error) { return io.Copy(w.ResponseWriter, r) }
 
 // putRecording answers PUT …/calls/{callId}/recording (docs/api.md): pause the recording in progress, or go on with it.
 func (s *Server) putRecording(w http.ResponseWriter, r *http.Request) {

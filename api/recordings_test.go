@@ -8,11 +8,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/callengine/callengine/state/recordings"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 const recordingPath = base + "/calls/c-1/recordings/r-1"
@@ -128,7 +131,9 @@ func TestSoundIsReadWholeAndInParts(t *testing.T) {
 	assert.Equal(t, "bytes 2-4/10", r.Header.Get("Content-Range"))
 	assert.Equal(t, "234", bodyOf(t, r))
 	assert.Equal(t, "89", bodyOf(t, request(s, "GET", recordingPath+"/media", ranged("bytes=-2"))))
-	assert.Equal(t, http.StatusRequestedRangeNotSatisfiable, request(s, "GET", recordingPath+"/media", ranged("bytes=10-")).StatusCode)
+	r = request(s, "GET", recordingPath+"/media", ranged("bytes=10-"))
+	assert.Equal(t, "bytes */10", r.Header.Get("Content-Range"))
+	assert.Equal(t, "Invalid Range: the recording has no such bytes", requireError(t, r, http.StatusRequestedRangeNotSatisfiable, "validation"))
 	r = request(s, "HEAD", recordingPath+"/media")
 	assert.Equal(t, http.StatusOK, r.StatusCode)
 	assert.Empty(t, bodyOf(t, r))
@@ -201,6 +206,7 @@ func TestARecordingInProgressIsPaused(t *testing.T) {
 type fakeRecordings struct {
 	asked recordings.Query
 	sound io.ReadSeekCloser
+	open  func(ctx context.Context) io.ReadSeekCloser // nil: sound
 	err   error
 }
 
@@ -208,7 +214,10 @@ func (f *fakeRecordings) List(q recordings.Query) []recordings.Recording { f.ask
 func (f *fakeRecordings) Get(string, string) (recordings.Recording, error) {
 	return recordings.Recording{}, f.err
 }
-func (f *fakeRecordings) Media(context.Context, string, string) (io.ReadSeekCloser, recordings.Recording, error) {
+func (f *fakeRecordings) Media(ctx context.Context, _, _ string) (io.ReadSeekCloser, recordings.Recording, error) {
+	if f.open != nil {
+		return f.open(ctx), recordings.Recording{}, f.err
+	}
 	return f.sound, recordings.Recording{}, f.err
 }
 func (f *fakeRecordings) Delete(string, string) error      { return f.err }
@@ -229,4 +238,53 @@ func TestRecordingsThatCannotBeReadAreAnInternalError(t *testing.T) {
 		assert.NotContains(t, requireError(t, request(s, method, recordingPath+path), 500, "internal-error"), "geheim")
 	}
 	requireError(t, request(New(open, withCalls(t), WithRecordings(&fakeRecordings{sound: broken{}})), "GET", recordingPath+"/media"), 500, "internal-error")
+}
+
+// stalled is the sound of a store that stops answering: at once, or when its size has been told.
+type stalled struct {
+	ctx  context.Context
+	size int64 // 0: at once
+}
+
+func (s stalled) Read([]byte) (int, error) { <-s.ctx.Done(); return 0, s.ctx.Err() }
+func (s stalled) Seek(int64, int) (int64, error) {
+	if s.size == 0 {
+		<-s.ctx.Done()
+		return 0, s.ctx.Err()
+	}
+	return s.size, nil
+}
+func (s stalled) Close() error { return nil }
+
+func TestAStoreThatStopsAnsweringHoldsNoRequest(t *testing.T) {
+	for name, c := range map[string]struct {
+		size  int64
+		leave time.Duration // when the client goes; 0: it waits
+		after time.Duration
+		want  int
+		lines int // in the log
+	}{
+		"from the start":            {after: soundPatience, want: http.StatusInternalServerError, lines: 1},
+		"in the middle":             {size: 10, after: writeTimeout, want: http.StatusOK}, // the client sees that it is cut short
+		"and the client goes first": {leave: time.Second, after: time.Second, want: http.StatusOK},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				core, logs := observer.New(zap.InfoLevel)
+				kept := &fakeRecordings{open: func(ctx context.Context) io.ReadSeekCloser { return stalled{ctx, c.size} }}
+				s := New(open, withCalls(t), WithRecordings(kept), WithLogger(zap.New(core)))
+				began := time.Now()
+				r := request(s, "GET", recordingPath+"/media", func(r *http.Request) {
+					if c.leave != 0 {
+						ctx, cancel := context.WithCancel(r.Context())
+						time.AfterFunc(c.leave, cancel)
+						*r = *r.WithContext(ctx)
+					}
+				})
+				assert.Equal(t, c.after, time.Since(began))
+				assert.Equal(t, c.want, r.StatusCode)
+				assert.Equal(t, c.lines, logs.FilterLevelExact(zap.ErrorLevel).Len())
+			})
+		})
+	}
 }

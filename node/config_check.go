@@ -257,8 +257,11 @@ func (c *checker) recordings() {
 	if u, err := url.Parse(s.Endpoint); err != nil || !isWebURL(s.Endpoint) || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.User != nil {
 		c.fail("recordings.s3.endpoint", "must be http:// or https:// and a host")
 	}
-	if s.Bucket == "" {
+	switch {
+	case s.Bucket == "":
 		c.fail("recordings.s3.bucket", "is missing")
+	case !bucketPattern.MatchString(s.Bucket):
+		c.fail("recordings.s3.bucket", "must be 3 to 63 letters, digits, dots, _ and -")
 	}
 	if s.AccessKey == "" || s.SecretKey == "" {
 		c.fail("recordings.s3.access_key", "and recordings.s3.secret_key must both be set")
@@ -362,6 +365,9 @@ func isWebURL(s string) bool {
 
 // hostName matches DNS names and IPv4 addresses (RFC 1123 section 2.1, and the underscore that many use).
 var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?$`)
+
+// bucketPattern matches the names that stores take, the older ones of Amazon's included.
+var bucketPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$`)
 
 var nodeNamePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
 

@@ -53,6 +53,7 @@ func TestAFileIsRefusedWithKeyAndLine(t *testing.T) {
 		"recordings nowhere":           {`recordings: {dir: ""}`, "1: recordings.dir: must not be empty"},
 		"recordings for no time":       {"recordings: {retention: 59s}", "1: recordings.retention: must be from 1m to 876000h"},
 		"a store's bucket alone":       {"recordings: {s3: {bucket: x}}", "1: recordings.s3.endpoint: is missing, so that the rest of recordings.s3 would have no effect"},
+		"a bucket no store has":        {"recordings: {s3: {endpoint: 'https://s3.example.com', bucket: b, access_key: a, secret_key: b}}", "1: recordings.s3.bucket: must be 3 to 63 letters, digits, dots, _ and -"},
 		"a store without a bucket":     {"recordings: {s3: {endpoint: 'https://s3.example.com', access_key: a, secret_key: b}}", "1: recordings.s3.bucket: is missing"},
 		"a store without a secret":     {"recordings: {s3: {endpoint: 'https://s3.example.com', bucket: x, access_key: a}}", "1: recordings.s3.access_key: and recordings.s3.secret_key must both be set"},
 		"a store at a path":            {"recordings: {s3: {endpoint: 'https://s3.example.com/x', bucket: x, access_key: a, secret_key: b}}", "1: recordings.s3.endpoint: must be http:// or https:// and a host"},

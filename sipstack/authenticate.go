@@ -111,7 +111,7 @@ func (a *authenticator) judge(values []string, method string, uri sip.Uri, now t
 		if !digest.IsDigest(value) {
 			continue
 		}
-		creds, err := digest.ParseCredentials(value)
+		creds, err := digest.ParseCredentials(tidyDigest(value))
 		if err != nil {
 			found.reason = AuthMalformed
 			continue

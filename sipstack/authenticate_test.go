@@ -2,6 +2,7 @@ package sipstack
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -111,10 +112,36 @@ func TestCredentialsOfEachAlgorithmAndOfOldClients(t *testing.T) {
 	assert.Equal(t, judgement{code: 401, stale: true, reason: AuthReplay}, a.judge([]string{value}, "INVITE", requestTo(t, uri), now))
 }
 
+func TestCredentialsAreReadHoweverTheyAreSpelled(t *testing.T) {
+	const uri = "sip:desk@node.example"
+	for name, spell := range map[string]func(string) string{
+		"names in capitals": strings.NewReplacer("username=", "UserName=", "realm=", "REALM=", "nonce=", "Nonce=", "nc=", "NC=",
+			"response=", "Response=", "Digest", "DIGEST").Replace,
+		"blanks around =":        strings.NewReplacer("username=", "username =\t", "qop=", "qop= ").Replace,
+		"no blank behind commas": func(s string) string { return strings.ReplaceAll(s, ", ", ",") },
+		"empty elements":         func(s string) string { return strings.Replace(s, ", ", ", ,", 1) + "," },
+		"all quoted":             strings.NewReplacer("qop=auth", `qop="auth"`, "nc=00000001", `nc="00000001"`, "algorithm=SHA-256", `algorithm="sha-256"`).Replace,
+		"an extension":           func(s string) string { return s + `, x_hint=a.b_c, x="1,2=\"3"` },
+		"a response that is not quoted": func(s string) string {
+			return regexp.MustCompile(`response="(\w+)"`).ReplaceAllString(s, "response=$1")
+		},
+		"a nonce that is not quoted": func(s string) string { return regexp.MustCompile(`nonce="([^"]+)"`).ReplaceAllString(s, "nonce=$1") },
+		"another with commas":        func(s string) string { return strings.Replace(s, "Digest ", `Digest x="a=b, c", `, 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, now := newAuthenticator(realm, alice, time.Minute), time.Now()
+			value := signed(t, a.challenges(false, now)[0], "alice", "wonder:land", uri, 1, nil)
+			spelled := spell(value)
+			require.NotEqual(t, value, spelled)
+			assert.Zero(t, a.judge([]string{spelled}, "INVITE", requestTo(t, uri), now), spelled)
+		})
+	}
+}
+
 func TestCredentialsThatCannotBeReadAreChallenged(t *testing.T) {
 	a := newAuthenticator(realm, alice, time.Minute)
 	for value, reason := range map[string]string{
-		"": "", "Basic YWxpY2U6eA==": "", "Digest": "", "Digest x": AuthMalformed, `Digest username="alice`: AuthMalformed,
+		"": "", "Basic YWxpY2U6eA==": "", "Digest": "", "Digest x": AuthMalformed, `Digest realm="a"b`: AuthMalformed, `Digest username="alice`: AuthMalformed,
 		`Digest realm="the \"realm\""`: AuthMalformed, `Digest realm="other"`: "",
 	} {
 		assert.Equal(t, judgement{code: 401, reason: reason}, a.judge([]string{value}, "INVITE", requestTo(t, "sip:a@b"), time.Now()), value)

@@ -51,9 +51,38 @@ func challengeFields(code int) (challenge, answer string, ok bool) {
 	return "", "", false
 }
 
+// tidyDigest writes anew what is allowed in a challenge or in credentials, but not known to the library: names in capitals
+// (RFC 3261 section 7.3.1), tokens of any characters that a token may have, empty elements of the list. What breaks the
+// grammar stays as it is.
+func tidyDigest(value string) string {
+	list, ok := digest.CutPrefix(value)
+	if !ok {
+		return value
+	}
+	var params []string
+	for _, param := range splitQuoted(list, ',') {
+		if param = strings.TrimSpace(param); param == "" {
+			continue
+		}
+		name, text, found := strings.Cut(param, "=")
+		name, text = strings.TrimSpace(name), strings.TrimSpace(text)
+		if !found || !isToken(name) {
+			return value
+		}
+		if strings.ContainsAny(name, "_.!%*+`'~") { // an extension's, and more than the library can pass over
+			continue
+		}
+		if isToken(text) {
+			text = `"` + text + `"`
+		}
+		params = append(params, strings.ToLower(name)+"="+text)
+	}
+	return digest.Prefix + strings.Join(params, ", ")
+}
+
 // readChallenge reads a challenge that can be answered.
 func readChallenge(value string) (*digest.Challenge, bool) {
-	chal, err := digest.ParseChallenge(value)
+	chal, err := digest.ParseChallenge(tidyDigest(value))
 	if err != nil {
 		return nil, false
 	}

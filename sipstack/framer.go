@@ -7,8 +7,10 @@ import (
 
 // framer cuts a stream into SIP messages (RFC 3261 section 18.3). The zero value is ready.
 type framer struct {
-	buf  []byte
-	lost bool // the boundaries are lost, and with them the connection
+	buf   []byte
+	lost  bool // the boundaries are lost, and with them the connection
+	blank int  // octets of CR and LF that came between messages and make no ping yet
+	pings int  // CRLF CRLF between messages (RFC 5626 section 3.5.1) that wait for their pong
 }
 
 // maxFrame is the longest message that is taken, as in sipgo's parser.
@@ -23,7 +25,7 @@ func (f *framer) write(b []byte, message func(raw []byte)) {
 	f.buf = append(f.buf, b...)
 	rest := f.buf
 	for {
-		rest = bytes.TrimLeft(rest, "\r\n\x00") // keep-alives (RFC 5626 section 3.5.1)
+		rest = f.between(rest)
 		end := bytes.Index(rest, []byte("\r\n\r\n"))
 		if end < 0 {
 			f.lost = len(rest) > maxFrame
@@ -51,6 +53,25 @@ func (f *framer) write(b []byte, message func(raw []byte)) {
 		return
 	}
 	f.buf = append(f.buf[:0], rest...)
+}
+
+// between takes off what may stand between messages, and counts the pings in it. They come in pieces, too, and right
+// before and behind messages.
+func (f *framer) between(b []byte) []byte {
+	for i, c := range b {
+		switch c {
+		case '\r', '\n':
+			if f.blank++; f.blank == len("\r\n\r\n") {
+				f.blank = 0
+				f.pings++
+			}
+		case 0:
+		default:
+			f.blank = 0
+			return b[i:]
+		}
+	}
+	return nil
 }
 
 // partial reports whether a message has begun to come.

@@ -1,6 +1,7 @@
 package sipstack
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -104,13 +105,34 @@ func TestKeepAlivesBetweenMessages(t *testing.T) {
 	require.NoError(t, err)
 	defer conn.Close()
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
-	b := make([]byte, 10)
+	in := bufio.NewReader(conn)
 	for range 2 {
-		_, err = conn.Write([]byte("\r\n\r\n")) // RFC 5626 section 3.5.1
+		for _, piece := range []string{"\r\n", "\r\n"} { // RFC 5626 section 3.5.1
+			_, err = conn.Write([]byte(piece))
+			require.NoError(t, err)
+		}
+		got, err := in.ReadString('\n')
 		require.NoError(t, err)
-		got, err := conn.Read(b)
+		assert.Equal(t, "\r\n", got)
+	}
+	// A ping that stands right before and one right behind a message, which is answered, too.
+	_, err = conn.Write([]byte("\r\n\r\nOPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKping\r\nFrom: <sip:a@b>;tag=1\r\n" +
+		"To: <sip:x@127.0.0.1>\r\nCall-ID: ping\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n\r\n\r\n"))
+	require.NoError(t, err)
+	answered := 0
+	for pongs := 0; pongs < 2 || answered == 0; {
+		line, err := in.ReadString('\n')
 		require.NoError(t, err)
-		assert.Equal(t, "\r\n", string(b[:got]))
+		switch {
+		case strings.HasPrefix(line, "SIP/2.0 "):
+			answered++
+			for line != "\r\n" {
+				line, err = in.ReadString('\n')
+				require.NoError(t, err)
+			}
+		case line == "\r\n":
+			pongs++
+		}
 	}
 
 	p := n.udpPhone()
@@ -120,7 +142,7 @@ func TestKeepAlivesBetweenMessages(t *testing.T) {
 	}
 	c := p.call() // what comes first is its answer, and nothing else was told
 	assert.Equal(t, "> INVITE", n.rec.ladder("c-" + c.callID)[0])
-	assert.Empty(t, n.rec.ladder(""))
+	assert.Equal(t, []string{"> OPTIONS", "< 200 OPTIONS"}, n.rec.ladder(""))
 }
 
 func TestTCPKeepsConnectionsAlive(t *testing.T) {

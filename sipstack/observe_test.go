@@ -102,6 +102,17 @@ func TestFramer(t *testing.T) {
 		got, _ := frames(chunks...)
 		assert.Equal(t, want, got, "in chunks of %d", size)
 	}
+	for pings, between := range []string{"\r\n", "\r\n\r\n", "\r\n\r\n\x00\r\n\r\n\r\n"} {
+		for size := 1; size < 8; size++ {
+			var chunks []string
+			for rest := plain + between + plain + "\r\n"; rest != ""; rest = rest[min(size, len(rest)):] {
+				chunks = append(chunks, rest[:min(size, len(rest))])
+			}
+			got, f := frames(chunks...)
+			assert.Equal(t, []string{plain, plain}, got)
+			assert.Equal(t, pings, f.pings, "%q in chunks of %d", between, size)
+		}
+	}
 	for name, bad := range map[string]string{
 		"endless head": strings.Repeat("x", maxFrame+1),
 		"too long":     "NOTIFY sip:x SIP/2.0\r\nContent-Length: 70000\r\n\r\n",
@@ -117,10 +128,11 @@ func TestFramer(t *testing.T) {
 func FuzzFramer(f *testing.F) {
 	f.Add([]byte("NOTIFY sip:x SIP/2.0\r\nContent-Length: 5\r\n\r\nhello\r\n\r\n"), uint8(3))
 	f.Fuzz(func(t *testing.T, stream []byte, cut uint8) {
-		whole, _ := frames(string(stream))
+		whole, w := frames(string(stream))
 		n := min(int(cut), len(stream))
-		parts, _ := frames(string(stream[:n]), string(stream[n:]))
+		parts, p := frames(string(stream[:n]), string(stream[n:]))
 		assert.Equal(t, whole, parts)
+		assert.Equal(t, w.pings, p.pings)
 	})
 }
 

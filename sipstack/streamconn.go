@@ -1,6 +1,7 @@
 package sipstack
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -48,7 +49,7 @@ func (c *observedConn) until() time.Time {
 // writeTimeout ends a connection whose peer has stopped reading: a transaction waits for its writing.
 const writeTimeout = 10 * time.Second
 
-// Read implements [net.Conn]. It returns whole messages, as the gate lets them through, and keep-alives.
+// Read implements [net.Conn]. It returns whole messages, as the gate lets them through.
 func (c *observedConn) Read(b []byte) (int, error) {
 	for len(c.ready) == 0 {
 		if c.frames.lost {
@@ -64,14 +65,20 @@ func (c *observedConn) Read(b []byte) (int, error) {
 			return 0, c.ended(err)
 		}
 		c.heard.Store(time.Now().UnixNano())
-		if len(c.frames.buf) == 0 && isCRLF(b[:n]) {
-			return n, nil
-		}
 		c.frames.write(b[:n], c.arrived)
+		c.pong()
 	}
 	n := copy(b, c.ready)
 	c.ready = c.ready[n:]
 	return n, nil
+}
+
+// pong answers the keep-alives that have come (RFC 5626 section 4.4.1).
+func (c *observedConn) pong() {
+	if c.frames.pings > 0 {
+		_, _ = c.Write(bytes.Repeat([]byte("\r\n"), c.frames.pings)) // the peer's loss
+		c.frames.pings = 0
+	}
 }
 
 // arrived takes a message off the stream.

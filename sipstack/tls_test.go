@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -336,6 +337,7 @@ func TestConnectionsThatSayNothingAreEnded(t *testing.T) {
 						}
 					}
 				}()
+				go func() { _, _ = io.Copy(io.Discard, there) }()
 				go func() { _, _ = there.Write([]byte(tc.says)) }()
 				if tc.says == "" {
 					synctest.Wait()
