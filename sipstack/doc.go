@@ -21,7 +21,8 @@
 //   - A packet or a frame of a stream passes the access list, the gate, which answers what breaks the grammar, the [Door]
 //     (a request over a stream meets it later, in handle.go), and the [Observer]; then sipgo's parser, then arrive.go,
 //     still in the order of the wire.
-//   - sipgo starts a goroutine for it, and the order is lost. A request that is no repetition reaches handle.go; one in a
+//   - A request that was answered before gets the same answer once more (repeat.go), unless it came over a stream or is an INVITE.
+//   - sipgo starts a goroutine for any other, and the order is lost. A request that is no repetition reaches handle.go; one in a
 //     dialog waits there for its turn (inbox.go). A response goes to who sent the request.
 //   - A request of ours goes to the targets of its URI, one after the other.
 //   - Nothing but the goroutine of an INVITE, or of a re-INVITE, stays with its request: until the ACK is in.
@@ -35,7 +36,7 @@
 //   - The grammar: gate.go, raw.go, plain.go, tidy.go, wellformed.go; values of header fields in field.go, uri.go, optiontag.go,
 //     eventheader.go, rack.go, sessionexpires.go, sipfrag.go, sdpformat.go.
 //   - Requests that come: arrive.go, handle.go, handover.go, workers.go, inbox.go, capable.go, infooptions.go, dtmfinfo.go,
-//     respond.go and reconnect.go.
+//     respond.go and reconnect.go; finals.go, repeat.go and transactionkey.go for those that come once more.
 //   - A call that comes in: invite.go, invitation.go, answer.go, ack.go; reliable.go and prack.go before the answer.
 //   - A call of ours: outbound.go, place.go, fork.go, dialogout.go.
 //   - Every call: leg.go, dialog.go, bye.go, keepalive.go; session.go, sdp.go and sdpsecure.go for its sound.

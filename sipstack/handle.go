@@ -11,7 +11,7 @@ import (
 
 // handle takes a request from sipgo.
 func (s *Stack) handle(req *sip.Request, tx *sip.ServerTx) {
-	if !s.begin() {
+	if s.repeats(req, tx) || !s.begin() {
 		tx.Terminate()
 		return
 	}
@@ -21,8 +21,7 @@ func (s *Stack) handle(req *sip.Request, tx *sip.ServerTx) {
 // handled handles a request, in a goroutine of its own. What it answers late, or not at all, keeps nobody else waiting.
 func (s *Stack) handled(req *sip.Request, tx *sip.ServerTx) {
 	defer s.tasks.Done()
-	// sipgo keeps a transaction over UDP for repetitions once it has its final response, and ends every other.
-	defer tx.TerminateGracefully()
+	defer s.settle(req, tx)
 	defer s.recovered(req, tx)
 	if code := unacceptable(req); code != 0 {
 		if !req.IsAck() {

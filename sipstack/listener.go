@@ -61,6 +61,7 @@ type packetListener struct {
 	door    *door
 	gate    *gate
 	tap     *tap
+	finals  *finals             // of the stack; nil: repetitions are not answered here
 	pool    *sip.ConnectionPool // sipgo's table
 	reading chan struct{}       // closed when sipgo reads, and has the socket in its table
 	once    sync.Once
@@ -119,15 +120,15 @@ func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 			l.turnAway(m, peer, answer, to)
 			continue
 		}
-		l.mu.Lock()
-		l.recent.add(peer)
-		l.mu.Unlock()
 		if isSIP {
 			l.tap.sniffed(m, true, "udp", l.local, peer)
 		}
-		if message == nil || len(message) > len(b) {
+		if message == nil || len(message) > len(b) || l.repeats(m) {
 			continue
 		}
+		l.mu.Lock()
+		l.recent.add(peer)
+		l.mu.Unlock()
 		return copy(b, message), peer, nil
 	}
 }
@@ -158,10 +159,15 @@ func (l *packetListener) turnAway(m sniffed, peer net.Addr, answer []byte, to ne
 
 // WriteTo implements [net.PacketConn].
 func (l *packetListener) WriteTo(b []byte, peer net.Addr) (int, error) {
-	if !l.tap.message(false, "udp", l.local, peer, b) {
+	m, isSIP := sniff(b)
+	if isSIP && !l.tap.sniffed(m, false, "udp", l.local, peer) {
 		return len(b), nil
 	}
-	return l.PacketConn.WriteTo(b, peer)
+	n, err := l.PacketConn.WriteTo(b, peer)
+	if err == nil && isSIP {
+		l.remember(m, b, peer)
+	}
+	return n, err
 }
 
 // bury replaces the socket in sipgo's table, before it is closed.

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// maxStrange bounds the requests outside of dialogs for which sipgo keeps a transaction at a time; an entry has about
-// 5 kB.
+// maxStrange bounds the requests outside of dialogs that are handled in 64*T1: so long each is remembered, in [finals] or, with
+// some 5 kB, as a transaction of sipgo's.
 const maxStrange = 4096
 
-// recently counts what sipgo still keeps in memory: over UDP that is everything of the last 64*T1. The zero value lets
+// recently counts what is still remembered: over UDP that is everything of the last 64*T1. The zero value lets
 // nothing in.
 type recently struct {
 	most int

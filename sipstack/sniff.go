@@ -12,6 +12,8 @@ type sniffed struct {
 	Message
 	initial    bool   // an INVITE without a To tag: it may start a call
 	toTag      string // of a request
+	via        string // the first Via, which may have more than one value
+	cseqMethod string // the method in CSeq
 	authorized bool   // it has an Authorization
 	requires   bool   // it has a Require
 }
@@ -47,7 +49,7 @@ func startLine(line string) (first, second, third string) {
 
 func (m *sniffed) readHeaders(rest string) {
 	tagged, sipfrag := false, false
-	var method, referTo, retryAfter string
+	var referTo, retryAfter string
 	for len(rest) > 0 {
 		var line string
 		line, rest, _ = strings.Cut(rest, "\n")
@@ -60,12 +62,16 @@ func (m *sniffed) readHeaders(rest string) {
 		switch longName(strings.TrimSpace(name)) {
 		case "call-id":
 			m.SIPCallID = value
+		case "via":
+			if m.via == "" {
+				m.via = value
+			}
 		case "cseq":
 			var number string
-			number, method, _ = strings.Cut(value, " ")
+			number, m.cseqMethod, _ = strings.Cut(value, " ")
 			n, _ := strconv.ParseUint(number, 10, 32) // what is no number is shown as 0
 			m.CSeq = uint32(n)
-			method = strings.TrimSpace(method)
+			m.cseqMethod = strings.TrimSpace(m.cseqMethod)
 		case "to":
 			_, tag, ok := strings.Cut(value, "tag=")
 			if !ok {
@@ -89,7 +95,7 @@ func (m *sniffed) readHeaders(rest string) {
 		}
 	}
 	if m.Code != 0 {
-		m.Method = method
+		m.Method = m.cseqMethod
 	}
 	m.initial = m.Method == "INVITE" && m.Code == 0 && !tagged
 	switch {

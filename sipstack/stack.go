@@ -33,6 +33,7 @@ type Stack struct {
 	secret       [32]byte  // of the tags
 	macs         sync.Pool // of HMACs with it
 	tap          *tap
+	finals       *finals
 	certificates *certificates
 	oversized    oversized
 	asked        Door
@@ -95,6 +96,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 	_, _ = rand.Read(s.secret[:]) // never fails
 	s.macs.New = func() any { return hmac.New(sha256.New, s.secret[:]) }
 	s.tap = newTap(s.observer)
+	s.finals = newFinals(maxFinals)
 	s.gate = newGate(s.secret[:], s.tap, s.log)
 	s.locator = newLocator(s.resolver)
 	s.locator.panicked = func(v any) { s.observer.Panic("", v) }
@@ -212,7 +214,7 @@ func (s *Stack) bind(ctx context.Context, l Listener, first bool) (*listener, er
 		if c, ok := conn.(interface{ SetReadBuffer(int) error }); ok {
 			_ = c.SetReadBuffer(readBuffer) // the system may allow less
 		}
-		b.packets = &packetListener{PacketConn: conn, local: addrText(b.addr), allow: s.cfg.Allow, tap: s.tap, door: s.door, gate: s.gate, pool: s.transport.Pool("udp"), reading: make(chan struct{})}
+		b.packets = &packetListener{PacketConn: conn, local: addrText(b.addr), allow: s.cfg.Allow, tap: s.tap, finals: s.finals, door: s.door, gate: s.gate, pool: s.transport.Pool("udp"), reading: make(chan struct{})}
 	default:
 		conn, err := s.network.Listen(ctx, "tcp", l.Address)
 		if err != nil {
@@ -304,6 +306,7 @@ func (s *Stack) Close() error {
 			o.stop()
 		}
 		s.tap.close()
+		s.finals.close()
 	})
 	return s.err
 }

@@ -66,34 +66,41 @@ func (t *tap) message(in bool, network, local string, remote net.Addr, raw []byt
 
 // sniffed is message for one that has been sniffed.
 func (t *tap) sniffed(m sniffed, in bool, network, local string, remote net.Addr) bool {
+	callID, ok := t.tell(m, in, network, local, remote)
+	if !in && callID != "" {
+		t.observer.Await(callID)
+	}
+	return ok
+}
+
+// tell is sniffed without waiting for what is written down. It returns the call that the message belongs to; "": none, or nobody has
+// decided yet.
+func (t *tap) tell(m sniffed, in bool, network, local string, remote net.Addr) (callID string, ok bool) {
 	m.In, m.Transport, m.Local, m.Remote = in, network, local, addrText(remote)
 	th := t.thread(m)
 	if th == nil {
 		t.observer.SIP("", m.Message)
-		return true
+		return "", true
 	}
 	t.mu.Lock()
 	if !th.decided {
 		if !in && m.Code == sip.StatusTrying {
 			// The library's, which does not wait. It would end the repetitions of an INVITE that a crash may cost yet.
 			t.mu.Unlock()
-			return false
+			return "", false
 		}
 		if len(th.queue) >= maxHeld || t.held+len(m.Raw) > maxHeldBytes {
 			t.mu.Unlock()
 			t.observer.SIP("", m.Message)
-			return true
+			return "", true
 		}
 		t.held += len(m.Raw)
 	}
 	th.queue = append(th.queue, m.Message)
 	th.queued++
-	callID := th.callID
+	callID = th.callID
 	t.flush(th, th.queued)
-	if !in && callID != "" {
-		t.observer.Await(callID)
-	}
-	return true
+	return callID, true
 }
 
 // aside tells of a message that nothing is done for.
