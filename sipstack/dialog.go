@@ -3,7 +3,6 @@ package sipstack
 import (
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/emiago/sipgo/sip"
 	"go.uber.org/zap"
@@ -55,8 +54,7 @@ type dialog struct {
 	updates  bool         // the peer takes UPDATE
 	using    bool         // the INVITE's usage is up
 	gone     bool
-	before   uint32      // highest CSeq that another process may have used; 0: there was none
-	expiring *time.Timer // forgets the dialog after it is gone
+	before   uint32 // highest CSeq that another process may have used; 0: there was none
 }
 
 // newDialog makes the dialog that an INVITE opens (RFC 3261 section 12.1.1).
@@ -174,10 +172,13 @@ func (d *dialog) retire() {
 	retired := !d.using && !pending && !d.gone
 	if retired {
 		d.gone = true
-		d.expiring = time.AfterFunc(linger(), func() { d.stack.forget(d) })
 	}
 	d.mu.Unlock()
-	if retired && !d.spare.Load() {
+	if !retired {
+		return
+	}
+	d.stack.retired.put(d)
+	if !d.spare.Load() {
 		d.stack.tap.ended(d.id.callID, d.callID)
 	}
 }
@@ -187,15 +188,6 @@ func (d *dialog) isGone() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.gone
-}
-
-// stop ends the remembering of a dialog.
-func (d *dialog) stop() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.expiring != nil {
-		d.expiring.Stop()
-	}
 }
 
 // lostByRefer ends the call whose peer answered 408 or 481 to a REFER (RFC 5057 section 5.1).

@@ -70,8 +70,11 @@ func (s *Stack) recovered(req *sip.Request, tx *sip.ServerTx) {
 	}
 	var callID string
 	if req.CallID() != nil && req.To() != nil && req.From() != nil {
-		if d := s.dialog(req); d != nil {
+		switch d, ended := s.find(req); {
+		case d != nil:
 			callID = d.callID
+		case ended != nil:
+			callID = ended.callID
 		}
 	}
 	s.observer.Panic(callID, v)
@@ -132,15 +135,15 @@ func (t *turn) tell(res *sip.Response) {
 
 // inDialog handles a request in a dialog when its turn has come. One without a dialog gets 481 (RFC 3261 section 12.2.2).
 func (s *Stack) inDialog(req *sip.Request, tx *sip.ServerTx, handle func(*dialog, *turn)) {
-	d := s.dialog(req)
+	d, ended := s.find(req)
 	switch {
+	case ended != nil:
+		s.late(ended, req, tx)
+		return
 	case d == nil:
 		if !s.handOver(req, tx) {
 			s.noDialog(req, tx)
 		}
-		return
-	case d.isGone():
-		s.late(d, req, tx)
 		return
 	}
 	switch d.inbox.enter(req.CSeq().SeqNo) {
@@ -164,21 +167,6 @@ func (s *Stack) inDialog(req *sip.Request, tx *sip.ServerTx, handle func(*dialog
 	}}
 	defer func() { t.leave(t.answer) }()
 	handle(d, t)
-}
-
-// late answers a request in a dialog that has ended.
-func (s *Stack) late(d *dialog, req *sip.Request, tx *sip.ServerTx) {
-	switch before := d.inbox.previous(req.CSeq().SeqNo); {
-	case before.method == string(req.Method) && before.code != 0: // in another process, whose transaction is gone
-		s.respond(tx, s.again(req, before))
-	case req.Method == sip.NOTIFY:
-		d.referrals.notify(req, func(int, string, ...sip.Header) { s.noDialog(req, tx) }) // counted as late
-	case req.Method == sip.BYE && d.leg.isHanging():
-		// Both sides hung up at once, and ours was answered first. The peer has what it wants.
-		s.respond(tx, s.response(req, sip.StatusOK, ""))
-	default:
-		s.noDialog(req, tx)
-	}
 }
 
 // again answers a request that came under the CSeq of one before it, on another transaction: as that was answered, and

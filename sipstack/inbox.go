@@ -150,13 +150,7 @@ func (b *inbox) restored(past map[uint32]answer) {
 func (b *inbox) previous(cseq uint32) answer {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if a, known := b.past[cseq]; known {
-		return a
-	}
-	if cseq != b.last {
-		return answer{}
-	}
-	return b.answer
+	return given{b.last, b.answer, b.past}.previous(cseq)
 }
 
 // settled returns the highest number below which all have been answered that were let through.

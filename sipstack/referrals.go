@@ -3,6 +3,8 @@ package sipstack
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -184,6 +186,13 @@ func (r *referrals) over(f *Referral) {
 	for _, cseq := range f.attempts {
 		r.past[cseq] = struct{}{}
 	}
+}
+
+// cseqs are those of the REFERs that are over.
+func (r *referrals) cseqs() []uint32 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.past))
 }
 
 // pending reports whether the outcome of a REFER is still to come, so that NOTIFYs must find this dialog.

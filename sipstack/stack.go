@@ -34,6 +34,9 @@ type Stack struct {
 	macs         sync.Pool // of HMACs with it
 	tap          *tap
 	finals       *finals
+	spent        *delayed[spentInvite]
+	retired      *delayed[*dialog]
+	lingering    *delayed[dialogID] // those of which the remains, or all, is still there
 	certificates *certificates
 	oversized    oversized
 	asked        Door
@@ -57,7 +60,8 @@ type Stack struct {
 	closed    bool
 	listeners []*listener
 	dialogs   map[dialogID]*dialog
-	invites   map[inviteID]*invite // those undecided, and those of dialogs
+	ended     map[dialogID]*remains // of those that have
+	invites   map[inviteID]*invite  // those undecided, and those of dialogs
 	outgoing  map[outgoingID]*outgoing
 	revivals  []*revival            // to be gone on with when the stack has started
 	returning map[inviteID]*revival // those whose INVITE is handled once more
@@ -87,7 +91,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 		cfg: cfg, media: m, log: zap.NewNop(), observer: nobody{}, asked: open{},
 		network: hostNetwork{}, dialer: &net.Dialer{}, resolver: newHostResolver(),
 		failed: make(chan error, len(cfg.Listeners)), workers: newWorkers(),
-		dialogs: map[dialogID]*dialog{}, invites: map[inviteID]*invite{}, outgoing: map[outgoingID]*outgoing{},
+		dialogs: map[dialogID]*dialog{}, ended: map[dialogID]*remains{}, invites: map[inviteID]*invite{}, outgoing: map[outgoingID]*outgoing{},
 		returning: map[inviteID]*revival{},
 	}
 	for _, o := range opts {
@@ -103,6 +107,9 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 	s.certificates = newCertificates(cfg.TLS, s.log)
 	s.auth = newAuthenticator(s.cfg.Realm, s.cfg.Users, s.cfg.NonceLifetime)
 	s.door = newDoor(s.cfg, s.asked, s.auth, s.gate, s.supported())
+	s.spent = newDelayed(reduceAfter, spentInvite.emptied)
+	s.retired = newDelayed(reduceAfter, s.reduce)
+	s.lingering = newDelayed(linger()-reduceAfter, s.forget)
 	s.living, s.end = context.WithCancel(context.Background())
 
 	// Our own look at a message comes first: sipgo hands it to a goroutine of its own after that.
@@ -299,9 +306,9 @@ func (s *Stack) Close() error {
 				l.streams.burying.Wait()
 			}
 		}
-		for _, d := range s.allDialogs() {
-			d.stop()
-		}
+		s.spent.close()
+		s.retired.close()
+		s.lingering.close()
 		for _, o := range s.allOutgoing() {
 			o.stop()
 		}
@@ -367,17 +374,4 @@ func (s *Stack) remember(d *dialog) bool {
 	}
 	s.dialogs[d.id] = d
 	return true
-}
-
-// forget ends the remembering of a dialog that is gone, and of its INVITE: a copy of that may have come late, too.
-func (s *Stack) forget(d *dialog) {
-	if d.invite != nil {
-		s.disown(d.invite)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.dialogs, d.id)
-	if d.invite != nil {
-		delete(s.returning, d.invite.id)
-	}
 }

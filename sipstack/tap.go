@@ -19,10 +19,18 @@ type tap struct {
 	threads map[string]*thread // by SIP Call-ID
 	held    int                // bytes of the messages in undecided threads
 	news    sync.Cond          // the observer has been told of something
+	leaving *delayed[parting]  // the threads that are forgotten in a while
+}
+
+// parting is a thread that is to be forgotten, unless it has a call again by then.
+type parting struct {
+	thread *thread
+	turn   int
 }
 
 // thread is the messages of one SIP Call-ID.
 type thread struct {
+	id      string // the SIP Call-ID
 	cseq    uint32 // of its INVITE
 	decided bool
 	over    bool        // its call has ended
@@ -31,7 +39,8 @@ type thread struct {
 	queued  int         // how many ever were to be
 	told    int         // how many were
 	telling bool        // a goroutine is at it
-	expiry  *time.Timer // when it is forgotten, or, undecided, released
+	turn    int         // how many times it was decided about, or its call has ended
+	expiry  *time.Timer // when, undecided, it is released
 }
 
 const (
@@ -51,6 +60,7 @@ func linger() time.Duration { return 64 * sip.T1 }
 func newTap(o Observer) *tap {
 	t := &tap{observer: o, threads: map[string]*thread{}}
 	t.news.L = &t.mu
+	t.leaving = newDelayed(linger(), t.drop)
 	return t
 }
 
@@ -139,8 +149,7 @@ func (t *tap) thread(m sniffed) *thread {
 		if len(t.threads) >= maxThreads {
 			return nil
 		}
-	case th.decided && (th.over || th.callID == "") && th.cseq != m.CSeq:
-		th.expiry.Stop() // the caller tries again under the same Call-ID
+	case th.decided && (th.over || th.callID == "") && th.cseq != m.CSeq: // the caller tries again under the same Call-ID
 	default:
 		return th
 	}
@@ -151,9 +160,9 @@ func (t *tap) thread(m sniffed) *thread {
 
 // open is called with the lock held.
 func (t *tap) open(sipCallID string) *thread {
-	th := &thread{}
-	th.expiry = time.AfterFunc(maxUndecided, func() { t.decide(sipCallID, "", true) })
-	t.threads[strings.Clone(sipCallID)] = th // it may be a part of a whole message
+	th := &thread{id: strings.Clone(sipCallID)} // it may be a part of a whole message
+	th.expiry = time.AfterFunc(maxUndecided, func() { t.decide(th.id, "", true) })
+	t.threads[th.id] = th
 	return th
 }
 
@@ -179,9 +188,13 @@ func (t *tap) decide(sipCallID, callID string, undecidedOnly bool) {
 		}
 	}
 	th.decided, th.over, th.callID = true, false, callID
-	th.expiry.Stop()
+	th.turn++
+	if th.expiry != nil {
+		th.expiry.Stop()
+		th.expiry = nil
+	}
 	if callID == "" {
-		th.expiry = time.AfterFunc(linger(), func() { t.drop(sipCallID, th) })
+		t.leaving.put(parting{th, th.turn})
 	}
 	t.flush(th, th.queued)
 }
@@ -192,16 +205,16 @@ func (t *tap) ended(sipCallID, callID string) {
 	defer t.mu.Unlock()
 	if th := t.threads[sipCallID]; th != nil && th.callID == callID && !t.closed {
 		th.over = true
-		th.expiry.Stop()
-		th.expiry = time.AfterFunc(linger(), func() { t.drop(sipCallID, th) })
+		th.turn++
+		t.leaving.put(parting{th, th.turn})
 	}
 }
 
-func (t *tap) drop(sipCallID string, th *thread) {
+func (t *tap) drop(p parting) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.threads[sipCallID] == th {
-		delete(t.threads, sipCallID)
+	if th := p.thread; t.threads[th.id] == th && th.turn == p.turn {
+		delete(t.threads, th.id)
 	}
 }
 
@@ -240,13 +253,16 @@ func (t *tap) close() {
 	t.closed = true
 	var held []Message
 	for id, th := range t.threads {
-		th.expiry.Stop()
+		if th.expiry != nil {
+			th.expiry.Stop()
+		}
 		if !th.decided {
 			held = append(held, th.queue...)
 		}
 		delete(t.threads, id)
 	}
 	t.mu.Unlock()
+	t.leaving.close()
 	for _, m := range held {
 		t.observer.SIP("", m)
 	}
