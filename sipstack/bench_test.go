@@ -1,8 +1,13 @@
 package sipstack
 
 import (
+	"context"
 	"fmt"
+	"runtime"
 	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // BenchmarkMessageIn measures what it takes from a datagram to the decision about its call, by INVITEs that are turned away:
@@ -22,4 +27,64 @@ func BenchmarkMessageIn(b *testing.B) {
 		answer := p.expect("SIP/2.0 404")
 		p.send("ACK " + head + "To: " + field(answer, "To") + "\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n")
 	}
+}
+
+// BenchmarkEndedCall measures what a referred call leaves in memory when it has ended, for as long as what comes late is answered
+// (64*T1): INVITE, 200, ACK, REFER, 202, NOTIFY, BYE. The journal is not a part of it.
+func BenchmarkEndedCall(b *testing.B) {
+	const calls = 1000
+	n := startNode(b, nil, Config{}, WithObserver(nobody{}))
+	defer n.stop()
+	n.OnInvite(func(inv Invitation) (Admission, error) { return referredCall(inv.SIPCallID), nil })
+	p := n.udpPhone()
+	defer p.close()
+	place := func() {
+		c := p.newCall()
+		c.sendInvite("", offerLine)
+		c.established(c.expect("SIP/2.0 200"))
+		c.ack("")
+		p.reply(p.expect("REFER"), 202, "")
+		c.inDialog("NOTIFY", finalNotify, "SIP/2.0 200 OK\r\n")
+		p.reply(p.expect("BYE"), 200, "")
+	}
+	for range 10 {
+		place()
+	}
+	for b.Loop() {
+		before := settledHeap()
+		for range calls {
+			place()
+		}
+		after := settledHeap()
+		require.Zero(b, len(n.allDialogs()), "calls are up")
+		b.ReportMetric((float64(after.HeapAlloc)-float64(before.HeapAlloc))/calls, "B/call")
+		b.ReportMetric((float64(after.HeapObjects)-float64(before.HeapObjects))/calls, "objects/call")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// settledHeap is what is alive when all is done that follows the end of a call.
+func settledHeap() (m runtime.MemStats) {
+	time.Sleep(reduceAfter + time.Second)
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m
+}
+
+// referredCall is a call that is answered, referred and hung up.
+type referredCall string
+
+func (c referredCall) CallID() string { return string(c) }
+func (c referredCall) Abandon()       {}
+
+func (c referredCall) Serve(l *Leg) {
+	ctx := context.Background()
+	if l.Answer(ctx) != nil {
+		return
+	}
+	if r, err := l.Refer(ctx, "sip:carol@example.com"); err == nil {
+		<-r.Done()
+	}
+	_ = l.Bye(ctx)
 }
