@@ -3,6 +3,7 @@ package sipstack
 import (
 	"context"
 	"net"
+	"syscall"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -76,13 +77,25 @@ func TestADomainSaysWhichTransportsItPrefers(t *testing.T) { // RFC 3263 section
 	})
 }
 
+// bothAtOnePort binds a port that is free for both.
+func bothAtOnePort(t *testing.T) (net.Listener, net.PacketConn) {
+	t.Helper()
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		pc, err := net.ListenPacket("udp", l.Addr().String())
+		if err == nil {
+			return l, pc
+		}
+		require.ErrorIs(t, err, syscall.EADDRINUSE)
+		require.NoError(t, l.Close()) // somebody has that port for UDP: the next one
+	}
+}
+
 // nameServer answers as f does, over UDP and TCP at one port.
 func nameServer(t *testing.T, f dns.HandlerFunc) *dns.ClientConfig {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	pc, err := net.ListenPacket("udp", l.Addr().String())
-	require.NoError(t, err)
+	l, pc := bothAtOnePort(t)
 	for _, s := range []*dns.Server{{Listener: l, Handler: f}, {PacketConn: pc, Handler: f}} {
 		up, done := make(chan struct{}), make(chan error, 1)
 		s.NotifyStartedFunc = func() { close(up) }
