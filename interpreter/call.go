@@ -174,9 +174,9 @@ func (c *call) PlayRinging(ctx context.Context) error {
 }
 
 func (c *call) play(what string, sound func() error) error {
-	c.note(state.Entry{Type: state.TypeMedia, Media: &state.Media{Event: "playing", Detail: what}})
+	c.noteMedia("playing", what)
 	err := sound()
-	c.note(state.Entry{Type: state.TypeMedia, Media: &state.Media{Event: "played", Detail: what}})
+	c.noteMedia("played", what)
 	return err
 }
 

@@ -15,29 +15,29 @@ import (
 const maxRedirects = 100
 
 // documents runs a document, and whatever replaces it, until the call is to end.
-func (r *Runner) documents(ctx context.Context, c *call, reply webhook.Reply) ending {
+func (r *Runner) documents(ctx context.Context, c *call, reply *webhook.Reply) *ending {
 	redirects := 0
 	for {
 		out, idle, err := r.document(ctx, c, reply)
 		switch {
 		case err != nil:
-			return ending{err: err, after: out.After}
+			return &ending{err: err, after: out.After}
 		case out.Replace == nil:
-			return ending{cause: out.End, after: out.After}
+			return &ending{cause: out.End, after: out.After}
 		}
 		if redirects++; !idle {
 			redirects = 0
 		}
 		if redirects == maxRedirects {
-			return ending{err: &verbs.ActionError{Verb: "Redirect",
+			return &ending{err: &verbs.ActionError{Verb: "Redirect",
 				Reason: fmt.Sprintf("%d documents in a row did nothing but redirect", maxRedirects)}}
 		}
-		reply = *out.Replace
+		reply = out.Replace
 	}
 }
 
 // document runs one document.
-func (r *Runner) document(ctx context.Context, c *call, reply webhook.Reply) (out verbs.Outcome, idle bool, err error) {
+func (r *Runner) document(ctx context.Context, c *call, reply *webhook.Reply) (out verbs.Outcome, idle bool, err error) {
 	err = errPanic // unless it returns
 	ctx, traced := r.tracer.Document(ctx, reply.URL)
 	defer func() { traced(fault(err)) }()
@@ -49,9 +49,9 @@ func (r *Runner) document(ctx context.Context, c *call, reply webhook.Reply) (ou
 }
 
 // accept reads the document of a reply, whole, before anything of it runs.
-func (r *Runner) accept(ctx context.Context, c *call, reply webhook.Reply) (*verbs.Document, error) {
+func (r *Runner) accept(ctx context.Context, c *call, reply *webhook.Reply) (*verbs.Document, error) {
 	if c.resumed != nil && c.resumed.amid {
-		return r.acceptAgain(c, reply)
+		return r.acceptAgain(c, *reply)
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -60,6 +60,7 @@ func (r *Runner) accept(ctx context.Context, c *call, reply webhook.Reply) (*ver
 	c.base = reply.URL
 	entry := &state.Document{URL: reply.URL, Body: string(reply.Body)}
 	doc, err := r.parser.Parse(reply.Body, reply.URL)
+	reply.Body = nil // it is in the journal, and the document may run for as long as the call lasts
 	if err != nil {
 		entry.Error = err.Error()
 		r.note(state.Entry{Type: state.TypeDocument, Document: entry})

@@ -20,16 +20,19 @@ func (c *call) Recognize(ctx context.Context, s verbs.SpeechInput) (verbs.Recogn
 	heard, err := c.leg.Recognize(ctx, s)
 	if err != nil {
 		if ctx.Err() == nil {
-			c.noteSpeech(state.MediaNotListening, err.Error())
+			c.noteMedia(state.MediaNotListening, err.Error())
 			c.log.Warn("speech cannot be recognised", zap.Error(err))
 		}
 		return nil, err
 	}
-	c.noteSpeech(state.MediaListening, "")
+	c.noteMedia(state.MediaListening, "")
 	return &noted{Recognition: heard, call: c}, nil
 }
 
-func (c *call) noteSpeech(event, detail string) {
+// noteMedia journals what is heard or said. An entry is large, and must not be on the stack as long as something is played.
+//
+//go:noinline
+func (c *call) noteMedia(event, detail string) {
 	c.note(state.Entry{Type: state.TypeMedia, Media: &state.Media{Event: event, Detail: detail}})
 }
 
@@ -47,7 +50,7 @@ func (n *noted) Stop() {
 		case <-n.Done():
 			n.outcome()
 		default:
-			n.call.noteSpeech(state.MediaUnheard, "")
+			n.call.noteMedia(state.MediaUnheard, "")
 		}
 	})
 	n.Recognition.Stop()
@@ -56,7 +59,7 @@ func (n *noted) Stop() {
 func (n *noted) outcome() {
 	said, err := n.Said()
 	if err != nil {
-		n.call.noteSpeech(state.MediaUnheard, err.Error())
+		n.call.noteMedia(state.MediaUnheard, err.Error())
 		n.call.log.Warn("what was said could not be recognised", zap.Error(err))
 		return
 	}
@@ -64,5 +67,5 @@ func (n *noted) outcome() {
 	if said.Transcript != "" {
 		detail = fmt.Sprintf("%s (%.2f)", said.Transcript, said.Confidence)
 	}
-	n.call.noteSpeech(state.MediaUnderstood, detail)
+	n.call.noteMedia(state.MediaUnderstood, detail)
 }

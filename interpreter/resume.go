@@ -49,10 +49,10 @@ func (r *Runner) Resume(ctx context.Context, limits Limits, from Resumption, cal
 }
 
 // goOn goes on with the documents, up to their end.
-func (r *Runner) goOn(ctx context.Context, c *call, from Resumption, invite webhook.Invite) ending {
+func (r *Runner) goOn(ctx context.Context, c *call, from Resumption, invite webhook.Invite) *ending {
 	switch {
 	case from.end != nil && (!from.outlives || from.settled):
-		return ending{}
+		return &ending{}
 	case from.end != nil, from.ending != nil && from.outlives:
 		c.end(verbs.ErrRemoteHangup) // for the verb, whatever it was: what is left of it comes after the end
 		how := r.goOnFrom(ctx, c, from)
@@ -62,28 +62,28 @@ func (r *Runner) goOn(ctx context.Context, c *call, from Resumption, invite webh
 		}
 		return how
 	case from.ending != nil:
-		return ending{cause: from.ending.cause, message: from.message}
+		return &ending{cause: from.ending.cause, message: from.message}
 	case from.complete:
-		return ending{err: verbs.ErrCompleted}
+		return &ending{err: verbs.ErrCompleted}
 	}
 	r.guard(func() { r.beginAgain(ctx, c, from) })
 	switch {
 	case len(from.follow) > 0:
 		changes, err := from.changes()
 		if err != nil {
-			return ending{err: fmt.Errorf("%w: %w", errRestarted, err)}
+			return &ending{err: fmt.Errorf("%w: %w", errRestarted, err)}
 		}
 		return r.execute(ctx, c, r.follow(c, changes))
 	case from.document == nil:
-		return r.execute(ctx, c, r.initiate(c, invite))
+		return r.execute(ctx, c, r.initiate(c, &invite))
 	}
 	return r.goOnFrom(ctx, c, from)
 }
 
 // goOnFrom goes on with the document that ran.
-func (r *Runner) goOnFrom(ctx context.Context, c *call, from Resumption) ending {
+func (r *Runner) goOnFrom(ctx context.Context, c *call, from Resumption) *ending {
 	if from.document == nil {
-		return ending{err: fmt.Errorf("%w: the document that ran is not known", errRestarted)}
+		return &ending{err: fmt.Errorf("%w: the document that ran is not known", errRestarted)}
 	}
 	c.resumed.amid = true
 	return r.execute(ctx, c, func(context.Context) (webhook.Reply, error) { return *from.document, nil })

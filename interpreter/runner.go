@@ -88,20 +88,26 @@ type Arrival struct {
 //
 // Whatever happens, a panic included, Run ends the call on the wire, journals its end, and hands over one disconnect event.
 func (r *Runner) Run(ctx context.Context, limits Limits, arrival *Arrival, leg Leg) {
-	ctx, end := context.WithCancelCause(ctx)
-	defer end(nil)
-	c := &call{Runner: r, leg: leg, info: arrival.Call, limits: limits, life: ctx, end: end}
+	c := r.newCall(ctx, limits, arrival, leg)
+	defer c.end(nil)
 	defer c.behind.all.Wait()
-	ctx, traced := r.begin(ctx, c, arrival.Invite.StirShaken)
-	how := r.execute(ctx, c, r.initiate(c, arrival.Invite))
+	ctx, traced := r.begin(c, arrival.Invite.StirShaken)
+	how := r.execute(ctx, c, r.initiate(c, &arrival.Invite))
 	r.finish(ctx, c, how)
 	traced(fault(how.err))
 }
 
-// begin journals that there is a call. It is a function of its own, as what it needs on the stack would be there as long as
-// the call lasts.
-func (r *Runner) begin(ctx context.Context, c *call, stirShaken map[string]string) (context.Context, func(error)) {
-	info := c.Info()
+// newCall is a function of its own, as is begin: what they need on the stack would be there as long as the call lasts.
+//
+//go:noinline
+func (r *Runner) newCall(ctx context.Context, limits Limits, arrival *Arrival, leg Leg) *call {
+	ctx, end := context.WithCancelCause(ctx)
+	return &call{Runner: r, leg: leg, info: arrival.Call, limits: limits, life: ctx, end: end}
+}
+
+// begin journals that there is a call.
+func (r *Runner) begin(c *call, stirShaken map[string]string) (context.Context, func(error)) {
+	ctx, info := c.life, c.Info()
 	r.callID = info.CallID
 	r.log = r.log.WithLazy(zap.String("call_id", info.CallID))
 	r.changes.begin(ctx, c.end)
@@ -128,22 +134,22 @@ type ending struct {
 }
 
 // initiate asks for the first document.
-func (r *Runner) initiate(c *call, invite webhook.Invite) func(context.Context) (webhook.Reply, error) {
+func (r *Runner) initiate(c *call, invite *webhook.Invite) func(context.Context) (webhook.Reply, error) {
 	return func(ctx context.Context) (webhook.Reply, error) {
-		return c.Ask(ctx, r.app.Initiate, webhook.NewInitiate(c.Info(), invite))
+		return c.Ask(ctx, r.app.Initiate, webhook.NewInitiate(c.Info(), *invite))
 	}
 }
 
-func (r *Runner) execute(ctx context.Context, c *call, next func(context.Context) (webhook.Reply, error)) (e ending) {
+func (r *Runner) execute(ctx context.Context, c *call, next func(context.Context) (webhook.Reply, error)) (e *ending) {
 	defer func() {
 		if v := recover(); v != nil {
 			r.recovered(v)
-			e = ending{err: recovered(v)}
+			e = &ending{err: recovered(v)}
 		}
 	}()
 	for {
 		e = r.stretch(ctx, c, next)
-		if e = e.of(ctx, c.over); e.final(ctx) {
+		if e.settle(ctx, c.over); e.final(ctx) {
 			return e
 		}
 		taken := r.changes.take()
@@ -155,22 +161,22 @@ func (r *Runner) execute(ctx context.Context, c *call, next func(context.Context
 }
 
 // stretch runs what the first document leads to, until the call is to end or another document takes its place.
-func (r *Runner) stretch(ctx context.Context, c *call, first func(context.Context) (webhook.Reply, error)) ending {
+func (r *Runner) stretch(ctx context.Context, c *call, first func(context.Context) (webhook.Reply, error)) *ending {
 	ctx, interrupt := context.WithCancelCause(ctx)
 	defer interrupt(nil)
 	r.changes.document(interrupt)
 	if ctx.Err() != nil && (c.resumed == nil || !c.resumed.amid) {
-		return ending{err: context.Cause(ctx)}
+		return &ending{err: context.Cause(ctx)}
 	}
 	reply, err := first(ctx)
 	if err != nil {
-		return ending{err: because(ctx, err)}
+		return &ending{err: because(ctx, err)}
 	}
-	return r.documents(ctx, c, reply)
+	return r.documents(ctx, c, &reply)
 }
 
-// of tells the end of the call itself where that came upon a document that was being replaced.
-func (e ending) of(ctx context.Context, over error) ending {
+// settle tells the end of the call itself where that came upon a document that was being replaced.
+func (e *ending) settle(ctx context.Context, over error) {
 	switch {
 	case !errors.Is(e.err, verbs.ErrReplaced):
 	case ctx.Err() != nil:
@@ -178,17 +184,16 @@ func (e ending) of(ctx context.Context, over error) ending {
 	case over != nil:
 		e.err = over
 	}
-	return e
 }
 
 // final reports whether the call is over, so that no other document can take the place of the one that ended.
-func (e ending) final(ctx context.Context) bool {
+func (e *ending) final(ctx context.Context) bool {
 	return ctx.Err() != nil || e.after != nil || remote(e.err)
 }
 
 // finish ends the call on the wire if it is up, then tells of it: journal first, then the application, then whatever
 // outlives the call.
-func (r *Runner) finish(ctx context.Context, c *call, e ending) {
+func (r *Runner) finish(ctx context.Context, c *call, e *ending) {
 	r.changes.close()
 	r.noteChanges()
 	cause, message := causeOf(e.err)

@@ -267,7 +267,7 @@ func TestAnAfterThatPanicsLeavesTheCallEnded(t *testing.T) {
 	b.runner = New(Config{}, Application{}, verbs.NewParser(verbs.Config{}), b.app, b.app, b.store,
 		WithPanicHandler(func(any) { b.panics++ }))
 	c := &call{Runner: b.runner, leg: b.leg, limits: b.limits, info: webhook.Call{CallID: "c-1"}}
-	b.runner.finish(b.ctx, c, ending{after: func(context.Context) { panic("late") }})
+	b.runner.finish(b.ctx, c, &ending{after: func(context.Context) { panic("late") }})
 	assert.Equal(t, 1, b.panics)
 }
 

@@ -138,11 +138,22 @@ func (c *calls) leg(id string, room *ticket, sip *sipstack.Leg) *leg {
 
 // serve has a runner of its own run a call of an application.
 func (c *calls) serve(call *leg, app *Application, run func(context.Context, *interpreter.Runner, interpreter.Limits)) {
-	n := c.node
-	ctx, end := context.WithCancelCause(n.drained)
+	ctx, end := c.begin(call)
 	defer end(nil)
-	call.sip.OnDigit(call.press)
 	defer call.takes.end()
+	runner := c.newRunner(app)
+	defer c.serving(call.callID, runner, &call.takes)()
+	run(ctx, runner, interpreter.Limits{Drained: c.node.drained, Closed: c.node.closed})
+	c.served(call)
+}
+
+// begin has the call's goroutine told of what comes from its leg. It and served are functions of their own, as what they need on
+// the stack would be there as long as the call lasts.
+//
+//go:noinline
+func (c *calls) begin(call *leg) (context.Context, context.CancelCauseFunc) {
+	ctx, end := context.WithCancelCause(c.node.drained)
+	call.sip.OnDigit(call.press)
 	call.sip.OnEnd(func(cause error) {
 		call.takes.end()
 		call.ended()
@@ -151,10 +162,12 @@ func (c *calls) serve(call *leg, app *Application, run func(context.Context, *in
 	if errors.Is(call.sip.Err(), sipstack.ErrLocalHangup) {
 		end(verbs.ErrRemoteHangup) // by another process, which did not come to write down why
 	}
-	runner := c.newRunner(app)
-	defer c.serving(call.callID, runner, &call.takes)()
-	run(ctx, runner, interpreter.Limits{Drained: n.drained, Closed: n.closed})
-	n.log.Debug("call served", zap.String("call_id", call.callID))
+	return ctx, end
+}
+
+//go:noinline
+func (c *calls) served(call *leg) {
+	c.node.log.Debug("call served", zap.String("call_id", call.callID))
 }
 
 // newRunner makes the runner of a call. It is not inlined for the same reason as leg.
