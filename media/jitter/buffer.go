@@ -209,8 +209,9 @@ func (b *Buffer) store(p Packet, sound bool, position int64) {
 
 // release lets go of what waits before a sequence number, and returns how many packets with sound that were.
 func (b *Buffer) release(before uint16) (sounds int) {
-	for i := range b.slots {
-		s := &b.slots[i]
+	for range min(before-b.next, room) { // each has its slot by its number
+		s := &b.slots[b.next%room]
+		b.next++
 		if !s.used || int16(s.sequence-before) >= 0 {
 			continue
 		}

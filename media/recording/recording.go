@@ -89,9 +89,10 @@ type buffer struct {
 	n   int // of all channels
 }
 
-func (b *buffer) add(v int16) {
-	b.pcm[b.n] = v
-	b.n++
+// grow returns room for n samples more.
+func (b *buffer) grow(n int) []int16 {
+	b.n += n
+	return b.pcm[b.n-n : b.n]
 }
 
 func (b *buffer) sound() []int16 { return b.pcm[:b.n] }
@@ -149,15 +150,17 @@ func (r *Recording) put(in, out []int16) {
 	if r.piece == nil {
 		r.piece = newBuffer(nil)
 	}
-	for i, v := range in {
-		switch {
-		case r.spec.InOnly:
-			r.piece.add(v)
-		case channels == 2:
-			r.piece.add(v)
-			r.piece.add(out[i])
-		default:
-			r.piece.add(mixed(v, out[i]))
+	dst, out := r.piece.grow(len(in)*channels), out[:len(in)]
+	switch {
+	case r.spec.InOnly:
+		copy(dst, in)
+	case channels == 2:
+		for i, v := range in {
+			dst[2*i], dst[2*i+1] = v, out[i]
+		}
+	default:
+		for i, v := range in {
+			dst[i] = mixed(v, out[i])
 		}
 	}
 	if held := heldBack * channels; r.piece.n >= pieceSamples*channels+held {

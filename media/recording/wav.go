@@ -3,6 +3,7 @@ package recording
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 const wavHead = 44 // bytes before the sound
@@ -43,9 +44,9 @@ func wavHeader(channels int, sound int64) (head [wavHead]byte) {
 }
 
 func (w *wavFile) encode(samples []int16) error {
-	w.buf = w.buf[:0]
-	for _, v := range samples {
-		w.buf = binary.LittleEndian.AppendUint16(w.buf, uint16(v))
+	w.buf = slices.Grow(w.buf[:0], 2*len(samples))[:2*len(samples)]
+	for i, v := range samples {
+		binary.LittleEndian.PutUint16(w.buf[2*i:], uint16(v))
 	}
 	n, err := w.file.Write(w.buf)
 	w.sound += int64(n)
