@@ -281,6 +281,12 @@ func (s *fileSource) instant() bool {
 	return plain && s.r.g.complete()
 }
 
+// more implements [instant].
+func (s *fileSource) more() bool {
+	w := s.sound.frames.(*wav)
+	return w.more(s.r.waiting())
+}
+
 func (s *fileSource) end() {
 	if s.r.close() {
 		s.cancel()

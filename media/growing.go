@@ -147,6 +147,13 @@ func (r *growingReader[T]) Read(dst []T) (int, error) {
 	return n, nil
 }
 
+// waiting returns how many elements are there that were not read yet.
+func (r *growingReader[T]) waiting() int {
+	r.g.mu.Lock()
+	defer r.g.mu.Unlock()
+	return r.g.size - r.at
+}
+
 // await waits until there is something to read. It returns the error of a content that has nothing, unless it is
 // complete and empty.
 func (r *growingReader[T]) await() error {

@@ -18,7 +18,7 @@ type playout struct {
 	keying *keying // the sender's; nil: no keys are pressed
 
 	// The sender's, of an instant source.
-	source Source // nil: it is another kind
+	source instant // nil: it is another kind
 	next   [1]int16
 	known  int  // samples in next
 	dry    bool // it has no more
@@ -33,14 +33,20 @@ type playout struct {
 	finished bool // over is closed
 }
 
-// instant is a [Source] that may say that it never waits from now on, and takes no time worth speaking of: its sound is in memory.
-type instant interface{ instant() bool }
+// instant is a [Source] that may be in memory.
+type instant interface {
+	Source
+	// instant reports that it never waits from now on, and takes no time worth speaking of.
+	instant() bool
+	// more reports whether samples are left. It may be asked once instant is true.
+	more() bool
+}
 
 // newPlayout returns one for a source that is read ahead, if it is not instant.
 func newPlayout(src Source) *playout {
 	p := &playout{over: make(chan struct{})}
 	if i, ok := src.(instant); ok && i.instant() {
-		p.source = src
+		p.source = i
 	} else {
 		p.ring, p.space = make([]int16, ahead), make(chan struct{}, 1)
 	}
@@ -125,11 +131,14 @@ func (p *playout) take(dst []int16) int {
 	return n
 }
 
-// read takes samples of the source itself. It reads one more than it returns, so that the end is known with the last one.
+// read takes samples of the source itself. After the last one it looks at once how it ends.
 func (p *playout) read(dst []int16) int {
 	n := copy(dst, p.next[:p.known])
+	p.known = 0
 	n += p.readFull(dst[n:])
-	p.known = p.readFull(p.next[:])
+	if !p.dry && !p.source.more() {
+		p.known = p.readFull(p.next[:])
+	}
 	return n
 }
 

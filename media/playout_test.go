@@ -19,6 +19,11 @@ type inMemory struct{ Source }
 
 func (inMemory) instant() bool { return true }
 
+func (s inMemory) more() bool {
+	r, ok := s.Source.(*ramp)
+	return ok && r.at < r.length
+}
+
 // kindsOfSource are the ways in which the sender gets at the sound of a source.
 var kindsOfSource = map[string]func(Source) Source{
 	"read ahead": func(s Source) Source { return s },

@@ -302,6 +302,9 @@ func (r *speechReader) ReadFrame(dst []int16) (int, error) {
 // instant implements [instant].
 func (r *speechReader) instant() bool { return r.r.g.complete() }
 
+// more implements [instant].
+func (r *speechReader) more() bool { return r.r.waiting() > 0 }
+
 func (r *speechReader) Close() error {
 	r.stop()
 	r.end()

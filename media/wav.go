@@ -34,7 +34,8 @@ const headRoom = 64
 // wav reads the sound of a WAV file: 16-bit PCM, A-law or μ-law, mono or stereo mixed down. It takes a file for as good
 // as can be: sizes that are too great end with the file, and unknown chunks are skipped.
 type wav struct {
-	r        *bufio.Reader
+	r        *bufio.Reader // of the head
+	from     io.Reader     // what it reads
 	tag      uint16
 	channels int
 	rate     int
@@ -54,7 +55,7 @@ func openWAV(from io.Reader) (*wav, error) {
 		return nil, errors.New("not a WAV file")
 	}
 	endless := binary.LittleEndian.Uint32(riff[4:])
-	w := &wav{r: r}
+	w := &wav{r: r, from: from}
 	for {
 		var head [8]byte
 		if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -134,10 +135,7 @@ func (w *wav) format(size int64) error {
 
 // ReadFrame implements [frames]: it reads what is there, at least one sample.
 func (w *wav) ReadFrame(dst []int16) (int, error) {
-	width := w.channels
-	if w.tag == wavPCM {
-		width *= 2
-	}
+	width := w.width()
 	want := min(int64(len(dst)), w.left/int64(width)) * int64(width)
 	if want == 0 {
 		if len(dst) == 0 {
@@ -148,10 +146,14 @@ func (w *wav) ReadFrame(dst []int16) (int, error) {
 	if int64(len(w.buf)) < want {
 		w.buf = make([]byte, want)
 	}
-	n, err := io.ReadAtLeast(w.r, w.buf[:want], width)
+	r := w.from
+	if w.r.Buffered() > 0 {
+		r = w.r
+	}
+	n, err := io.ReadAtLeast(r, w.buf[:want], width)
 	if rest := n % width; rest != 0 && err == nil { // the samples that have begun
 		var more int
-		more, err = io.ReadFull(w.r, w.buf[n:n+width-rest])
+		more, err = io.ReadFull(r, w.buf[n:n+width-rest])
 		n += more
 	}
 	n -= n % width
@@ -164,6 +166,19 @@ func (w *wav) ReadFrame(dst []int16) (int, error) {
 		return 0, io.EOF
 	}
 	return 0, err
+}
+
+// width is how many bytes the samples of one moment have.
+func (w *wav) width() int {
+	if w.tag == wavPCM {
+		return 2 * w.channels
+	}
+	return w.channels
+}
+
+// more reports whether a sample is left, of a file of which so many bytes wait to be read, and no others will come.
+func (w *wav) more(waiting int) bool {
+	return min(w.left, int64(w.r.Buffered()+waiting)) >= int64(w.width())
 }
 
 // ended tells the end of the file within a sample from a transfer that was cut, for which readers have the same error.
