@@ -79,7 +79,8 @@ type Durable struct {
 	replies string       // subject of the answers to what is written
 	cycle   cycle        // of the writer
 
-	calmTime time.Duration // after which a call of which there is nothing new need not be in memory
+	free     func(dir string) (int64, error) // bytes that can still be written
+	calmTime time.Duration                   // after which a call of which there is nothing new need not be in memory
 }
 
 var _ Store = (*Durable)(nil)
@@ -108,7 +109,7 @@ func NewDurable(cfg DurableConfig, opts ...DurableOption) (*Durable, error) {
 	d := &Durable{
 		index: newIndex(cfg.Retention, cfg.Memory), cfg: cfg, names: namesOf(cfg.Partition), log: zap.NewNop(), codec: codec,
 		pending: map[uint64]receipt{}, wake: make(chan struct{}, 1), ending: make(chan struct{}),
-		calmTime: defaultCalmTime,
+		free: freeAt, calmTime: defaultCalmTime,
 	}
 	d.shelf = d
 	d.room = sync.NewCond(&d.mu)

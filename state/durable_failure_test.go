@@ -2,10 +2,8 @@ package state
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
@@ -30,105 +28,96 @@ func safe(t *testing.T, d *Durable) {
 	require.Eventually(t, func() bool { return d.Failing() == nil && d.Figures().Unwritten == 0 }, patience, 5*time.Millisecond)
 }
 
-// smallDisk is a file system of so many MiB.
-func smallDisk(t *testing.T, mib int) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm,mode=0700", mib)); err != nil {
-		t.Skip("this user may not mount a file system: ", err)
-	}
-	t.Cleanup(func() { assert.NoError(t, syscall.Unmount(dir, syscall.MNT_DETACH)) })
-	return dir
-}
-
-// fill takes the room that is left on a disk, but for some MiB. What it returns gives it back.
-func fill(t *testing.T, dir string, leave int64) (free func()) {
-	t.Helper()
-	name := filepath.Join(dir, "filler")
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o600)
-	require.NoError(t, err)
-	for _, size := range []int{1 << 20, 1 << 12, 1} {
-		chunk := make([]byte, size)
-		for err = nil; err == nil; {
-			_, err = f.Write(chunk)
+// A full disk stops no call: they go on in memory, and when there is room again nothing is missing. With a reserve the
+// store stops before the server in the process notices.
+func TestAFullDiskStopsNothingAndCostsNothing(t *testing.T) {
+	t.Parallel()
+	const reserve = 4 << 20
+	t.Run("that tells", func(t *testing.T) {
+		t.Parallel()
+		stopsNothing(t, toldDisk(t), reserve)
+	})
+	for name, reserve := range map[string]int64{"noticed in time": reserve, "noticed by the server": 1} {
+		if disk, there := ownDisk(t, 24); there {
+			t.Run("of its own, "+name, func(t *testing.T) {
+				t.Parallel()
+				stopsNothing(t, disk, reserve)
+			})
 		}
 	}
-	require.ErrorIs(t, err, syscall.ENOSPC)
-	info, err := f.Stat()
-	require.NoError(t, err)
-	require.NoError(t, f.Truncate(info.Size()-leave<<20))
-	require.NoError(t, f.Close())
-	return func() { require.NoError(t, os.Remove(name)) }
 }
 
-// A full disk stops no call: they go on in memory, and when there is room again nothing is missing. With a reserve the
-// store stops before the server in the process notices; without one that gives up and is started again.
-func TestAFullDiskStopsNothingAndCostsNothing(t *testing.T) {
-	for name, reserve := range map[string]int64{"noticed in time": 4 << 20, "noticed by the server": 1} {
-		t.Run(name, func(t *testing.T) {
-			disk := smallDisk(t, 24)
-			cfg := DurableConfig{Dir: filepath.Join(disk, "state"), Reserve: reserve}
-			d, logs := openDurable(t, cfg)
-			defer func() {
-				if t.Failed() {
-					for _, l := range logs.All() {
-						t.Log(l.Level, l.Message, l.ContextMap())
-					}
-				}
-			}()
-			want := map[string]int{}
-			add := func(id string) {
-				t.Helper()
-				_, err := d.Append(t.Context(), initiated(id))
-				require.NoError(t, err)
-				_, err = d.Append(t.Context(), message(id, 20_000))
-				require.NoError(t, err)
-				_, err = d.Owe(t.Context(), id, envelope("e-"+id))
-				require.NoError(t, err)
-				want[id] = 3
-			}
-			for i := range 10 {
-				add(fmt.Sprintf("before-%d", i))
-			}
-			safe(t, d)
-			free := fill(t, disk, reserve>>21) // half of what is left alone
-			if reserve > 1 {
-				becomes(t, d, true)
-			}
-			for i := range 100 {
-				add(fmt.Sprintf("full-%d", i))
-			}
-			becomes(t, d, true)
-			for i := range 10 {
-				add(fmt.Sprintf("failing-%d", i))
-			}
-			assert.Positive(t, d.Figures().Unwritten)
-			assert.EqualValues(t, 1, d.Figures().Failing)
-			assert.Len(t, logs.FilterMessageSnippet("state cannot be written").FilterLevelExact(zap.ErrorLevel).All(), 1)
-			for id, n := range want {
-				journal, err := d.Journal(t.Context(), id)
-				require.NoError(t, err)
-				require.Len(t, journal, n, "what is in memory can be read")
-			}
-
-			free()
-			becomes(t, d, false)
-			add("after")
-			safe(t, d)
-			assert.NotEmpty(t, logs.FilterMessageSnippet("state can be written again").All())
-			require.NoError(t, d.Close())
-
-			d, _ = openDurable(t, cfg)
-			for id, n := range want {
-				journal, err := d.Journal(t.Context(), id)
-				require.NoError(t, err, id)
-				require.Len(t, journal, n, id)
-			}
-			debts, err := d.Debts(t.Context())
-			require.NoError(t, err)
-			assert.Len(t, debts, len(want))
-		})
+// What the server in the process may not write it does not answer: it is given up, and is started again when the disk takes
+// something.
+func TestAServerThatCannotWriteStopsNothing(t *testing.T) {
+	t.Parallel()
+	if alone(t) {
+		stopsNothing(t, limitedDisk(t), 1)
 	}
+}
+
+func stopsNothing(t *testing.T, disk smallDisk, reserve int64) {
+	t.Helper()
+	cfg := DurableConfig{Dir: filepath.Join(disk.dir, "state"), Reserve: reserve}
+	d, logs := openDurable(t, cfg, disk.known)
+	defer func() {
+		if t.Failed() {
+			for _, l := range logs.All() {
+				t.Log(l.Level, l.Message, l.ContextMap())
+			}
+		}
+	}()
+	want := map[string]int{}
+	add := func(id string) {
+		t.Helper()
+		_, err := d.Append(t.Context(), initiated(id))
+		require.NoError(t, err)
+		_, err = d.Append(t.Context(), message(id, 20_000))
+		require.NoError(t, err)
+		_, err = d.Owe(t.Context(), id, envelope("e-"+id))
+		require.NoError(t, err)
+		want[id] = 3
+	}
+	for i := range 10 {
+		add(fmt.Sprintf("before-%d", i))
+	}
+	safe(t, d)
+	free := disk.fill(t, reserve>>21) // half of what is left alone
+	if reserve > 1 {
+		becomes(t, d, true)
+	}
+	for i := range 100 {
+		add(fmt.Sprintf("full-%d", i))
+	}
+	becomes(t, d, true)
+	for i := range 10 {
+		add(fmt.Sprintf("failing-%d", i))
+	}
+	assert.Positive(t, d.Figures().Unwritten)
+	assert.EqualValues(t, 1, d.Figures().Failing)
+	assert.Len(t, logs.FilterMessageSnippet("state cannot be written").FilterLevelExact(zap.ErrorLevel).All(), 1)
+	for id, n := range want {
+		journal, err := d.Journal(t.Context(), id)
+		require.NoError(t, err)
+		require.Len(t, journal, n, "what is in memory can be read")
+	}
+
+	free()
+	becomes(t, d, false)
+	add("after")
+	safe(t, d)
+	assert.NotEmpty(t, logs.FilterMessageSnippet("state can be written again").All())
+	require.NoError(t, d.Close())
+
+	d, _ = openDurable(t, cfg, disk.known)
+	for id, n := range want {
+		journal, err := d.Journal(t.Context(), id)
+		require.NoError(t, err, id)
+		require.Len(t, journal, n, id)
+	}
+	debts, err := d.Debts(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, debts, len(want))
 }
 
 // A disk that takes its time is waited for: calls go on in memory, the server stays, and what was on its way counts when it
@@ -169,11 +158,12 @@ func TestASlowDiskIsWaitedFor(t *testing.T) {
 
 // What failed when the store was closed is lost, and that is said.
 func TestWhatCannotBeWrittenAtTheEndIsSaid(t *testing.T) {
-	disk := smallDisk(t, 24)
-	d, logs := openDurable(t, DurableConfig{Dir: filepath.Join(disk, "state"), Reserve: 4 << 20})
+	t.Parallel()
+	disk := toldDisk(t)
+	d, logs := openDurable(t, DurableConfig{Dir: disk.dir, Reserve: 4 << 20}, disk.known)
 	_, err := d.Append(t.Context(), initiated("c-1"))
 	require.NoError(t, err)
-	fill(t, disk, 2)
+	defer disk.fill(t, 2)()
 	becomes(t, d, true)
 	_, err = d.Append(t.Context(), ended("c-1"))
 	require.NoError(t, err)

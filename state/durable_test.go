@@ -17,10 +17,10 @@ import (
 )
 
 // openDurable opens a store, which is closed with the test.
-func openDurable(t testing.TB, cfg DurableConfig) (*Durable, *observer.ObservedLogs) {
+func openDurable(t testing.TB, cfg DurableConfig, opts ...DurableOption) (*Durable, *observer.ObservedLogs) {
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
-	d, err := NewDurable(cfg, WithLogger(zap.New(core)))
+	d, err := NewDurable(cfg, append(opts, WithLogger(zap.New(core)))...)
 	require.NoError(t, err)
 	require.NoError(t, d.Open(context.Background()))
 	t.Cleanup(func() { assert.NoError(t, d.Close()) })

@@ -144,7 +144,7 @@ func (d *Durable) full() error {
 	if d.dir == nil {
 		return nil
 	}
-	free, err := d.dir.free()
+	free, err := d.free(d.dir.path)
 	switch {
 	case err != nil:
 		return fmt.Errorf("the disk's room: %w", err)
@@ -166,6 +166,11 @@ func (d *Durable) repair() error {
 	d.mu.Unlock()
 	if stalled {
 		return errTooSlow // what is on its way tells when that is over
+	}
+	if d.dir != nil {
+		if err := d.dir.tryWriting(); err != nil { // a server may start, and take what it cannot write
+			return fmt.Errorf("the disk: %w", err)
+		}
 	}
 	if d.dir != nil && (broken || d.unhealthy() != nil) { // a stream that could not write once does not write any more, room or not
 		if err := errors.Join(d.reconnect(ctx), d.takeStock(ctx)); err != nil {

@@ -31,8 +31,14 @@ const (
 type link struct {
 	server *server.Server // nil: it is elsewhere
 	conn   *nats.Conn
+	out    publisher // the connection, for what the writer sends
 	js     jetstream.JetStream
 	names  names
+}
+
+// publisher sends a message whose answer goes to reply. A [nats.Conn] is one.
+type publisher interface {
+	PublishRequest(subject, reply string, data []byte) error
 }
 
 // connect starts the server, if it is to be in the process, connects to it, and sees to it that the streams are there.
@@ -54,6 +60,7 @@ func (d *Durable) connect(ctx context.Context) (*link, error) {
 	if l.conn, err = nats.Connect(url, opts...); err != nil {
 		return nil, errors.Join(fmt.Errorf("NATS: %w", err), l.close())
 	}
+	l.out = l.conn
 	if l.js, err = jetstream.New(l.conn); err == nil {
 		err = l.streams(ctx, d.dir != nil)
 	}

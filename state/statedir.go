@@ -23,6 +23,7 @@ const (
 	lockFile   = "lock"
 	formatFile = "format"
 	storeDir   = "jetstream"
+	probeFile  = "probe"
 )
 
 // DirError is returned for a state directory that cannot be used. It is wrapped where the operating system said why.
@@ -134,10 +135,23 @@ func unlock(f *os.File) error {
 	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }
 
-// free is how many bytes can still be written.
-func (d *stateDir) free() (int64, error) {
+// tryWriting finds out whether the disk takes anything.
+func (d *stateDir) tryWriting() (err error) {
+	f, err := os.Create(filepath.Join(d.path, probeFile))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+	if err := writeAt(f, "can this be written?\n"); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// freeAt is how many bytes can still be written to the disk of a directory.
+func freeAt(path string) (int64, error) {
 	var fs syscall.Statfs_t
-	if err := syscall.Statfs(d.path, &fs); err != nil {
+	if err := syscall.Statfs(path, &fs); err != nil {
 		return 0, err
 	}
 	return int64(fs.Bavail) * int64(fs.Bsize), nil

@@ -19,7 +19,7 @@ const (
 	// packTimeSynced is the same where each message waits for the disk itself.
 	packTimeSynced = 100 * time.Millisecond
 	// spacing is how far apart messages are in a busy store, so that each has what more calls append: a message costs what many
-	// entries do. A store that has been quiet may write burst of them without waiting.
+	// entries do. A store that has been quiet may write burst of them one right after the other.
 	spacing = 3 * time.Millisecond
 	burst   = 16
 	// maxPending is how many messages may be on their way; the server refuses more than 10,000.
@@ -81,7 +81,7 @@ func (d *Durable) until(t time.Time) bool {
 
 // spaced is when the next message may be written after one that might have been at next, and was at now.
 func spaced(next, now time.Time) time.Time {
-	if earliest := now.Add(-burst * spacing); next.Before(earliest) {
+	if earliest := now.Add(-(burst - 1) * spacing); next.Before(earliest) {
 		next = earliest
 	}
 	return next.Add(spacing)
@@ -200,7 +200,7 @@ func (d *Durable) send(subject string, data *bytes.Buffer, done func(seq uint64)
 	d.figures.Bytes += uint64(data.Len())
 	reply := d.replies + strconv.FormatUint(d.token, 36)
 	d.mu.Unlock()
-	err := d.link.conn.PublishRequest(subject, reply, data.Bytes())
+	err := d.link.out.PublishRequest(subject, reply, data.Bytes())
 	d.mu.Lock()
 	if err != nil {
 		d.broken = true
