@@ -64,8 +64,7 @@ func (r *Runner) accept(ctx context.Context, c *call, reply *webhook.Reply) (*ve
 	if err != nil {
 		entry.Error = err.Error()
 		r.note(state.Entry{Type: state.TypeDocument, Document: entry})
-		r.log.Warn("invalid BXML", zap.Error(err))
-		return nil, err
+		return nil, err // it ends the call, which is logged with it
 	}
 	for _, v := range doc.Verbs {
 		entry.Verbs = append(entry.Verbs, v.Name())

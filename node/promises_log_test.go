@@ -52,16 +52,17 @@ func TestTheLevelsOfTheLog(t *testing.T) {
 		breaks bool
 		info   []string
 		warn   []string
+		says   string
 	}{
 		"an ordinary call": {
 			scenario.BXML(response(`<SpeakSentence>Hello</SpeakSentence>`)), false,
-			[]string{"call started", "call ended"}, nil,
+			[]string{"call started", "call ended"}, nil, "",
 		},
 		"the application's fault": {
-			scenario.Reply{Status: 500}, false, []string{"call started"}, []string{"call ended"},
+			scenario.Reply{Status: 500}, false, []string{"call started"}, []string{"call ended"}, "500",
 		},
 		"a wrong document": {
-			scenario.BXML(`<Response><Foo/></Response>`), false, []string{"call started"}, []string{"invalid BXML", "call ended"},
+			scenario.BXML(`<Response><Foo/></Response>`), false, []string{"call started"}, []string{"call ended"}, `unknown verb Foo`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -70,6 +71,9 @@ func TestTheLevelsOfTheLog(t *testing.T) {
 				b.ended()
 				assert.Equal(t, tc.info, linesAt(b.logs, zapcore.InfoLevel))
 				assert.Equal(t, tc.warn, linesAt(b.logs, zapcore.WarnLevel))
+				for _, l := range b.logs.FilterLevelExact(zapcore.WarnLevel).FilterMessage("call ended").All() {
+					assert.Contains(t, l.ContextMap()["error"], tc.says)
+				}
 				assert.Empty(t, linesAt(b.logs, zapcore.ErrorLevel), "nobody must act")
 			})
 		})

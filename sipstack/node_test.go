@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ type recorder struct {
 	late    int
 	dialogs map[string][]byte // the newest of each call
 	panics  []any
+	broken  map[string]bool // messages at which it panics, as a ladder has them, but for the direction
 }
 
 type told struct {
@@ -45,6 +47,9 @@ func (r *recorder) SIP(callID string, m Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sip = append(r.sip, told{callID, m})
+	if what := strings.TrimPrefix(fmt.Sprint(m.Code, " ", m.Method), "0 "); r.broken[what] {
+		panic(what)
+	}
 }
 
 func (r *recorder) Timer(_, name, event string, d time.Duration) {

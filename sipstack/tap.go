@@ -89,7 +89,7 @@ func (t *tap) tell(m sniffed, in bool, network, local string, remote net.Addr) (
 	m.In, m.Transport, m.Local, m.Remote = in, network, local, addrText(remote)
 	th := t.thread(m)
 	if th == nil {
-		t.observer.SIP("", m.Message)
+		t.report("", m.Message)
 		return "", true
 	}
 	t.mu.Lock()
@@ -101,7 +101,7 @@ func (t *tap) tell(m sniffed, in bool, network, local string, remote net.Addr) (
 		}
 		if len(th.queue) >= maxHeld || t.held+len(m.Raw) > maxHeldBytes {
 			t.mu.Unlock()
-			t.observer.SIP("", m.Message)
+			t.report("", m.Message)
 			return "", true
 		}
 		t.held += len(m.Raw)
@@ -116,7 +116,7 @@ func (t *tap) tell(m sniffed, in bool, network, local string, remote net.Addr) (
 // aside tells of a message that nothing is done for.
 func (t *tap) aside(m sniffed, in bool, network, local string, remote net.Addr) {
 	m.In, m.Transport, m.Local, m.Remote = in, network, local, addrText(remote)
-	t.observer.SIP("", m.Message)
+	t.report("", m.Message)
 }
 
 // knows reports whether a request without a To tag belongs to an INVITE that was let in and is not over: it is a repetition of
@@ -237,7 +237,7 @@ func (t *tap) flush(th *thread, upTo int) {
 		th.queue = nil
 		t.mu.Unlock()
 		for _, m := range batch {
-			t.observer.SIP(callID, m)
+			t.report(callID, m)
 		}
 		t.mu.Lock()
 		th.told += len(batch)
@@ -245,6 +245,17 @@ func (t *tap) flush(th *thread, upTo int) {
 	}
 	th.telling = false
 	t.news.Broadcast()
+}
+
+// report tells the observer of a message. It is done where sockets are read, and by timers: a panic of the observer must end neither,
+// nor leave the messages behind it untold.
+func (t *tap) report(callID string, m Message) {
+	defer func() {
+		if v := recover(); v != nil {
+			t.observer.Panic(callID, v)
+		}
+	}()
+	t.observer.SIP(callID, m)
 }
 
 // close forgets everything. What is still held is told as belonging to no call.
@@ -264,6 +275,6 @@ func (t *tap) close() {
 	t.mu.Unlock()
 	t.leaving.close()
 	for _, m := range held {
-		t.observer.SIP("", m)
+		t.report("", m)
 	}
 }

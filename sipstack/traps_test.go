@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -290,5 +291,45 @@ func TestTrapPanicOfAHandlerEndsNothingElse(t *testing.T) {
 		n.stop()
 		p.close()
 		time.Sleep(70 * time.Second) // fake
+	})
+}
+
+// What is told where sockets are read must not end the reading, and what comes behind it is told.
+func TestTrapPanicOfTheObserverEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t, newHub(), Config{})
+		n.rec.broken = map[string]bool{"INVITE": true, "200 INVITE": true, "ACK": true, "OPTIONS": true}
+		p := n.udpPhone()
+		n.answering()
+		c := p.call()
+		alone := p.newCall()
+		alone.send(alone.request("OPTIONS", alone.uri, 1, newBranch(), "", ""))
+		p.expect("SIP/2.0 200")
+		c.inDialog("BYE", "", "")
+		p.expect("SIP/2.0 200")
+		synctest.Wait()
+		assert.Equal(t, []any{"INVITE", "200 INVITE", "ACK", "OPTIONS"}, n.rec.panics)
+		assert.Subset(t, n.rec.ladder(n.leg().dialog.callID), []string{"< 100 INVITE", "> BYE", "< 200 BYE"})
+		n.rec.panics = nil
+		n.stop()
+		p.close()
+		time.Sleep(70 * time.Second) // fake
+	})
+}
+
+func TestTrapPanicOfTheObserverInATimerEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := &recorder{broken: map[string]bool{"INVITE": true}}
+		x := newTap(rec)
+		for range 2 {
+			require.True(t, x.message(true, "udp", "192.0.2.1:5060", &net.UDPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 5060},
+				[]byte("INVITE sip:bob@x SIP/2.0\r\nCall-ID: 1@x\r\nTo: <sip:bob@x>\r\nCSeq: 7 INVITE\r\n\r\n")))
+		}
+		require.Empty(t, rec.ladder(""), "nobody has decided about it")
+		time.Sleep(maxUndecided + time.Second)
+		synctest.Wait()
+		assert.Equal(t, []string{"> INVITE", "> INVITE"}, rec.ladder(""))
+		assert.Equal(t, []any{"INVITE", "INVITE"}, rec.panics)
+		x.close()
 	})
 }

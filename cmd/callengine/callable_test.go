@@ -11,7 +11,7 @@ func TestWhatToCallIsASecureURIWhereTheFirstListenerIsTLS(t *testing.T) {
 		"UDP":                   {"udp", "127.0.0.1:5060", "", "sip 127.0.0.1:5060"},
 		"TLS":                   {"tls", "127.0.0.1:5061", "", "sips 127.0.0.1:5061"},
 		"TLS, host":             {"tls", "127.0.0.1:5061", "sip.example.com", "sips sip.example.com:5061"},
-		"TCP, host and port":    {"tcp", "127.0.0.1:5060", "sip.example.com:7", "sip sip.example.com:7"},
+		"TCP, host and port":    {"tcp", "127.0.0.1:5060", "sip.example.com:7", "sip sip.example.com:7;transport=tcp"},
 		"UDP, IPv6 in brackets": {"udp", "[::1]:5060", "[2001:db8::1]", "sip [2001:db8::1]:5060"},
 	} {
 		scheme, at := callable(tc.network, tc.listens, tc.advertised)

@@ -92,7 +92,8 @@ func (p *program) welcome(n *node.Node, sip node.SIPConfig, example bool) {
 	fmt.Fprintf(p.out, "HTTP is at http://%s. Ctrl-C ends it.\n", n.APIAddr())
 }
 
-// callable returns the scheme and the host of URIs that lead to a listener: at the advertised address if there is one.
+// callable returns the scheme and the rest of URIs that lead to a listener: at the advertised address if there is one. A phone
+// uses UDP unless it is told something else.
 func callable(network, listens, advertised string) (scheme, at string) {
 	scheme, at = "sip", listens
 	if network == "tls" {
@@ -102,6 +103,9 @@ func callable(network, listens, advertised string) (scheme, at string) {
 		at = advertised
 	} else if _, port, err := net.SplitHostPort(at); err == nil && advertised != "" {
 		at = net.JoinHostPort(strings.Trim(advertised, "[]"), port)
+	}
+	if network == "tcp" {
+		at += ";transport=tcp"
 	}
 	return scheme, at
 }
