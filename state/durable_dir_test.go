@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -215,6 +216,15 @@ func TestALastRecordThatIsBrokenCostsNothingElse(t *testing.T) {
 			assert.NoError(t, err)
 		})
 	}
+}
+
+func TestASlowServerIsWaitedForAsLongAsItMayTakeToStart(t *testing.T) {
+	t.Parallel()
+	opts := nats.GetDefaultOptions()
+	for _, o := range linkOptions() {
+		require.NoError(t, o(&opts))
+	}
+	assert.Equal(t, linkTime, opts.Timeout)
 }
 
 // The values of calls are derived: without them they are derived anew.

@@ -12,6 +12,9 @@ import (
 // ErrDiskFull is why a store fails whose disk has less room left than its reserve.
 var ErrDiskFull = errors.New("the disk is full")
 
+// repairTime is how long one attempt may take to get the store going again.
+const repairTime = 10 * time.Second
+
 var errTooSlow = errors.New("no answer within " + ackTime.String())
 
 // Failing returns why nothing can be written; nil: all is well. Until that is over, what is appended is in memory alone.
@@ -156,7 +159,7 @@ func (d *Durable) full() error {
 
 // repair tries whether something can be written again: with a new server where that is in the process, and has failed.
 func (d *Durable) repair() error {
-	ctx, cancel := context.WithTimeout(context.Background(), linkTime)
+	ctx, cancel := context.WithTimeout(context.Background(), repairTime)
 	defer cancel()
 	if err := d.full(); err != nil {
 		return err

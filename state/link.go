@@ -21,7 +21,7 @@ const (
 	checkpointKey   = "_checkpoint" // among the values of calls: up to which message of the journals these are up to date
 	maxPayload      = 8 << 20
 	syncInterval    = time.Second
-	linkTime        = 10 * time.Second // to start, connect and make streams
+	linkTime        = 30 * time.Second // to start, connect and make streams; a machine may be busy, and a disk slow
 	scanBatch       = 10_000
 	scanBytes       = 16 << 20
 	directGetPrefix = "$JS.API.DIRECT.GET."
@@ -46,7 +46,7 @@ func (d *Durable) connect(ctx context.Context) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, linkTime)
 	defer cancel()
 	l := &link{names: d.names}
-	opts := []nats.Option{nats.Name("callengine"), nats.ReconnectBufSize(-1), nats.MaxReconnects(-1), nats.NoCallbacksAfterClientClose()}
+	opts := linkOptions()
 	url := d.cfg.NATSURL
 	if d.dir != nil {
 		var err error
@@ -68,6 +68,14 @@ func (d *Durable) connect(ctx context.Context) (*link, error) {
 		return nil, errors.Join(fmt.Errorf("NATS JetStream: %w", err), l.close())
 	}
 	return l, nil
+}
+
+// linkOptions are those of every connection. On a busy machine even a server in the process may take more than the two seconds that
+// a connection is given otherwise.
+func linkOptions() []nats.Option {
+	return []nats.Option{
+		nats.Name("callengine"), nats.Timeout(linkTime), nats.ReconnectBufSize(-1), nats.MaxReconnects(-1), nats.NoCallbacksAfterClientClose(),
+	}
 }
 
 // startServer starts a NATS server in the process. It opens no port.

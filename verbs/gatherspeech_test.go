@@ -244,3 +244,33 @@ func TestGatherSpeechEndsWithTheCall(t *testing.T) {
 		})
 	}
 }
+
+func TestAKeyComesBeforeTheSpeechThatCameWithIt(t *testing.T) {
+	t.Parallel()
+	for range 20 { // what is ready at once is chosen at random
+		keys, began := make(chan byte, 1), make(chan struct{})
+		keys <- '1'
+		close(began)
+		in := &inputs{keys: keys, speech: &fakeRecognition{began: began}}
+		came, err := in.next(t.Context(), nil)
+		require.NoError(t, err)
+		require.Equal(t, input{aKey, '1'}, came)
+	}
+}
+
+// How long the application takes to answer, nobody listens any more.
+func TestGatherSpeechListensNoLongerThanItCollects(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		call := &fakeCall{keys: make(chan byte)}
+		listener := make(chan *fakeRecognition, 1)
+		call.speaker = func(r *fakeRecognition) { listener <- r }
+		call.replies = func(context.Context, int) (webhook.Reply, error) {
+			assert.False(t, (<-listener).wait(time.Second), "it was stopped before")
+			return webhook.Reply{Status: 200, Body: []byte("<Response/>")}, nil
+		}
+		_, err := only(t, `<Response><Gather input="speech" gatherUrl="/g"/></Response>`).Execute(t.Context(), call)
+		require.NoError(t, err)
+		require.Len(t, call.asked, 1)
+	})
+}
