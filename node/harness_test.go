@@ -237,7 +237,13 @@ func heard(c *scenario.ScriptedCall) scenario.Sound {
 // happens, and the playing is over when the last one has been sent.
 func sounds(t *testing.T, want, got time.Duration) {
 	t.Helper()
-	assert.InDelta(t, want, got, float64(20*time.Millisecond), "%v", got)
+	soundsBegun(t, 1, want, got)
+}
+
+// soundsBegun is sounds where so many began after a silence: each may be a frame early.
+func soundsBegun(t *testing.T, n int, want, got time.Duration) {
+	t.Helper()
+	assert.InDelta(t, want, got, float64(n)*float64(20*time.Millisecond), "%v", got)
 }
 
 // fakeSpeech speaks every text as a tone.

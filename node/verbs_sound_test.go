@@ -25,7 +25,7 @@ func TestSpeechIsHeardWholeAndInTime(t *testing.T) {
 				phone := b.script.Phone(scenario.PhoneConfig{Address: "10.0.1.2:5060", Codecs: []string{codec}})
 				began := time.Now()
 				c := phone.Call(b.uri("desk"))
-				sounds(t, 5*time.Second, since(began, c.Expect("BYE").Time))
+				soundsBegun(t, 2, 5*time.Second, since(began, c.Expect("BYE").Time))
 				sound := heard(c)
 				assert.Equal(t, 4*time.Second, sound.Loud())
 				sounds(t, 0, since(began, sound.Frames[0].Time))
