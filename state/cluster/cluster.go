@@ -129,8 +129,11 @@ func (c *Cluster) Open(ctx context.Context) error {
 	return nil
 }
 
+// connectTime is how long NATS may take to greet: more than the two seconds it is given otherwise, as the machine may be busy.
+const connectTime = 10 * time.Second
+
 func (c *Cluster) connect(ctx context.Context) (err error) {
-	c.conn, err = nats.Connect(c.cfg.Store.NATSURL, nats.Name("callengine "+c.cfg.Node), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.NoCallbacksAfterClientClose())
+	c.conn, err = nats.Connect(c.cfg.Store.NATSURL, nats.Name("callengine "+c.cfg.Node), nats.Timeout(connectTime), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.NoCallbacksAfterClientClose())
 	if err != nil {
 		return err
 	}
