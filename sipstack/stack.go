@@ -303,7 +303,7 @@ func (s *Stack) Close() error {
 		s.transactions.Close() // those of requests that came meanwhile
 		for _, l := range listeners {
 			if l.streams != nil {
-				l.streams.burying.Wait()
+				l.streams.settle()
 			}
 		}
 		s.spent.close()

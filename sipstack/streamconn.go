@@ -138,7 +138,7 @@ func (c *observedConn) Write(b []byte) (int, error) {
 // which it would wait.
 func (c *observedConn) Close() error {
 	if c.listener.gone(c) {
-		c.listener.burying.Go(func() { c.listener.bury(c) })
+		c.listener.buryLater(c)
 	}
 	return c.raw.Close()
 }

@@ -37,6 +37,7 @@ type streamListener struct {
 	mu       sync.Mutex
 	conns    map[netip.AddrPort]*observedConn // the newest to each peer
 	all      map[*observedConn]struct{}
+	settled  bool                               // whoever waits for burying does
 	unshaken map[net.Conn]struct{}              // in their handshake
 	dead     map[*sip.TCPConnection]*time.Timer // stand-ins of closed connections
 }
@@ -286,6 +287,24 @@ func (l *streamListener) gone(c *observedConn) bool {
 	}
 	delete(l.conns, c.peer)
 	return true
+}
+
+// buryLater is bury for who may hold sipgo's locks. In a stack that is closed it does nothing: connections may end after that, as
+// nobody can wait for sipgo's readers of them, and nobody sends on what takes their place.
+func (l *streamListener) buryLater(c *observedConn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.settled {
+		l.burying.Go(func() { l.bury(c) })
+	}
+}
+
+// settle returns when no connection is being buried, for good.
+func (l *streamListener) settle() {
+	l.mu.Lock()
+	l.settled = true
+	l.mu.Unlock()
+	l.burying.Wait()
 }
 
 // bury leaves a stand-in for a connection in sipgo's table, for a while. It must not be called under sipgo's locks.
