@@ -45,7 +45,10 @@ func shape(entries []state.Entry) map[state.Type][]string {
 		case e.Timer != nil && e.Timer.Name == "ack" && e.Timer.Event == "stopped":
 			continue // by an ACK that may come when the call is over, too
 		case e.Timer != nil:
-			line = fmt.Sprint(e.Timer.Name, " ", e.Timer.Event, " ", e.Timer.After)
+			// Each timer has an order of its own: two that are told of by two goroutines have none.
+			timer := state.TypeTimer + "/" + state.Type(e.Timer.Name)
+			kinds[timer] = append(kinds[timer], fmt.Sprint(e.Timer.Event, " ", e.Timer.After))
+			continue
 		case e.Call != nil:
 			line = fmt.Sprint(e.Call.Event, " ", e.Call.Cause, " ", e.Call.ErrorMessage)
 		case e.Media != nil:
