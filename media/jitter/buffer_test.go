@@ -2,7 +2,6 @@ package jitter
 
 import (
 	"encoding/binary"
-	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -12,90 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-// linear is sound as it is, two bytes a sample.
-type linear struct{}
-
-func (linear) Decode(dst []int16, payload []byte) (int, error) {
-	if len(payload)%2 != 0 {
-		return 0, errors.New("half a sample")
-	}
-	for i := range len(payload) / 2 {
-		dst[i] = int16(binary.BigEndian.Uint16(payload[2*i:]))
-	}
-	return len(payload) / 2, nil
-}
-
-type tally struct{ late, concealed int }
-
-func (t *tally) Late(n int)      { t.late += n }
-func (t *tally) Concealed(n int) { t.concealed += n }
-
-const frame = 160
-
-var plain = Format{Clock: sampleRate}
-
-// sent is a packet on its way.
-type sent struct {
-	Packet
-	at time.Duration // when it arrives
-}
-
-// speaker makes the packets of a voice that talks at once, one every 20 ms.
-func speaker(n int, delay func(i int) time.Duration) (packets []sent) {
-	for i := range n {
-		p := Packet{Format: plain, SSRC: 1, Sequence: uint16(65500 + i), Timestamp: uint32(1<<32 - 3000 + frame*i)}
-		for k := range frame {
-			p.Payload = binary.BigEndian.AppendUint16(p.Payload, uint16(tone(i*frame+k)))
-		}
-		packets = append(packets, sent{p, time.Duration(i)*20*time.Millisecond + delay(i)})
-	}
-	return packets
-}
-
-// tone is a sound of 100 Hz, of the amplitude 8000.
-func tone(at int) int16 { return int16(8000 * math.Sin(2*math.Pi*100*float64(at)/sampleRate)) }
-
-func steady(int) time.Duration { return 0 }
-
-const lost = time.Duration(math.MinInt64)
-
-// hear passes packets through a buffer and returns what is heard from the beginning on, for so many frames. The hearer's beat
-// is 7 ms off the speaker's.
-func hear(packets []sent, frames int) (heard []int16, told tally, b *Buffer) {
-	b = New(func(uint8) Decoder { return linear{} }, &told)
-	packets = slices.DeleteFunc(slices.Clone(packets), func(p sent) bool { return p.at < 0 })
-	slices.SortStableFunc(packets, func(x, y sent) int { return int(x.at - y.at) })
-	start := time.Unix(1000, 0)
-	for i := range frames {
-		now := 7*time.Millisecond + time.Duration(i)*beat
-		for len(packets) > 0 && packets[0].at <= now {
-			b.Put(packets[0].Packet, start.Add(packets[0].at))
-			packets = packets[1:]
-		}
-		heard = append(heard, make([]int16, frame)...)
-		b.Take(heard[i*frame:], start.Add(now))
-	}
-	return heard, told, b
-}
-
-const beat = 20 * time.Millisecond
-
-// held returns for how long sound is held in the end.
-func (b *Buffer) held() time.Duration {
-	least, _, _ := b.delays.bounds(b.clock)
-	return time.Duration(b.clock-least-b.position+int64(b.to-b.from)) * time.Second / sampleRate
-}
-
-func silent(pcm []int16) (n int) {
-	for _, v := range pcm {
-		if v != 0 {
-			break
-		}
-		n++
-	}
-	return n
-}
 
 func TestSoundOnASteadyNetworkIsHeardAsItIs(t *testing.T) {
 	heard, told, _ := hear(speaker(20, steady), 20)
@@ -256,71 +171,6 @@ func TestAPacketThatCannotBeReadIsMadeUp(t *testing.T) {
 	heard, told, _ := hear(packets, 40)
 	assert.Equal(t, tally{concealed: frame}, told)
 	assert.Zero(t, silent(heard[19*frame+1:]))
-}
-
-// starved is the delay of packets of a phone that could not send for a while, from the packet `from` on, and then sent all at once.
-func starved(from, packets int) func(int) time.Duration {
-	return func(i int) time.Duration {
-		if i >= from && i < from+packets {
-			return time.Duration(from+packets-i) * 20 * time.Millisecond
-		}
-		return 0
-	}
-}
-
-// TestWhatAStarvedPhoneSendsAtOnceIsHeard up to a second of it, and late: what was not sent in time cannot be heard in time.
-func TestWhatAStarvedPhoneSendsAtOnceIsHeard(t *testing.T) {
-	for name, tc := range map[string]struct {
-		from, packets int
-		late          int // packets at most
-	}{
-		"at the beginning":                 {0, 50, 0},
-		"at the beginning, for long":       {0, 75, 30},
-		"in the middle":                    {150, 50, 0},
-		"in the middle, for a moment":      {150, 12, 0},
-		"in the middle, for long":          {150, 100, 45},
-		"in the middle, and a lost one":    {150, 50, 0},
-		"right after the network is known": {30, 50, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			packets := speaker(1000, starved(tc.from, tc.packets))
-			if name == "in the middle, and a lost one" {
-				packets[170].at = lost
-			}
-			levels(packets)
-			heard, told, b := hear(packets, 995)
-			assert.LessOrEqual(t, told.late, tc.late)
-			have := map[int16]bool{}
-			for _, v := range heard {
-				have[v] = true
-			}
-			var missing []int
-			for i, p := range packets[:970] {
-				if p.at >= 0 && !pause(i) && !have[level(i)] {
-					missing = append(missing, i)
-				}
-			}
-			assert.LessOrEqual(t, len(missing), tc.late, "%v", missing)
-			assert.Less(t, b.held(), 300*time.Millisecond, "it is made up for by and by")
-		})
-	}
-}
-
-// level is the sound of a packet that tells which it is.
-func level(i int) int16 { return int16(1000 + 20*i) }
-
-// pause reports whether the speaker is silent: for 0.6 s of every two.
-func pause(i int) bool { return i%100 >= 70 }
-
-func levels(packets []sent) {
-	for i := range packets {
-		for k := range frame {
-			binary.BigEndian.PutUint16(packets[i].Payload[2*k:], uint16(level(i)))
-		}
-		if pause(i) {
-			clear(packets[i].Payload)
-		}
-	}
 }
 
 func TestPacketsOfOtherLengths(t *testing.T) {
