@@ -33,11 +33,12 @@ const (
 // credentials of who asks this one. Default: there are none.
 func WithOthers(f func() []string) Option { return func(s *Server) { s.others = f } }
 
-// newOthersClient returns the client that others are asked by. It keeps no connection, and follows no redirects.
-func newOthersClient() *http.Client {
+// newOthersClient returns the client that others are asked by. It keeps no connection, and follows no redirects. Each of them has
+// so long to let it in, and as long again to begin its answer.
+func newOthersClient(limit time.Duration) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
-			DialContext: (&net.Dialer{Timeout: othersTime}).DialContext, ResponseHeaderTimeout: othersTime,
+			DialContext: (&net.Dialer{Timeout: limit}).DialContext, ResponseHeaderTimeout: limit,
 			DisableKeepAlives: true, DisableCompression: true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

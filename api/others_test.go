@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -8,7 +9,9 @@ import (
 	"net/http/httptrace"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/callengine/callengine/state"
 	"github.com/callengine/callengine/state/recordings"
@@ -171,6 +174,48 @@ func TestANodeThatCannotBeAskedIsLogged(t *testing.T) {
 		assert.Equal(t, address, lines[0].ContextMap()["node"])
 		assert.Equal(t, callID, lines[0].ContextMap()["call_id"], path)
 		assert.Contains(t, lines[0].ContextMap()["error"], "refused")
+	}
+}
+
+// full is a listener whose queue is full: it lets nobody in, and refuses nobody.
+func full(t *testing.T) net.Listener {
+	t.Helper()
+	l := silent(t)
+	raw, err := l.(*net.TCPListener).SyscallConn()
+	require.NoError(t, err)
+	var shrunk error
+	require.NoError(t, raw.Control(func(fd uintptr) { shrunk = syscall.Listen(int(fd), 0) })) // one may wait
+	require.NoError(t, shrunk)
+	waits, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = waits.Close() })
+	return l
+}
+
+// silent is a listener that never answers.
+func silent(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	return l
+}
+
+func TestANodeThatHangsHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	for name, listens := range map[string]func(*testing.T) net.Listener{"it lets nobody in": full, "it says nothing": silent} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			core, logs := observer.New(zap.WarnLevel)
+			address := "http://" + listens(t).Addr().String()
+			s := New(open, withCalls(t, "c-1"), WithOthers(func() []string { return []string{address} }), WithLogger(zap.New(core)))
+			s.client = newOthersClient(50 * time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // longer than a busy machine keeps anybody from running
+			defer cancel()
+			requireError(t, request(s, "GET", base+"/calls/c-1/recordings/r-1", func(r *http.Request) { *r = *r.WithContext(ctx) }), http.StatusNotFound, "validation")
+			require.Equal(t, 1, logs.Len())
+			assert.Contains(t, logs.All()[0].ContextMap()["error"], "timeout")
+		})
 	}
 }
 

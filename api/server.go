@@ -89,7 +89,7 @@ func New(cfg Config, store Store, opts ...Option) *Server {
 		cfg: cfg, store: store, log: zap.NewNop(),
 		ready:  func() (bool, string) { return true, "" },
 		modify: rigid{}, texts: noTranscriptions{}, copies: noTexts{}, outbox: empty{}, kept: recordings.New(recordings.Config{}), count: func(string, string, int) {},
-		others: func() []string { return nil }, client: newOthersClient(),
+		others: func() []string { return nil }, client: newOthersClient(othersTime),
 	}
 	for _, o := range opts {
 		o(s)
