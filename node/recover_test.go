@@ -95,6 +95,32 @@ func TestAnINVITEThatComesAgainAfterTheCrashIsNoSecondCall(t *testing.T) {
 	}
 }
 
+// TestACallThatHadNotBegunBeginsIfItsCallerStillWaits: its node died after the journal's first entry, the INVITE.
+func TestACallThatHadNotBegunBeginsIfItsCallerStillWaits(t *testing.T) {
+	for name, tc := range map[string]struct {
+		away    time.Duration
+		tcp     bool
+		begins  bool
+		refused int
+	}{
+		"in time":                           {away: 20 * time.Second, begins: true},
+		"too late":                          {away: 40 * time.Second, refused: 408},
+		"its connection went with its node": {away: time.Second, tcp: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			crashed := crashAfter(t, crashSetup{
+				app: answers(map[string]string{"initiate": `<Pause duration="20"/>`}), away: tc.away, tcp: tc.tcp,
+			}, 1, func(c *crash) {
+				c.promises()
+				assert.Equal(c.t, tc.refused, c.line.refused)
+				assert.Equal(c.t, tc.begins, c.line.answered)
+				assert.Equal(c.t, tc.begins, len(c.app.Events()) > 0, "nobody is told of a call that nobody waits for")
+			})
+			assert.True(t, crashed)
+		})
+	}
+}
+
 func TestAPauseGoesOnForTheRestOfItsTime(t *testing.T) {
 	var began time.Time
 	crashed := crashAfter(t, crashSetup{
