@@ -1,12 +1,16 @@
 package node
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/callengine/callengine/media"
 	"github.com/callengine/callengine/media/transcribe"
+	"github.com/callengine/callengine/verbs"
 	"github.com/stretchr/testify/assert"
+	"go.uber.org/zap"
 )
 
 func TestAPartialResultIsToldOnceAndWithWhatWasUnderstoodBefore(t *testing.T) {
@@ -45,5 +49,30 @@ func TestWhoNeverFallsSilentIsListenedToForAWhile(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		assert.True(t, over())
 		x.limit.Stop()
+	})
+}
+
+// stubborn is an engine that goes on until it is let go, whoever has given it up.
+type stubborn chan struct{}
+
+func (s stubborn) Transcribe(context.Context, transcribe.Sound, transcribe.Options, func(transcribe.Result)) error {
+	<-s
+	return nil
+}
+
+func TestWhoIsNotListenedToAnyMoreIsNotHeardThoughTheEngineGoesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		engine, listens := make(stubborn), 0
+		s := &scribe{engine: engine, metrics: newMetrics(BuildInfo{}), log: zap.NewNop(), life: t.Context()}
+		x := s.recognize("c-1", func(media.Listener) func() {
+			listens++
+			return func() { listens = 0 }
+		}, verbs.SpeechInput{})
+		assert.Equal(t, 1, listens)
+		x.Stop()
+		assert.Zero(t, listens, "whatever the engine does")
+		close(engine)
+		<-x.Done()
 	})
 }
