@@ -21,12 +21,13 @@ import (
 
 // crash is a call whose node dies in the middle of it, and is started again.
 type crash struct {
-	t      *testing.T
-	net    *scenario.Memory
-	app    *scenario.Application
-	phone  *enduring
-	speech *fakeSpeech
-	change func(*node.Config)
+	t       *testing.T
+	net     *scenario.Memory
+	app     *scenario.Application
+	phone   *enduring
+	speech  *fakeSpeech
+	hearing *fakeHearing
+	change  func(*node.Config)
 
 	line    *line
 	crashed bool
@@ -46,13 +47,15 @@ type crashSetup struct {
 	tcp     bool                        // the phone is there by TCP
 	again   int                         // the node that takes over dies, too, when it has written so many entries; 0: it does not
 	outlast time.Duration               // how long is waited for everything to end; 0: 3 minutes
+
+	textsTake time.Duration // how long a transcription takes, from the end of the sound on
 }
 
 // crashAfter runs a call whose node dies when it has written so many entries, unless it has written fewer when all is
 // over.
 func crashAfter(t *testing.T, s crashSetup, entries int, check func(c *crash)) (crashed bool) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &crash{t: t, net: scenario.NewMemory(), speech: &fakeSpeech{length: 2 * time.Second}, change: s.change}
+		c := &crash{t: t, net: scenario.NewMemory(), speech: &fakeSpeech{length: 2 * time.Second}, hearing: &fakeHearing{delay: s.textsTake}, change: s.change}
 		var err error
 		c.app, err = scenario.NewApplication(t.Context(), c.net, scenario.ApplicationConfig{Address: "10.0.0.2:80"})
 		require.NoError(t, err)
@@ -167,7 +170,7 @@ func (c *crash) launch(network node.Network, store state.Store) (*node.Node, err
 	}
 	core, logs := observer.New(zap.WarnLevel)
 	c.logs = logs
-	n, err := node.New(cfg, node.WithNetwork(network), node.WithStore(store), node.WithSynthesizer(c.speech), node.WithTranscriber(&fakeHearing{}), node.WithLogger(zap.New(core)))
+	n, err := node.New(cfg, node.WithNetwork(network), node.WithStore(store), node.WithSynthesizer(c.speech), node.WithTranscriber(c.hearing), node.WithLogger(zap.New(core)))
 	require.NoError(c.t, err)
 	return n, n.Start(c.t.Context())
 }

@@ -77,3 +77,40 @@ func TestWhatWasTranscribedUntilACrashIsKeptAndTold(t *testing.T) {
 		})
 	}
 }
+
+// TestATextThatWasFinishedAndNotToldIsToldAsItWas: its call and its node ended at once, and the store was gone before the event
+// could be owed. The next process tells whether it is whole, and with the tag that the call had in the end.
+func TestATextThatWasFinishedAndNotToldIsToldAsItWas(t *testing.T) {
+	for name, tc := range map[string]struct {
+		take   time.Duration
+		status string
+	}{
+		"whole":                             {0, "available"},
+		"its engine did not get to its end": {time.Minute, "failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			texts := t.TempDir()
+			crashed := crashAfter(t, crashSetup{
+				app: answers(map[string]string{
+					"initiate": `<StartTranscription name="notes" transcriptionEventUrl="/texts"/><Tag>vip</Tag><Pause duration="20"/>`,
+				}),
+				textsTake: tc.take, away: 10 * time.Second,
+				change: func(cfg *node.Config) { cfg.Transcriptions.Dir = texts },
+				between: func(c *crash) {
+					r, err := c.store.Record(c.t.Context(), idsOf(c.t, c.store)[0])
+					require.NoError(c.t, err)
+					require.Equal(c.t, "vip", r.Tag)
+					require.Empty(c.t, c.app.EventsOf("realTimeTranscriptionAvailable"))
+				},
+			}, 18, func(c *crash) {
+				c.promises()
+				told := c.app.EventsOf("realTimeTranscriptionAvailable")
+				require.NotEmpty(c.t, told)
+				assert.Equal(c.t, "vip", told[0].Text("tag"))
+				about := told[0].Properties["realTimeTranscription"].(map[string]any)
+				assert.Equal(c.t, tc.status, about["status"])
+			})
+			assert.True(t, crashed)
+		})
+	}
+}
