@@ -27,8 +27,10 @@ const (
 // sphinxFailures is after how many failures in a row a transcription is given up: one utterance may confuse the program.
 const sphinxFailures = 3
 
-// sphinxPatience is how long the program may take from the end of an utterance on, that of its sound not counted.
-const sphinxPatience = 30 * time.Second
+// sphinxPatience is how long the program may take from the end of an utterance on, that of its sound not counted. It stands
+// back behind the calls: where these keep every core busy it gets about a tenth of one, and so half a minute for what takes it
+// 1.5 s else. A late text is better than none, and a caller who waits for it gives up sooner.
+const sphinxPatience = 2 * time.Minute
 
 // pocketsphinx has one process for each utterance. It starts when somebody begins to speak and gets the sound while they
 // do, so that the text is there soon after their last word; what it has heard of one caller it cannot mix up with another, and

@@ -3,6 +3,8 @@ package transcribe_test
 import (
 	"encoding/binary"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,6 +18,7 @@ import (
 // TestPocketsphinxUnderstandsPeople plays what people say, in Debian's package pocketsphinx-testdata, as it comes over a
 // telephone. Most of the words are right (7 of 9 when this was written).
 func TestPocketsphinxUnderstandsPeople(t *testing.T) {
+	notNice(t)
 	const folder = "/usr/share/pocketsphinx/test/data/"
 	right, all := 0, 0
 	for file, said := range map[string]string{
@@ -39,10 +42,24 @@ func TestPocketsphinxUnderstandsPeople(t *testing.T) {
 }
 
 func TestPocketsphinxHearsHints(t *testing.T) {
+	notNice(t)
 	hints := transcribe.Options{Hints: []string{"Hello, world!", "tomorrow morning", "billing", "public import grammar", "Xyzzyx"}}
 	for _, said := range []string{"hello world", "tomorrow morning"} {
 		assert.Equal(t, said, textOf(transcribed(t, spoken(t, said), hints)))
 	}
+}
+
+// notNice has the engine run like everybody else: it stands behind all that goes on, which on a machine that has much
+// other work takes it long.
+func notNice(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, program := range []string{"pocketsphinx_continuous", "espeak-ng"} {
+		at, err := exec.LookPath(program)
+		require.NoError(t, err)
+		require.NoError(t, os.Symlink(at, filepath.Join(dir, program)))
+	}
+	t.Setenv("PATH", dir)
 }
 
 func transcribed(t *testing.T, sound transcribe.Sound, o transcribe.Options) (results []transcribe.Result) {
