@@ -233,17 +233,12 @@ func heard(c *scenario.ScriptedCall) scenario.Sound {
 	return c.Heard()
 }
 
-// sounds compares a time in which sound was played: a frame may be sent at once or with the clock's next step, as it
-// happens, and the playing is over when the last one has been sent.
+// sounds compares a time in which sound was played: where it begins in the very instant of a step of the sender's clock, its
+// first frame goes out with that step or with the next one, as it happens, and the playing is over when the last one has been
+// sent. A sound that begins beside the clock's steps has an exact time.
 func sounds(t *testing.T, want, got time.Duration) {
 	t.Helper()
-	soundsBegun(t, 1, want, got)
-}
-
-// soundsBegun is sounds where so many began after a silence: each may be a frame early.
-func soundsBegun(t *testing.T, n int, want, got time.Duration) {
-	t.Helper()
-	assert.InDelta(t, want, got, float64(n)*float64(20*time.Millisecond), "%v", got)
+	assert.InDelta(t, want, got, float64(20*time.Millisecond), "%v", got)
 }
 
 // fakeSpeech speaks every text as a tone.

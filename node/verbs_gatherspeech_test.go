@@ -132,9 +132,11 @@ func TestATonePressedIsNoSpeech(t *testing.T) {
 func TestGatherOfSpeechWhenNobodySpeaks(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, b *bubble) {
 		began := time.Now()
-		c := b.call(response(`<Gather input="speech" gatherUrl="/said" speechTimeout="3" repeatCount="2"><SpeakSentence>Well?</SpeakSentence></Gather>`))
+		c := b.call(response(`<Pause duration="0.11"/><Gather input="speech" gatherUrl="/said" speechTimeout="2.99" repeatCount="2"><SpeakSentence>Well?</SpeakSentence></Gather>`))
 		e := b.app.Expect("gather").Check(map[string]any{"digits": "", "terminatingDigit": "", "speech": scenario.Absent})
-		soundsBegun(t, 2, 10*time.Second, since(began, e.Time))
+		// Frames go out every 20 ms from the answer on, and each sound begins 10 ms before one: at 0.12 s and at 5.1 s. The
+		// last of 2 s goes out 1.98 s after its first.
+		assert.Equal(t, 120*time.Millisecond+2*(1980+2990)*time.Millisecond+10*time.Millisecond, since(began, e.Time))
 		c.Expect("BYE")
 		b.disconnect("hangup", "")
 		assert.Equal(t, []string{"listening: ", "playing: Well?", "played: Well?", "playing: Well?", "played: Well?", "unheard: "}, b.listening(e))
