@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -8,56 +9,61 @@ import (
 	"time"
 )
 
+// A node that begins and ends calls leaves 50 MB of garbage a second and keeps little. Measured by what it keeps, as Go does it, it
+// would collect all the time; and where it keeps many calls, what it keeps would lie scattered among as much garbage again, which
+// holds the memory when it is collected. So it is the time that collections take which counts.
 const (
-	// heapFloor is how large the heap, in bytes, becomes at least before garbage is collected. A node that begins and ends
-	// calls leaves 50 MB of garbage a second and keeps little: measured by what it keeps, it would collect all the time.
-	heapFloor = 64 << 20
-	// usualPercent is GOGC's default: the heap may double.
-	usualPercent = 100
-	// smallestHeap is what Go takes the heap for before it has collected once, at the usual percentage.
-	smallestHeap = 4 << 20
+	// interval is how far apart collections are for each MiB that is alive. To find it takes up to a millisecond: a hundredth.
+	interval = 100 * time.Millisecond
+	// A collection has its price even if next to nothing is alive, and little gathers in a node in which little happens; in a busy
+	// one garbage is bounded, unless as much is alive.
+	leastGarbage = 4 << 20
+	mostGarbage  = 256 << 20
+	// leastPercent of what is alive may gather in any case.
+	leastPercent = 25
 
-	// often is how far apart collections may be: a busier node lets more garbage gather, up to mostGarbage.
-	often       = 5 * time.Second
-	mostGarbage = 256 << 20
+	// firstPerSecond is how much is allocated in a second as long as that is not known.
+	firstPerSecond = 32 << 20
 
 	// calm is how long after a collection there is none in a node in which little happens, however many calls wait there.
 	calm = 10 * time.Second
-	// calmPercent holds then: collections are rare anyway.
-	calmPercent = 25
-	// lingering is how many times calm has to pass until a busier time has left nothing: what answers repetitions is kept for 32 s
-	// (RFC 3261's timers J and L).
+	// lingering is how many times calm has to pass until a busier time has left nothing: what answers repetitions, and the INVITEs of
+	// calls that are up, are kept for 32 s (RFC 3261's timers J and L).
 	lingering = 4
 )
 
-// collectFromFloor has garbage collected when the heap has doubled, as ever, but not before it is as large as heapFloor, less often
-// in a node that makes much of it, and earlier once it is calm. It is for the process as a whole, once, and only where nobody has set GOGC.
-func collectFromFloor() { newCollection(calm).watch() }
+// collectInTime has garbage collected so often that it takes a hundredth of a processor at most, and what is free returned to the
+// system once it is calm. It is for the process as a whole, once, and only where nobody has set GOGC.
+func collectInTime() { newCollection(calm, debug.FreeOSMemory).watch() }
 
 // percentFor is the percentage by which the heap may grow beyond what is alive, where so many bytes are allocated in a second.
 func percentFor(alive, perSecond uint64) int {
-	garbage := max(alive, min(perSecond*uint64(often/time.Second), mostGarbage))
-	if alive < heapFloor {
-		garbage = max(garbage, heapFloor-alive)
-	}
-	return max(usualPercent, int(garbage*100/max(alive, 1<<20)))
+	alive = max(alive, 1<<20)
+	garbage := float64(perSecond) * interval.Seconds() * float64(alive>>20)
+	garbage = min(max(garbage, leastGarbage), float64(max(alive, mostGarbage)))
+	return max(leastPercent, int(math.Round(garbage*100/float64(alive))))
 }
 
 // collection sets the percentage anew after each collection of garbage.
 type collection struct {
 	calm time.Duration
+	free func() // collects, and returns what is free to the system
 
 	mu        sync.Mutex
 	percent   int
 	last      time.Time
 	allocated uint64 // bytes, up to then
 	settle    *time.Timer
-	settled   bool // nothing is left to be given back
+	remaining int // times that memory is given back until a busier time has left nothing
 }
 
-func newCollection(calm time.Duration) *collection {
-	c := &collection{calm: calm, percent: percentFor(smallestHeap, 0), last: time.Now()}
+func newCollection(calm time.Duration, free func()) *collection {
+	c := &collection{
+		calm: calm, free: free, percent: percentFor(leastGarbage, firstPerSecond), last: time.Now(), remaining: lingering,
+	}
 	debug.SetGCPercent(c.percent)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.settle = time.AfterFunc(calm, c.giveBack)
 	return c
 }
@@ -75,36 +81,37 @@ type garbage struct{ of *collection }
 
 // collected takes note of a collection. One that comes long after the one before says that it is calm.
 func (c *collection) collected(now time.Time) {
-	samples := [2]metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"}}
+	samples := [...]metrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}, {Name: "/gc/heap/allocs:bytes"},
+	}
 	metrics.Read(samples[:])
-	alive, allocated := samples[0].Value.Uint64(), samples[1].Value.Uint64()
+	allocated := samples[3].Value.Uint64()
+	var alive uint64 // the percentage is one of all that is looked through
+	for _, s := range samples[:3] {
+		alive += s.Value.Uint64()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	since := max(now.Sub(c.last), time.Millisecond)
 	percent := percentFor(alive, uint64(float64(allocated-c.allocated)/since.Seconds()))
-	c.allocated = allocated
-	if since >= c.calm {
-		percent = calmPercent
-	}
+	c.last, c.allocated = now, allocated
 	if percent != c.percent {
 		c.percent = percent
 		debug.SetGCPercent(percent) // stops the world for a moment: not without need
 	}
-	c.last = now
-	switch {
-	case percent != calmPercent:
-		c.settled = false
+	if since < c.calm {
+		c.remaining = lingering
+	}
+	if c.remaining > 0 {
 		c.settle.Reset(c.calm)
-	case !c.settled:
-		c.settle.Reset(lingering * c.calm)
 	}
 }
 
-// giveBack collects once when it has become calm, and once more when nothing lingers, and returns to the system what memory is
+// giveBack collects when it has become calm, and again and again until nothing lingers, and returns to the system what memory is
 // free then: in a node in which little happens there may be no collection for long.
 func (c *collection) giveBack() {
 	c.mu.Lock()
-	c.settled = c.percent == calmPercent
+	c.remaining--
 	c.mu.Unlock()
-	debug.FreeOSMemory()
+	c.free()
 }

@@ -20,7 +20,7 @@ func main() {
 	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
 
 	if os.Getenv("GOGC") == "" {
-		collectFromFloor()
+		collectInTime()
 	}
 
 	p := program{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Environ(), signals: signals}
