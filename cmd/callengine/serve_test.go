@@ -78,8 +78,8 @@ func status(t *testing.T, url string) int {
 func TestServeWithoutAConfigurationSaysWhomToCall(t *testing.T) {
 	s := serve(t)
 	addr := s.out.await(t, `sip:hello@(127\.0\.0\.1:[1-9]\d*) `)[1]
-	assert.Contains(t, s.out.String(), "sip:refer@"+addr)
 	api := s.out.await(t, `HTTP is at (http://127\.0\.0\.1:[1-9]\d*)\.`)[1]
+	assert.Contains(t, s.out.String(), "sip:refer@"+addr)
 	assert.Equal(t, http.StatusOK, status(t, api+"/healthz"))
 	assert.Equal(t, http.StatusOK, status(t, api+"/readyz"))
 	assert.Equal(t, http.StatusOK, status(t, api+"/metrics"))
