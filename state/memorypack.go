@@ -18,28 +18,37 @@ const (
 // packer packs the journals of a store in memory. Its methods are called with the store's lock held.
 type packer struct {
 	codec   codec
-	loose   []*stored // calls that have entries that are not packed
+	loose   []loose // calls that have entries that are not packed
 	scratch bytes.Buffer
+}
+
+// loose is a call that has something to be packed, and since when it has been quiet, as far as was known when it was put here.
+type loose struct {
+	call  *stored
+	quiet time.Time
 }
 
 // appended notes that a call has a new entry.
 func (p *packer) appended(c *stored) {
 	if !c.loose {
 		c.loose = true
-		p.loose = append(p.loose, c)
+		p.loose = append(p.loose, loose{c, c.quiet})
 	}
 }
 
 // next returns a call that is quiet and has something to be packed, of the few that it looks at; nil: none of these is.
 func (p *packer) next(now time.Time) *stored {
-	for range min(packAtOnce, len(p.loose)) {
-		c := p.loose[0]
+	for range packAtOnce {
+		if len(p.loose) == 0 || now.Sub(p.loose[0].quiet) < packQuiet {
+			return nil
+		}
+		c := p.loose[0].call
 		p.loose = p.loose[1:]
 		if now.Sub(c.quiet) >= packQuiet {
 			c.loose = false
 			return c
 		}
-		p.loose = append(p.loose, c)
+		p.loose = append(p.loose, loose{c, c.quiet})
 	}
 	return nil
 }
@@ -48,9 +57,11 @@ func (p *packer) next(now time.Time) *stored {
 func (p *packer) pack(h *held) (freed int64) {
 	p.scratch.Reset()
 	p.scratch.Write(h.packed)
-	for _, e := range h.entries.all() {
-		if err := p.codec.add(&p.scratch, e); err != nil {
-			return 0
+	for _, chunk := range h.entries.chunks {
+		for i := range chunk {
+			if err := p.codec.add(&p.scratch, &chunk[i]); err != nil {
+				return 0
+			}
 		}
 	}
 	before := h.bytes

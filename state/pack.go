@@ -59,7 +59,8 @@ func (c codec) pack(to *bytes.Buffer, entries []Entry) (failed error) {
 	to.Write(binary.AppendUvarint(to.AvailableBuffer(), first.Seq))
 	at := to.Len()
 	to.Write(make([]byte, lengthLen))
-	for _, e := range entries {
+	for i := range entries {
+		e := &entries[i]
 		if err := c.add(to, e); err != nil {
 			failed = err
 			if err := c.encode.MarshalToBuffer(&Entry{Time: e.Time, Type: e.Type}, to); err != nil {
@@ -71,11 +72,13 @@ func (c codec) pack(to *bytes.Buffer, entries []Entry) (failed error) {
 	return failed
 }
 
-// add adds an entry. If it cannot be packed nothing is added.
-func (c codec) add(to *bytes.Buffer, e Entry) error {
-	seq, from := e.Seq, to.Len()
-	e.CallID, e.Seq = "", 0
-	if err := c.encode.MarshalToBuffer(&e, to); err != nil {
+// add adds an entry, which nobody else may look at meanwhile. If it cannot be packed nothing is added.
+func (c codec) add(to *bytes.Buffer, e *Entry) error {
+	callID, seq, from := e.CallID, e.Seq, to.Len()
+	e.CallID, e.Seq = "", 0 // not by a copy: it would be one more piece of garbage for each entry
+	err := c.encode.MarshalToBuffer(e, to)
+	e.CallID, e.Seq = callID, seq
+	if err != nil {
 		to.Truncate(from)
 		return fmt.Errorf("entry %d: %w", seq, err)
 	}
