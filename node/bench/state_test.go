@@ -33,7 +33,7 @@ func BenchmarkReferState(b *testing.B) {
 	}
 	least := make([]time.Duration, len(kinds))
 	for b.Loop() {
-		for range scaled(3, 1) {
+		for range scaled(5, 1) {
 			for i, p := range nodes {
 				if each := p.perCall(b, kinds[i].rate); each > 0 && (least[i] == 0 || each < least[i]) {
 					least[i] = each
