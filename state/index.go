@@ -54,14 +54,15 @@ type stored struct {
 
 // held is what is in memory of a call.
 type held struct {
-	entries entries
-	packed  []byte // of a store in memory: the entries that are forgotten, in CBOR
-	loose   bool   // likewise: some are not, and the packer knows
-	record  Record
-	rest    rest
-	bytes   int64
-	owed    []debt   // in order
-	dead    []letter // in the order in which they were given up
+	entries  entries
+	deflated []byte // of a store in memory: the first of the entries that are forgotten, in CBOR, as streams of RFC 1951
+	packed   []byte // likewise: the others, in CBOR
+	loose    bool   // likewise: some are not, and the packer knows
+	record   Record
+	rest     rest
+	bytes    int64
+	owed     []debt   // in order
+	dead     []letter // in the order in which they were given up
 }
 
 // debt is an event that is owed.

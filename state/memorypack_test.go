@@ -69,6 +69,46 @@ func TestTheJournalOfAQuietCallIsPackedAndReadsAsBefore(t *testing.T) {
 	})
 }
 
+func TestTheJournalOfACallThatIsUpIsDeflated(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(MemoryConfig{})
+		pack := func(id string) {
+			time.Sleep(packQuiet)
+			for range 2 {
+				appended(t, m, message("other", 1))
+			}
+			require.Empty(t, m.calls[id].entries.chunks)
+		}
+		want := wordy(t, m, "c-1")
+		_ = wordy(t, m, "c-over")
+		appended(t, m, ended("c-over"))
+		pack("c-1")
+		up, over := m.calls["c-1"], m.calls["c-over"]
+		assert.Empty(t, up.packed)
+		assert.Empty(t, over.deflated)
+		assert.Less(t, len(up.deflated), len(over.packed)/2)
+
+		// What comes when it is over follows.
+		for _, e := range []Entry{ended("c-1"), message("c-1", 100), message("c-1", 200)} {
+			e.Time = time.Now()
+			e.Seq = appended(t, m, e)
+			want = append(want, e)
+			pack("c-1")
+		}
+		assert.NotEmpty(t, up.packed)
+		got, err := m.Journal(t.Context(), "c-1")
+		require.NoError(t, err)
+		assert.Equal(t, asJSON(t, want), asJSON(t, got))
+	})
+}
+
+func TestBrokenStreamsAreNoJournal(t *testing.T) {
+	t.Parallel()
+	_, err := inflate([]byte("broken"))
+	assert.ErrorIs(t, err, errPack)
+}
+
 func TestAnEventThatWasOwedBeforeItsCallWasPackedIsSettledOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
