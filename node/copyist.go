@@ -90,7 +90,7 @@ func (c *copyist) start(r recordings.Recording, t recordings.Transcription) {
 	if _, already := c.under.LoadOrStore(t.ID, true); already {
 		return
 	}
-	done := c.begin()
+	done := c.owed.begin()
 	c.running.Go(func() {
 		defer done()
 		defer c.under.Delete(t.ID)

@@ -32,12 +32,12 @@ func (n *Node) Drain(ctx context.Context) {
 	wait(grace, idle, drainCutoff)
 	n.closeIt(errClosed)
 	wait(grace, idle, drainGrace)
-	if left := n.scribe.wait(grace); left > 0 {
+	if left := n.scribe.owed.wait(grace); left > 0 {
 		n.log.Warn("what was said last on calls is not transcribed before the node ends", zap.Int("transcriptions", left))
 	}
 	settled, enough := context.WithTimeout(grace, recordingsGrace) // a store that is down must not take the events' time
 	defer enough()
-	if left := n.keeper.archive.Idle(settled); left > 0 {
+	if left := n.keeper.idle(settled); left > 0 {
 		n.log.Warn("recordings wait for their store, until the next start", zap.Int("recordings", left))
 	}
 	switch left := n.outbox.Drain(grace); {

@@ -27,6 +27,7 @@ type keeper struct {
 	metrics *metrics
 	log     *zap.Logger
 	callURL func(id string) string
+	writing errands // recordings whose file is not closed yet
 
 	// transcribe takes charge of the transcription of a recording that can be had. An error is tried again later.
 	transcribe func(context.Context, recordings.Recording, transcriptionWish) error
@@ -67,6 +68,18 @@ func newKeeper(n *Node, store *s3.Store) *keeper {
 	return k
 }
 
+// idle waits until nothing is to be done for any recording, or ctx ends, and returns for how many there is. Those of calls that
+// are over alone end.
+func (k *keeper) idle(ctx context.Context) (left int) {
+	return k.writing.wait(ctx) + k.archive.Idle(ctx)
+}
+
+// close returns when the files of all recordings are closed, which are over, and what the archive was at has ended.
+func (k *keeper) close() {
+	k.writing.wait(context.Background())
+	k.archive.Close()
+}
+
 // mediaURL is where a recording's sound is fetched.
 func (k *keeper) mediaURL(r *recordings.Recording) string {
 	return k.callURL(r.CallID) + "/recordings/" + r.ID + "/media"
@@ -93,9 +106,13 @@ func (k *keeper) begin(c webhook.Call, r verbs.Recording, background bool, liste
 		k.lost(t, err)
 		return t
 	}
+	closed := k.writing.begin()
 	t.sound = recording.Start(recording.Spec{
 		Format: recording.Format(r.Format), Channels: t.known.Channels, InOnly: !background, Longest: r.Longest, Silence: r.Silence,
-	}, file, func(res recording.Result) { k.recorded(t, res) })
+	}, file, func(res recording.Result) {
+		defer closed()
+		k.recorded(t, res)
+	})
 	t.deafen = listen(t.sound.Hear)
 	return t
 }

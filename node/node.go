@@ -351,7 +351,7 @@ func (n *Node) Close() error {
 		if n.hep != nil {
 			n.hep.exporter.Close()
 		}
-		n.keeper.archive.Close()
+		n.keeper.close()
 		n.scribe.close()
 		if n.recordingStore != nil {
 			n.recordingStore.Close()

@@ -32,9 +32,7 @@ type scribe struct {
 	end     context.CancelFunc
 	running sync.WaitGroup
 
-	mu   sync.Mutex
-	busy int           // texts of which the end is waited for
-	idle chan struct{} // closed while busy is zero
+	owed errands // texts of which the end is waited for
 }
 
 const (
@@ -48,9 +46,7 @@ func newScribe(n *Node, engine transcribe.Transcriber) *scribe {
 	s := &scribe{
 		engine: engine, client: n.client.HTTPClient(), metrics: n.metrics, log: n.log, accountID: n.cfg.AccountID, callURL: n.callURL,
 		archive: transcripts.New(n.cfg.Transcriptions.Dir, n.cfg.Transcriptions.Retention, n.log),
-		idle:    make(chan struct{}),
 	}
-	close(s.idle)
 	s.life, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -60,39 +56,6 @@ func (s *scribe) close() {
 	s.end()
 	s.running.Wait()
 	s.archive.Close()
-}
-
-// begin notes that the end of a text is waited for, until the function that it returns is called.
-func (s *scribe) begin() (done func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.busy++; s.busy == 1 {
-		s.idle = make(chan struct{})
-	}
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.busy--; s.busy == 0 {
-			close(s.idle)
-		}
-	}
-}
-
-// wait waits until no text is waited for, or ctx ends, and returns how many there are.
-func (s *scribe) wait(ctx context.Context) (left int) {
-	for {
-		s.mu.Lock()
-		busy, idle := s.busy, s.idle
-		s.mu.Unlock()
-		if busy == 0 {
-			return 0
-		}
-		select {
-		case <-idle:
-		case <-ctx.Done():
-			return busy
-		}
-	}
 }
 
 // transcribe asks the engine. A panic in it is its failure.
@@ -253,7 +216,7 @@ func (x *transcription) Run(ctx context.Context) (err error) {
 
 // Finish implements [verbs.Transcription].
 func (x *transcription) Finish(done func(verbs.FinishedTranscription) error) {
-	over := x.begin()
+	over := x.owed.begin()
 	x.running.Go(func() {
 		defer over()
 		late := time.AfterFunc(lastWords, func() { x.giveUp(transcribe.ErrSlow) })
