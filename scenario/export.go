@@ -204,8 +204,11 @@ const longAck = 200 * time.Millisecond
 func (x *export) exportReplies() mapping {
 	replies := newMapping()
 	last := mapping{}
+	owed := map[string]bool{} // by event id
 	for i, e := range x.entries {
 		switch {
+		case e.Webhook != nil && e.Webhook.Event == state.WebhookOwed:
+			owed[e.Webhook.EventID] = true
 		case e.Webhook != nil && e.Webhook.Event == state.WebhookReply:
 			list := replies.get(e.Webhook.EventType)
 			if list == nil {
@@ -228,7 +231,7 @@ func (x *export) exportReplies() mapping {
 				reply.add("drop", true)
 			}
 			list.Content = append(list.Content, reply.n)
-			if e.Webhook.EventType != "disconnect" { // whose reply is no document
+			if !owed[e.Webhook.EventID] { // the reply to one that is owed is no document, and comes at any time
 				last = reply
 			}
 		case e.Document != nil && last.n != nil:

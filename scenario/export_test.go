@@ -24,8 +24,6 @@ func shape(entries []state.Entry) map[state.Type][]string {
 		switch {
 		case e.SIP != nil && (e.SIP.Method == "ACK" || e.SIP.Method == "BYE" && e.SIP.Code > 0):
 			continue // of a call that is over when it comes
-		case e.Recording != nil && e.Recording.Event == state.RecordingAvailable:
-			continue // when its file is where it stays, which may be behind the call
 		case e.SIP != nil:
 			kinds[state.TypeSIP+"/"+state.Type(e.SIP.Direction)] = append(kinds[state.TypeSIP+"/"+state.Type(e.SIP.Direction)],
 				fmt.Sprint(e.SIP.Method, " ", e.SIP.Code))
@@ -49,15 +47,30 @@ func shape(entries []state.Entry) map[state.Type][]string {
 			timer := state.TypeTimer + "/" + state.Type(e.Timer.Name)
 			kinds[timer] = append(kinds[timer], fmt.Sprint(e.Timer.Event, " ", e.Timer.After))
 			continue
+		case e.Recording != nil: // its length is that of what the phone says, which is not exported
+			r := e.Recording
+			line = fmt.Sprint(r.Event, " ", r.Channels, " ", r.Format, " ", r.Status)
+			if r.Event == state.RecordingAvailable {
+				kinds["available"] = append(kinds["available"], line) // behind the call
+				continue
+			}
 		case e.Call != nil:
 			line = fmt.Sprint(e.Call.Event, " ", e.Call.Cause, " ", e.Call.ErrorMessage)
 		case e.Media != nil:
 			line = fmt.Sprint(e.Media.Event, " ", hostPort.ReplaceAllString(e.Media.Detail, ""))
+			switch e.Media.Event {
+			case state.MediaStreamed, state.MediaTranscribed, state.MediaTextAvailable, state.MediaTextFailed:
+				kinds["behind"] = append(kinds["behind"], line) // the call
+				continue
+			}
 		}
 		kinds[e.Type] = append(kinds[e.Type], line)
 	}
 	slices.Sort(kinds[state.TypeSIP+"/in"]) // an ACK may overtake, or be overtaken
 	slices.Sort(kinds[state.TypeWebhook])   // so may a referComplete and a disconnect
+	if timer := kinds[state.TypeTimer+"/session"]; len(timer) > 0 && timer[len(timer)-1] == "stopped " {
+		kinds[state.TypeTimer+"/session"] = timer[:len(timer)-1] // by the end of the call, behind it
+	}
 	kinds["refer"] = slices.Compact(kinds["refer"])
 	return kinds
 }
@@ -77,6 +90,34 @@ func replaysTheSame(t *testing.T, f *File) {
 	assert.Equal(t, shape(first.Journal()), shape(second.Journal()), string(text))
 }
 
+// TestADocumentIsExportedWithTheReplyThatItCameIn: the reply to an event that is owed may be noted between the two.
+func TestADocumentIsExportedWithTheReplyThatItCameIn(t *testing.T) {
+	t.Parallel()
+	const record = "<Response><Record recordCompleteUrl='/done' recordingAvailableUrl='/available' maxDuration='1'/></Response>"
+	f, err := Parse("s.yaml", []byte("application: {bxml: "+record+", replies: {recordComplete: <Response><Ring duration='1'/></Response>}}\n"))
+	require.NoError(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		journal := f.Run(t.Context(), RunOptions{Network: NewMemory()}).Journal()
+		is := func(e state.Entry, event, eventType string) bool {
+			return e.Webhook != nil && e.Webhook.Event == event && e.Webhook.EventType == eventType
+		}
+		var late, others []state.Entry // of the event that is owed, and all else
+		for _, e := range journal {
+			if is(e, state.WebhookOwed, "recordingAvailable") || is(e, state.WebhookReply, "recordingAvailable") {
+				late = append(late, e)
+			} else {
+				others = append(others, e)
+			}
+		}
+		require.Len(t, late, 2)
+		at := slices.IndexFunc(others, func(e state.Entry) bool { return is(e, state.WebhookReply, "recordComplete") })
+		require.Positive(t, at)
+		text, err := Export(slices.Insert(others, at+1, late...))
+		require.NoError(t, err)
+		assert.Regexp(t, `recordComplete:\s+- status: 200\s+bxml: .*<Ring`, string(text))
+	})
+}
+
 // notExported are those in which something matters that an export does not take over, and what that is.
 var notExported = map[string]string{
 	"call/codecs.yaml":                    "media.codecs",
@@ -86,6 +127,7 @@ var notExported = map[string]string{
 	"field/another-dialog.yaml":           "tags of NOTIFYs",
 	"field/new-contact.yaml":              "Contact",
 	"field/requests-while-pending.yaml":   "header fields of re-INVITEs",
+	"refer/bye-and-notify.yaml":           "which of a BYE and a NOTIFY of one instant was handled first",
 	"refer/clock-starts-at-202.yaml":      "when the REFER was answered",
 	"refer/notify-order.yaml":             "a CSeq that is too low",
 	"refer/tag.yaml":                      "the application's tag",
