@@ -19,7 +19,26 @@ func TestRequestsInTheDialog(t *testing.T) {
 		"OPTIONS": {method: "OPTIONS", want: "200 OK", headers: map[string]string{
 			"Allow": allow, "Accept": accept, "Supported": "100rel", "Allow-Events": "refer",
 		}},
-		"INFO":               {method: "INFO", extra: "Content-Type: application/dtmf-relay\r\n", body: "Signal=1", want: "200 OK"},
+		"INFO":              {method: "INFO", extra: "Content-Type: application/dtmf-relay\r\n", body: "Signal=1", want: "200 OK"},
+		"INFO without body": {method: "INFO", want: "200 OK"},
+		"INFO of no key":    {method: "INFO", extra: "Content-Type: application/dtmf-relay\r\n", body: "Signal=x", want: "200 OK"},
+		"INFO with another body": {
+			method: "INFO", extra: "Content-Type: application/media_control+xml\r\n", body: "<media_control/>", want: "415 Unsupported Media Type",
+			headers: map[string]string{"Accept": "application/dtmf-relay, application/dtmf"},
+		},
+		"INFO with a body of no type": {
+			method: "INFO", body: "hello", want: "415 Unsupported Media Type", headers: map[string]string{"Accept": "application/dtmf-relay, application/dtmf"},
+		},
+		"INFO with a body that may be ignored": {
+			method: "INFO", extra: "Content-Type: text/plain\r\nContent-Disposition: render;handling=optional\r\n", body: "hello", want: "200 OK",
+		},
+		"INFO of a package": {
+			method: "INFO", extra: "Info-Package: conference\r\nContent-Type: text/plain\r\n", body: "hello", want: "469 Bad Info Package",
+			headers: map[string]string{"Recv-Info": ""},
+		},
+		"INFO of a package, with a key": {
+			method: "INFO", extra: "Info-Package: dtmf\r\nContent-Type: application/dtmf-relay\r\n", body: "Signal=1", want: "200 OK",
+		},
 		"UPDATE":             {method: "UPDATE", want: "200 OK", headers: map[string]string{"Allow": allow, "Supported": "100rel"}},
 		"PRACK":              {method: "PRACK", extra: "RAck: 1 1 INVITE\r\n", want: "481 Call/Transaction Does Not Exist"},
 		"REFER":              {method: "REFER", extra: "Refer-To: <sip:x@y>\r\n", want: "405 Method Not Allowed"},

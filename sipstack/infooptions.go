@@ -31,8 +31,9 @@ func (s *Stack) options(req *sip.Request, tx *sip.ServerTx) {
 	})
 }
 
-// info takes an INFO (RFC 6086): phones send it for keys. Other content means nothing to us, which is no reason to refuse
-// it (RFC 2976 section 2.2). Its turn lasts until the key has been told: keys come in the order in which they were pressed.
+// info takes an INFO: phones send it for keys. One of an info package gets 469, as we ask for none (RFC 6086 section 4.2.2), and one
+// with another body 415 (RFC 3261 section 8.2.3), unless that may be ignored; what looks like a key and tells of none is no reason
+// to refuse it. Its turn lasts until the key has been told: keys come in the order in which they were pressed.
 func (s *Stack) info(d *dialog, t *turn) {
 	if d.leg.Err() != nil { // the INVITE's usage, to which it belongs, is over
 		t.respond(sip.StatusCallTransactionDoesNotExists, "")
@@ -42,14 +43,25 @@ func (s *Stack) info(d *dialog, t *turn) {
 		t.send(refused)
 		return
 	}
-	t.reply(sip.StatusOK, "")
 	contentType, _ := headerValue(t.req, "Content-Type", "c")
-	if digit, ok := infoDigit(contentType, t.req.Body()); ok {
-		if sound := d.leg.Media(); sound != nil {
-			sound.Press(digit)
-		}
+	digit, ok := infoDigit(contentType, t.req.Body())
+	switch {
+	case ok: // whatever else is about it
+	case t.req.GetHeader("Info-Package") != nil:
+		t.respond(statusBadInfoPackage, "", sip.NewHeader("Recv-Info", ""))
+		return
+	case len(t.req.Body()) > 0 && !tellsKeys(contentType) && !optionalBody(t.req):
+		t.respond(sip.StatusUnsupportedMediaType, "", sip.NewHeader("Accept", acceptInfo))
+		return
+	}
+	t.reply(sip.StatusOK, "")
+	if sound := d.leg.Media(); ok && sound != nil {
+		sound.Press(digit)
 	}
 }
+
+// statusBadInfoPackage is that of RFC 6086 section 4.2.2.
+const statusBadInfoPackage = 469
 
 // notify hands a NOTIFY to the dialog's referrals, which the INVITE's usage does not end. The turn ends when what follows
 // from it has been told: a BYE in the same breath must not end the call before. One that is accepted refreshes the remote
