@@ -15,10 +15,13 @@ import (
 const (
 	// interval is how far apart collections are for each MiB that is alive. To find it takes up to a millisecond: a hundredth.
 	interval = 100 * time.Millisecond
+	// relaxed is up to how many bytes are allocated in a second where a collection delays next to nobody. It takes a quarter of a
+	// processor or more while it lasts. Where that is in use, calls queue up behind it, so the busier a node is the rarer they are.
+	relaxed = 16 << 20
 	// A collection has its price even if next to nothing is alive, and little gathers in a node in which little happens; in a busy
 	// one garbage is bounded, unless as much is alive.
 	leastGarbage = 4 << 20
-	mostGarbage  = 256 << 20
+	mostGarbage  = 512 << 20
 	// leastPercent of what is alive may gather in any case.
 	leastPercent = 25
 
@@ -39,7 +42,7 @@ func collectInTime() { newCollection(calm, debug.FreeOSMemory).watch() }
 // percentFor is the percentage by which the heap may grow beyond what is alive, where so many bytes are allocated in a second.
 func percentFor(alive, perSecond uint64) int {
 	alive = max(alive, 1<<20)
-	garbage := float64(perSecond) * interval.Seconds() * float64(alive>>20)
+	garbage := float64(perSecond) * interval.Seconds() * float64(alive>>20) * max(1, float64(perSecond)/relaxed)
 	garbage = min(max(garbage, leastGarbage), float64(max(alive, mostGarbage)))
 	return max(leastPercent, int(math.Round(garbage*100/float64(alive))))
 }
@@ -47,7 +50,8 @@ func percentFor(alive, perSecond uint64) int {
 // collection sets the percentage anew after each collection of garbage.
 type collection struct {
 	calm time.Duration
-	free func() // collects, and returns what is free to the system
+	free func()                           // collects, and returns what is free to the system
+	read func() (alive, allocated uint64) // bytes: that have to be looked through, and that were allocated ever
 
 	mu        sync.Mutex
 	percent   int
@@ -59,7 +63,7 @@ type collection struct {
 
 func newCollection(calm time.Duration, free func()) *collection {
 	c := &collection{
-		calm: calm, free: free, percent: percentFor(leastGarbage, firstPerSecond), last: time.Now(), remaining: lingering,
+		calm: calm, free: free, read: readHeap, percent: percentFor(leastGarbage, firstPerSecond), last: time.Now(), remaining: lingering,
 	}
 	debug.SetGCPercent(c.percent)
 	c.mu.Lock()
@@ -81,25 +85,18 @@ type garbage struct{ of *collection }
 
 // collected takes note of a collection. One that comes long after the one before says that it is calm.
 func (c *collection) collected(now time.Time) {
-	samples := [...]metrics.Sample{
-		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}, {Name: "/gc/heap/allocs:bytes"},
-	}
-	metrics.Read(samples[:])
-	allocated := samples[3].Value.Uint64()
-	var alive uint64 // the percentage is one of all that is looked through
-	for _, s := range samples[:3] {
-		alive += s.Value.Uint64()
-	}
+	alive, allocated := c.read()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	since := max(now.Sub(c.last), time.Millisecond)
-	percent := percentFor(alive, uint64(float64(allocated-c.allocated)/since.Seconds()))
+	since := now.Sub(c.last)
+	rate := perSecond(allocated-c.allocated, since)
+	percent := percentFor(alive, rate)
 	c.last, c.allocated = now, allocated
 	if percent != c.percent {
 		c.percent = percent
 		debug.SetGCPercent(percent) // stops the world for a moment: not without need
 	}
-	if since < c.calm {
+	if since < c.calm || rate > relaxed {
 		c.remaining = lingering
 	}
 	if c.remaining > 0 {
@@ -108,10 +105,32 @@ func (c *collection) collected(now time.Time) {
 }
 
 // giveBack collects when it has become calm, and again and again until nothing lingers, and returns to the system what memory is
-// free then: in a node in which little happens there may be no collection for long.
+// free then: in a node in which little happens there may be no collection for long. In a busy one there may be none either.
 func (c *collection) giveBack() {
+	_, allocated := c.read()
 	c.mu.Lock()
+	if perSecond(allocated-c.allocated, time.Since(c.last)) > relaxed {
+		c.settle.Reset(c.calm)
+		c.mu.Unlock()
+		return
+	}
 	c.remaining--
 	c.mu.Unlock()
 	c.free()
+}
+
+func perSecond(bytes uint64, d time.Duration) uint64 {
+	return uint64(float64(bytes) / max(d, time.Millisecond).Seconds())
+}
+
+// readHeap reads how many bytes a collection looks through, of which GOGC is a percentage, and how many have ever been allocated.
+func readHeap() (alive, allocated uint64) {
+	samples := [...]metrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}, {Name: "/gc/heap/allocs:bytes"},
+	}
+	metrics.Read(samples[:])
+	for _, s := range samples[:3] {
+		alive += s.Value.Uint64()
+	}
+	return alive, samples[3].Value.Uint64()
 }

@@ -22,9 +22,9 @@ func TestCollectionsTakeAHundredthOfTheTimeWithinBounds(t *testing.T) {
 		"a few calls a second":               {4 << 20, 1 << 20, 100},
 		"… and calls that wait":              {64 << 20, 1 << 20, leastPercent},
 		"calls come that stay":               {32 << 20, 8 << 20, 80},
-		"hundreds of calls a second":         {16 << 20, 64 << 20, 640},
-		"… and what is kept of them in mind": {64 << 20, 64 << 20, 400},
-		"more than that":                     {64 << 20, 1 << 30, 400},
+		"hundreds of calls a second":         {16 << 20, 32 << 20, 640},
+		"… and what is kept of them in mind": {40 << 20, 64 << 20, 1280},
+		"more than that":                     {64 << 20, 1 << 30, 800},
 		"… and many are kept in mind":        {1 << 30, 1 << 30, 100},
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, tc.percent, percentFor(tc.alive, tc.perSecond)) })
@@ -59,7 +59,7 @@ func TestThePercentageFollowsTheHeap(t *testing.T) {
 func TestMemoryIsGivenBackWhileItIsCalmUntilNothingLingers(t *testing.T) {
 	_ = own(t)
 	synctest.Test(t, func(t *testing.T) {
-		due := make(chan struct{})
+		began, due := time.Now(), make(chan struct{})
 		c := newCollection(calm, func() { due <- struct{}{} })
 		wait := func(d time.Duration) (given int) {
 			over := time.After(d + time.Millisecond)
@@ -82,6 +82,19 @@ func TestMemoryIsGivenBackWhileItIsCalmUntilNothingLingers(t *testing.T) {
 			c.collected(time.Now())
 			assert.Zero(t, wait(calm/2), "it is busy")
 		}
+		assert.Equal(t, lingering, wait(24*time.Hour))
+
+		busy, extra, read := true, uint64(0), c.read
+		c.read = func() (alive, allocated uint64) {
+			if busy {
+				extra = uint64(2 * relaxed * time.Since(began).Seconds())
+			}
+			alive, allocated = read()
+			return alive, allocated + extra
+		}
+		c.collected(time.Now())
+		assert.Zero(t, wait(10*calm), "it is busy, if without a collection")
+		busy = false
 		assert.Equal(t, lingering, wait(24*time.Hour))
 	})
 }
