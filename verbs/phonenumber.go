@@ -2,9 +2,15 @@ package verbs
 
 // phoneNumberDef is a telephone number that a Transfer calls.
 var phoneNumberDef = definition{
-	name:   "PhoneNumber",
-	nested: true,
-	attributes: []attribute{
+	name:       "PhoneNumber",
+	nested:     true,
+	attributes: append(transferAttrs(), stringAttr("uui").upTo(350).as(formatUUI)),
+	text:       text{requiredText, formatE164},
+}
+
+// transferAttrs are the attributes of whoever a Transfer calls.
+func transferAttrs() []attribute {
+	return []attribute{
 		urlAttr("transferAnswerUrl"),
 		methodAttr("transferAnswerMethod"),
 		urlAttr("transferAnswerFallbackUrl"),
@@ -16,7 +22,5 @@ var phoneNumberDef = definition{
 		userAttr("fallbackUsername", "transferAnswerFallbackUrl"),
 		passwordAttr("fallbackPassword", "transferAnswerFallbackUrl"),
 		tagAttr(),
-		stringAttr("uui").upTo(350).as(formatUUI),
-	},
-	text: text{requiredText, formatE164},
+	}
 }
