@@ -101,6 +101,8 @@ func TestReinviteIsRefused(t *testing.T) {
 		p.contact = fmt.Sprintf("sip:new@%s", other.wire.local())
 		c.inDialog("INVITE", "", strings.ReplaceAll(offerLine, "RTP/AVP 0 101", "RTP/AVP 9"))
 		c.expect("SIP/2.0 488 Not Acceptable Here")
+		c.inDialog("INVITE", "", strings.ReplaceAll(offerLine, "m=audio 40000", "m=audio 0"))
+		c.expect("SIP/2.0 488 Not Acceptable Here")
 		c.inDialog("INVITE", "Require: timer\r\n", offerLine)
 		assert.Equal(t, "timer", field(c.expect("SIP/2.0 420"), "Unsupported"))
 		assert.Equal(t, before, l.session.params)

@@ -64,6 +64,7 @@ func TestUpdateRefreshesTheTarget(t *testing.T) { // RFC 3311 section 5.1
 func TestUpdateThatIsRefusedChangesNothing(t *testing.T) {
 	for name, tc := range map[string]struct{ header, body, want string }{
 		"no common codec":   {"", strings.ReplaceAll(answerLine, "AVP 8", "AVP 9"), "488"},
+		"no sound":          {"", strings.ReplaceAll(offerLine, "m=audio 40000", "m=audio 0"), "488"},
 		"unreadable":        {"", "hello", "400"},
 		"another body":      {"Content-Type: text/plain\r\n", "hello", "415"},
 		"unknown extension": {"Require: gruu\r\n", offerLine, "420"},
