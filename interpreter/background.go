@@ -101,7 +101,7 @@ func (c *call) endAll(cause error) {
 		select {
 		case <-a.done:
 		case <-enough.C:
-			c.log.Warn("the end of the call does not wait for what goes on behind its verbs", zap.Duration("after", activityWait))
+			c.logger().Warn("the end of the call does not wait for what goes on behind its verbs", zap.Duration("after", activityWait))
 			return
 		}
 	}
@@ -113,7 +113,7 @@ func (c *call) Tell(ctx context.Context, to webhook.Target, ev webhook.Event) er
 		to.Timeout = c.app.Timeout
 	}
 	if err := c.sender.Send(context.WithoutCancel(ctx), to, ev); err != nil {
-		c.log.Error("an event could not be stored", zap.String("event_type", ev.Type), zap.Error(err))
+		c.logger().Error("an event could not be stored", zap.String("event_type", ev.Type), zap.Error(err))
 		return err
 	}
 	return nil

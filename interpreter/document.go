@@ -75,7 +75,7 @@ func (r *Runner) accept(ctx context.Context, c *call, reply *webhook.Reply) (*ve
 	r.note(state.Entry{Type: state.TypeDocument, Document: entry})
 	r.changes.fetched(reply.URL)
 	if len(entry.Warnings) > 0 {
-		r.log.Warn("BXML with parts that are ignored", zap.Strings("warnings", entry.Warnings))
+		r.logger().Warn("BXML with parts that are ignored", zap.Strings("warnings", entry.Warnings))
 	}
 	return doc, nil
 }

@@ -62,7 +62,7 @@ func (r *Runner) tellLost(ctx context.Context, c *call, from Resumption) {
 		v, err := r.verbBehind(s.behindVerb)
 		start, ok := v.(*verbs.StartStream)
 		if err != nil || !ok {
-			r.log.Warn("the end of a stream cannot be told", zap.String("stream_id", s.id), zap.Error(err))
+			r.logger().Warn("the end of a stream cannot be told", zap.String("stream_id", s.id), zap.Error(err))
 			continue
 		}
 		c.base = s.document.URL

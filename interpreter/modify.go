@@ -96,6 +96,6 @@ func (r *Runner) follow(c *call, taken []change) func(context.Context) (webhook.
 func (r *Runner) noteChanges() {
 	for _, entry := range r.changes.entries() {
 		r.note(state.Entry{Type: state.TypeCall, Call: &entry})
-		r.log.Debug("the call was modified through the API", zap.String("change", entry.Change))
+		r.logger().Debug("the call was modified through the API", zap.String("change", entry.Change))
 	}
 }

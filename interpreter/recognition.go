@@ -21,7 +21,7 @@ func (c *call) Recognize(ctx context.Context, s verbs.SpeechInput) (verbs.Recogn
 	if err != nil {
 		if ctx.Err() == nil {
 			c.noteMedia(state.MediaNotListening, err.Error())
-			c.log.Warn("speech cannot be recognised", zap.Error(err))
+			c.logger().Warn("speech cannot be recognised", zap.Error(err))
 		}
 		return nil, err
 	}

@@ -23,7 +23,6 @@ func (r *Runner) Resume(ctx context.Context, limits Limits, from Resumption, cal
 	info := from.Call
 	info.CallURL = callURL
 	r.callID = info.CallID
-	r.log = r.log.WithLazy(zap.String("call_id", info.CallID))
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	r.changes.begin(ctx, end)
@@ -128,7 +127,7 @@ func (r *Runner) beginAgain(ctx context.Context, c *call, from Resumption) {
 			_, err = v.Execute(ctx, c)
 		}
 		if err != nil {
-			r.log.Warn("what went on behind the verbs cannot be begun again", zap.String("verb", b.name), zap.Error(err))
+			r.logger().Warn("what went on behind the verbs cannot be begun again", zap.String("verb", b.name), zap.Error(err))
 		}
 	}
 }

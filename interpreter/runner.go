@@ -109,7 +109,6 @@ func (r *Runner) newCall(ctx context.Context, limits Limits, arrival *Arrival, l
 func (r *Runner) begin(c *call, stirShaken map[string]string) (context.Context, func(error)) {
 	ctx, info := c.life, c.Info()
 	r.callID = info.CallID
-	r.log = r.log.WithLazy(zap.String("call_id", info.CallID))
 	r.changes.begin(ctx, c.end)
 	if info.Tag == "" {
 		info.Tag = r.app.Tag
@@ -206,7 +205,7 @@ func (r *Runner) finish(ctx context.Context, c *call, e *ending) {
 			code = failedCode
 		}
 		if err := c.hangup(ctx, code); err != nil {
-			r.log.Debug("hanging up was not confirmed", zap.Error(err))
+			r.logger().Debug("hanging up was not confirmed", zap.Error(err))
 		}
 	}
 	c.endAll(cmp.Or(e.err, verbs.ErrHungUp)) // their events come before disconnect
@@ -246,7 +245,7 @@ func (r *Runner) disconnect(ctx context.Context, c *call, end webhook.End) {
 	to := r.app.Status
 	to.Timeout = r.app.Timeout
 	if err := r.sender.Send(ctx, to, webhook.NewDisconnect(c.Info(), end)); err != nil {
-		r.log.Error("the disconnect event could not be stored", zap.Error(err))
+		r.logger().Error("the disconnect event could not be stored", zap.Error(err))
 	}
 }
 
@@ -260,8 +259,11 @@ func (r *Runner) guard(f func()) {
 	f()
 }
 
+// logger returns the logger of the call's lines. It is made for each of them: there are few, and many calls.
+func (r *Runner) logger() *zap.Logger { return r.log.WithLazy(zap.String("call_id", r.callID)) }
+
 func (r *Runner) recovered(v any) {
-	r.log.Error("a call failed inside the node", zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
+	r.logger().Error("a call failed inside the node", zap.Any("panic", v), zap.ByteString("stack", debug.Stack()))
 	r.panicked(v)
 }
 
@@ -270,6 +272,6 @@ func (r *Runner) recovered(v any) {
 func (r *Runner) note(e state.Entry) {
 	e.CallID = r.callID
 	if _, err := r.journal.Append(context.Background(), e); err != nil {
-		r.log.Error("the journal could not be written", zap.Error(err))
+		r.logger().Error("the journal could not be written", zap.Error(err))
 	}
 }

@@ -44,7 +44,7 @@ func (c *call) NoteStream(s verbs.StreamConfig, change verbs.TapChange) {
 		Event: streamEvents[change.Event], Detail: detail, Stream: s.ID, Cause: change.Cause,
 	}})
 	if change.Error != "" {
-		c.log.Warn("a stream went wrong", zap.String("stream_id", s.ID), zap.String("cause", change.Cause), zap.String("error", change.Error))
+		c.logger().Warn("a stream went wrong", zap.String("stream_id", s.ID), zap.String("cause", change.Cause), zap.String("error", change.Error))
 	}
 }
 

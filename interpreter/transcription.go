@@ -43,7 +43,7 @@ func (c *call) NoteTranscription(t verbs.TranscriptionConfig, change verbs.TapCh
 	}
 	if change.Error != "" {
 		detail += ": " + change.Error
-		c.log.Warn("a transcription went wrong", zap.String("transcription_id", t.ID), zap.String("cause", change.Cause), zap.String("error", change.Error))
+		c.logger().Warn("a transcription went wrong", zap.String("transcription_id", t.ID), zap.String("cause", change.Cause), zap.String("error", change.Error))
 	}
 	c.note(state.Entry{Type: state.TypeMedia, Media: &state.Media{Event: transcriptionEvents[change.Event], Detail: detail}})
 }

@@ -167,7 +167,7 @@ func (l *Leg) accept(i *invite, o order) bool {
 func (l *Leg) confirm(ack *sip.Request) {
 	late := l.session.offering()
 	if err := l.session.confirm(ack, true); err != nil {
-		l.log.Debug("no usable answer in the ACK", zap.Error(err))
+		l.dialog.log().Debug("no usable answer in the ACK", zap.Error(err))
 		l.hangUp(ErrNoMedia)
 		return
 	}

@@ -132,7 +132,7 @@ func (l *Leg) sendBye() <-chan struct{} {
 		}
 		// RFC 5057 section 5.1: whatever the answer, and without one, the session is over.
 		if _, err := l.dialog.transact(sip.BYE, nil, nil, hooks{out: sent}); err != nil {
-			l.log.Debug("BYE without an answer", zap.Error(err))
+			l.dialog.log().Debug("BYE without an answer", zap.Error(err))
 		}
 	}) {
 		return nil

@@ -22,7 +22,6 @@ type dialog struct {
 	stack     *Stack
 	id        dialogID
 	callID    string // the call's, as the observer knows it
-	log       *zap.Logger
 	leg       *Leg
 	invite    *invite        // nil: the call is ours
 	local     sip.FromHeader // From of our requests
@@ -61,7 +60,7 @@ type dialog struct {
 func newDialog(s *Stack, req *sip.Request, on *listener, callID string) *dialog {
 	from, to := req.From(), req.To()
 	d := &dialog{
-		stack: s, id: dialogOf(req), callID: callID, log: s.log.WithLazy(zap.String("call_id", callID)),
+		stack: s, id: dialogOf(req), callID: callID,
 		local:   sip.FromHeader{DisplayName: to.DisplayName, Address: *to.Address.Clone()},
 		remote:  sip.ToHeader{DisplayName: from.DisplayName, Address: *from.Address.Clone()},
 		contact: s.contact(on, req.Recipient.User),
@@ -93,6 +92,9 @@ func newDialog(s *Stack, req *sip.Request, on *listener, callID string) *dialog 
 	})
 	return d
 }
+
+// log returns the logger of the call's lines. It is made for each of them: there are few, and many calls.
+func (d *dialog) log() *zap.Logger { return d.stack.log.WithLazy(zap.String("call_id", d.callID)) }
 
 // remoteTarget is the Contact of a request. Where there is none the peer is asked where it sent from.
 func remoteTarget(req *sip.Request, user string) sip.Uri {

@@ -12,7 +12,7 @@ func newOutboundDialog(s *Stack, sent sentInvite, res *sip.Response, callID stri
 	invite := sent.req
 	from, to := invite.From(), res.To()
 	d := &dialog{
-		stack: s, callID: callID, log: s.log.With(zap.String("call_id", callID)),
+		stack: s, callID: callID,
 		id:      dialogID{invite.CallID().Value(), tagOf(from.Params), tagOf(to.Params)},
 		local:   sip.FromHeader{DisplayName: from.DisplayName, Address: *from.Address.Clone()},
 		remote:  sip.ToHeader{DisplayName: to.DisplayName, Address: *to.Address.Clone()},
@@ -90,7 +90,7 @@ func (d *dialog) acknowledge(invite *sip.Request) error {
 // confirmInvite is acknowledge for who can do nothing about an error: the 2xx will come again.
 func (d *dialog) confirmInvite(invite *sip.Request) {
 	if err := d.acknowledge(invite); err != nil {
-		d.log.Debug("ACK not sent", zap.Error(err))
+		d.log().Debug("ACK not sent", zap.Error(err))
 	}
 }
 

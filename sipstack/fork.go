@@ -49,7 +49,7 @@ func (o *outgoing) pracked(f *fork, res *sip.Response) bool {
 	}
 	return o.stack.spawn(func() {
 		if err := f.leg.dialog.acknowledge1xx(o.stack.living, res); err != nil {
-			f.leg.log.Debug("PRACK failed", zap.Error(err))
+			f.leg.dialog.log().Debug("PRACK failed", zap.Error(err))
 		}
 	})
 }
@@ -81,7 +81,7 @@ func (o *outgoing) forkOf(invite sentInvite, res *sip.Response) *fork {
 func (o *outgoing) newLeg(invite sentInvite, res *sip.Response) *Leg {
 	d := newOutboundDialog(o.stack, invite, res, o.call.CallID)
 	l := &Leg{
-		stack: o.stack, dialog: d, session: o.sound.fork(), log: d.log, reliable: newReliable(invite.req),
+		stack: o.stack, dialog: d, session: o.sound.fork(), reliable: newReliable(invite.req),
 		orders: make(chan order), handled: make(chan struct{}),
 		confirmed: make(chan struct{}), ended: make(chan struct{}), hungUp: make(chan struct{}),
 	}
@@ -132,7 +132,7 @@ func (o *outgoing) answered(invite sentInvite, res *sip.Response) {
 		return
 	}
 	if bad != nil {
-		l.log.Debug("no usable answer to the INVITE", zap.Error(bad))
+		l.dialog.log().Debug("no usable answer to the INVITE", zap.Error(bad))
 		o.settle(nil, fmt.Errorf("%w: %w", ErrNoMedia, bad))
 		l.hangUp(ErrNoMedia)
 		return
@@ -159,7 +159,7 @@ func (o *outgoing) further(res *sip.Response) {
 	case f == nil:
 	case o.accept(f):
 		if err := o.acknowledge(f, invite, res); err != nil {
-			f.leg.log.Debug("ACK not sent", zap.Error(err))
+			f.leg.dialog.log().Debug("ACK not sent", zap.Error(err))
 		}
 		f.leg.hangUp(ErrLocalHangup)
 	case o.isAcked(f):

@@ -20,7 +20,6 @@ type Leg struct {
 	dialog  *dialog
 	inv     Invitation
 	session *session
-	log     *zap.Logger
 
 	reliable *reliable    // provisional responses
 	timer    sessionTimer // of the session
@@ -68,7 +67,7 @@ func (s *Stack) legOf(i *invite, inv Invitation, callID string, had *snapshot) (
 	}
 	d := newDialog(s, i.req, on, callID)
 	l := &Leg{
-		stack: s, dialog: d, inv: inv, session: sound, log: d.log, reliable: newReliable(i.req),
+		stack: s, dialog: d, inv: inv, session: sound, reliable: newReliable(i.req),
 		orders: make(chan order), handled: make(chan struct{}),
 		confirmed: make(chan struct{}), ended: make(chan struct{}), hungUp: make(chan struct{}),
 	}
@@ -175,7 +174,7 @@ func (l *Leg) closeMedia() {
 		return
 	}
 	if err := l.session.media.Close(); err != nil {
-		l.log.Debug("media not closed", zap.Error(err))
+		l.dialog.log().Debug("media not closed", zap.Error(err))
 	}
 }
 
@@ -210,7 +209,7 @@ func (l *Leg) served(adm Admission) {
 		if l.Err() != nil {
 			return
 		}
-		l.log.Debug("the call was left; hanging up")
+		l.dialog.log().Debug("the call was left; hanging up")
 		// Either fails only when the call is over, or the stack.
 		if l.isAnswered() {
 			_ = l.Bye(l.stack.living)

@@ -32,7 +32,7 @@ func (s *Stack) prack(d *dialog, t *turn) {
 	case l.session.offering() && !l.session.settled():
 		err := l.session.confirm(t.req, l.isAnswered())
 		if err != nil {
-			l.log.Debug("no usable answer in the PRACK", zap.Error(err))
+			l.dialog.log().Debug("no usable answer in the PRACK", zap.Error(err))
 		}
 		d.save()
 		t.reply(sip.StatusOK, "")
@@ -52,7 +52,7 @@ func (s *Stack) prackBefore(d *dialog, t *turn) {
 	switch {
 	case l.Err() == nil && l.session.offering() && !l.session.settled() && !undescribed(t.req):
 		if err := l.session.confirm(t.req, l.isAnswered()); err != nil {
-			l.log.Debug("no usable answer in the PRACK", zap.Error(err))
+			l.dialog.log().Debug("no usable answer in the PRACK", zap.Error(err))
 		}
 		d.save()
 		t.reply(sip.StatusOK, "")

@@ -63,7 +63,7 @@ func (l *Leg) watchSession() {
 
 // expire ends a call whose session nobody has refreshed.
 func (l *Leg) expire(t timerState) {
-	l.log.Debug("the session was not refreshed", zap.Duration("interval", t.interval), zap.Bool("by_us", t.ours))
+	l.dialog.log().Debug("the session was not refreshed", zap.Duration("interval", t.interval), zap.Bool("by_us", t.ours))
 	l.tellTimer("fired", t.timerTerms)
 	l.timer.agree(timerTerms{})
 	l.hangUp(fmt.Errorf("%w: %w", ErrDialogLost, ErrSessionExpired))
@@ -180,7 +180,7 @@ func (l *Leg) refresh(t timerState) (*sip.Response, error) {
 	}
 	if r.err == nil && r.res.StatusCode/100 == 2 && method == sip.INVITE {
 		if err := l.session.renewed(r.res); err != nil {
-			l.log.Debug("no usable answer to a re-INVITE", zap.Error(err))
+			l.dialog.log().Debug("no usable answer to a re-INVITE", zap.Error(err))
 		}
 	}
 	return r.res, r.err

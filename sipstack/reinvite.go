@@ -56,7 +56,7 @@ func (s *Stack) reinvite(d *dialog, t *turn) {
 		// An answer that cannot be used leaves the sound as it was: the peer asked, and may ask again.
 		late := l.session.offering()
 		if err := l.session.confirm(ack, true); err != nil {
-			l.log.Debug("no usable answer in the ACK of a re-INVITE", zap.Error(err))
+			l.dialog.log().Debug("no usable answer in the ACK of a re-INVITE", zap.Error(err))
 		}
 		if late {
 			d.save()

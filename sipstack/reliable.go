@@ -13,7 +13,7 @@ import (
 type reliable struct {
 	wanted bool // the caller understands 100rel
 	cseq   uint32
-	acked  chan error // told of the PRACK of each; what is wrong with the answer in it, if something is. Room for one
+	acked  chan error // told of the PRACK of each; what is wrong with the answer in it, if something is. Room for one; nil: none is wanted
 
 	mu      sync.Mutex
 	rseq    uint32 // of the newest
@@ -23,11 +23,14 @@ type reliable struct {
 }
 
 func newReliable(invite *sip.Request) *reliable {
-	return &reliable{
+	r := &reliable{
 		wanted: understands(invite, tagReliable), cseq: invite.CSeq().SeqNo,
-		acked: make(chan error, 1),
-		rseq:  rand.Uint32N(1 << 30), // section 3: the first is less than 2**31
+		rseq: rand.Uint32N(1 << 30), // section 3: the first is less than 2**31
 	}
+	if r.wanted {
+		r.acked = make(chan error, 1)
+	}
+	return r
 }
 
 // next takes the number of a response that is about to be sent.

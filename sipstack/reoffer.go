@@ -26,7 +26,7 @@ func (l *Leg) reoffer() {
 			case errors.Is(err, ErrClosed), l.Err() != nil:
 				return
 			default:
-				l.log.Warn("the other side was not told of its new address for sound", zap.Error(err))
+				l.dialog.log().Warn("the other side was not told of its new address for sound", zap.Error(err))
 				return
 			}
 		}
@@ -50,7 +50,7 @@ func (l *Leg) offerAgain() (*sip.Response, error) {
 		var p, fresh, failed = l.session.answered(res)
 		switch {
 		case failed != nil:
-			l.log.Debug("no usable answer to a re-INVITE", zap.Error(failed))
+			l.dialog.log().Debug("no usable answer to a re-INVITE", zap.Error(failed))
 		case fresh:
 			l.session.apply(p)
 		}

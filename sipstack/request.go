@@ -61,7 +61,7 @@ func (d *dialog) transact(method sip.RequestMethod, hdrs []sip.Header, body []by
 			continue
 		}
 		if err != nil {
-			d.log.Debug("request failed", zap.String("method", string(method)), zap.Error(err))
+			d.log().Debug("request failed", zap.String("method", string(method)), zap.Error(err))
 			return nil, err
 		}
 		signed, ok := authorize(d.stack.cfg.Credentials, res, string(method), uri, prior)
@@ -140,7 +140,7 @@ func (d *dialog) launch(method sip.RequestMethod, hdrs []sip.Header, body []byte
 		c.found(flows, resort)
 	}
 	for {
-		tx, err := d.stack.request(c.to(), hostOf(next), d.log, func(to flow) *sip.Request {
+		tx, err := d.stack.request(c.to(), hostOf(next), d.log(), func(to flow) *sip.Request {
 			req := d.request(method, cseq, uri, routes, to)
 			for _, h := range hdrs {
 				req.AppendHeader(h)

@@ -181,7 +181,7 @@ func (r *revival) dialog() (*dialog, *Leg, error) {
 	d.catchUp(h)
 	d.invite = s.inviteBefore(h)
 	l := &Leg{
-		stack: s, dialog: d, inv: readInvitation(h.invite, s.cfg.PSTNTrunks), log: d.log, reliable: newReliable(h.invite),
+		stack: s, dialog: d, inv: readInvitation(h.invite, s.cfg.PSTNTrunks), reliable: newReliable(h.invite),
 		orders: make(chan order), handled: make(chan struct{}),
 		confirmed: make(chan struct{}), ended: make(chan struct{}), hungUp: make(chan struct{}),
 	}
@@ -229,13 +229,13 @@ func (r *revival) enter() error {
 func (r *revival) dead(why error, i *invite) {
 	s := r.stack
 	d := &dialog{
-		stack: s, callID: r.saved.CallID, log: s.log.WithLazy(zap.String("call_id", r.saved.CallID)),
+		stack: s, callID: r.saved.CallID,
 		turn: make(chan struct{}, 1), invite: i,
 	}
 	d.lost.Store(true)
 	d.referrals = newReferrals(referEnv{observer: s.observer, callID: r.saved.CallID, wg: &s.tasks, log: s.log})
 	l := &Leg{
-		stack: s, dialog: d, session: &session{}, log: d.log,
+		stack: s, dialog: d, session: &session{},
 		err: fmt.Errorf("%w: %w", ErrNotRestored, why), endTime: time.Now(), hanging: true,
 		orders: make(chan order), handled: make(chan struct{}),
 		confirmed: make(chan struct{}), ended: make(chan struct{}), hungUp: make(chan struct{}),

@@ -77,7 +77,7 @@ func (d *dialog) save() {
 	}
 	b, err := json.Marshal(d.snapshot())
 	if err != nil { // strings, numbers and times
-		d.log.Error("the dialog cannot be written down", zap.Error(err))
+		d.log().Error("the dialog cannot be written down", zap.Error(err))
 		return
 	}
 	d.stack.observer.Dialog(d.callID, b)

@@ -32,25 +32,25 @@ func (w *workers) do(task func()) {
 
 func (w *workers) work(task func()) {
 	grow(false)
-	task()
-	task = nil // nothing of it is kept
-	unused := time.NewTimer(idleTime)
-	defer unused.Stop()
-	for {
-		if w.idle.Add(1) <= maxIdle {
-			select {
-			case task = <-w.tasks:
-			case <-unused.C:
-			}
-		}
-		w.idle.Add(-1)
-		if task == nil {
-			return
-		}
+	for task != nil {
 		task()
-		task = nil
-		unused.Reset(idleTime)
+		task = nil // nothing of it is kept
+		task = w.next()
 	}
+}
+
+// next waits for another task; nil: there is none. What it waits with is not kept for the length of the task: that may be a call's.
+func (w *workers) next() (task func()) {
+	defer w.idle.Add(-1)
+	if w.idle.Add(1) <= maxIdle {
+		unused := time.NewTimer(idleTime)
+		defer unused.Stop()
+		select {
+		case task = <-w.tasks:
+		case <-unused.C:
+		}
+	}
+	return task
 }
 
 // close returns when all tasks have ended; no other may come.
