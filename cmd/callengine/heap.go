@@ -65,6 +65,7 @@ func newCollection(calm time.Duration, free func()) *collection {
 	c := &collection{
 		calm: calm, free: free, read: readHeap, percent: percentFor(leastGarbage, firstPerSecond), last: time.Now(), remaining: lingering,
 	}
+	_, c.allocated = c.read()
 	debug.SetGCPercent(c.percent)
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -84,17 +84,13 @@ func TestMemoryIsGivenBackWhileItIsCalmUntilNothingLingers(t *testing.T) {
 		}
 		assert.Equal(t, lingering, wait(24*time.Hour))
 
-		busy, extra, read := true, uint64(0), c.read
+		read, busy := c.read, time.Since(began)+10*calm+calm/4
 		c.read = func() (alive, allocated uint64) {
-			if busy {
-				extra = uint64(2 * relaxed * time.Since(began).Seconds())
-			}
 			alive, allocated = read()
-			return alive, allocated + extra
+			return alive, allocated + uint64(2*relaxed*min(time.Since(began), busy).Seconds())
 		}
 		c.collected(time.Now())
 		assert.Zero(t, wait(10*calm), "it is busy, if without a collection")
-		busy = false
 		assert.Equal(t, lingering, wait(24*time.Hour))
 	})
 }
