@@ -13,11 +13,11 @@ import (
 // would collect all the time; and where it keeps many calls, what it keeps would lie scattered among as much garbage again, which
 // holds the memory when it is collected. So it is the time that collections take which counts.
 const (
-	// interval is how far apart collections are for each MiB that is alive. To find it takes up to a millisecond: a hundredth.
-	interval = 100 * time.Millisecond
+	// interval is how far apart collections are for each MiB that is alive. To find it takes half a millisecond: a hundredth.
+	interval = 50 * time.Millisecond
 	// relaxed is up to how many bytes are allocated in a second where a collection delays next to nobody. It takes a quarter of a
 	// processor or more while it lasts. Where that is in use, calls queue up behind it, so the busier a node is the rarer they are.
-	relaxed = 16 << 20
+	relaxed = 8 << 20
 	// A collection has its price even if next to nothing is alive, and little gathers in a node in which little happens; in a busy
 	// one garbage is bounded, unless as much is alive.
 	leastGarbage = 4 << 20

@@ -21,7 +21,7 @@ func TestCollectionsTakeAHundredthOfTheTimeWithinBounds(t *testing.T) {
 		"… with calls that wait":             {64 << 20, 0, leastPercent},
 		"a few calls a second":               {4 << 20, 1 << 20, 100},
 		"… and calls that wait":              {64 << 20, 1 << 20, leastPercent},
-		"calls come that stay":               {32 << 20, 8 << 20, 80},
+		"calls come that stay":               {32 << 20, 8 << 20, 40},
 		"hundreds of calls a second":         {16 << 20, 32 << 20, 640},
 		"… and what is kept of them in mind": {40 << 20, 64 << 20, 1280},
 		"more than that":                     {64 << 20, 1 << 30, 800},
