@@ -295,16 +295,18 @@ func (x *export) exportExpectations() mapping {
 	// Of a caller who hangs up while a Refer is pending, disconnect and referComplete come in either order.
 	hungUp := slices.ContainsFunc(x.entries, func(e exported) bool { return e.from("in", "BYE") && e.m.IsRequest() })
 	var verbs, webhooks []string
-	seen := map[string]bool{}
+	seen, owed := map[string]bool{}, map[string]bool{}
 	for _, e := range x.entries {
 		switch {
+		case e.Webhook != nil && e.Webhook.Event == state.WebhookOwed:
+			owed[e.Webhook.EventID] = e.Webhook.EventType != "disconnect" // others come whenever what they tell of is ready
 		case e.from("out", "REFER") && !seen[e.SIP.Raw]:
 			seen[e.SIP.Raw] = true
 			order.Content = append(order.Content, newMapping().with("sip", "REFER").
 				with("headers", newMapping().with("Refer-To", escapedText(e.m.Get("Refer-To"))).n).n)
 		case e.Webhook != nil && e.Webhook.Event == state.WebhookRequest:
 			webhooks = append(webhooks, e.Webhook.EventType)
-			if hungUp && len(x.record.Refers) > 0 && (e.Webhook.EventType == "disconnect" || e.Webhook.EventType == "referComplete") {
+			if owed[e.Webhook.EventID] || hungUp && len(x.record.Refers) > 0 && (e.Webhook.EventType == "disconnect" || e.Webhook.EventType == "referComplete") {
 				anywhere.Content = append(anywhere.Content, expectedWebhook(e.Webhook).n)
 				continue
 			}
