@@ -302,7 +302,7 @@ func TestReferFieldASlowWebhookBlocksNothing(t *testing.T) {
 		time.Sleep(time.Second)
 		for range 3 {
 			call.Do(call.New("OPTIONS", "", nil), 200)
-			call.Do(call.New("INFO", "text/plain", []byte("hello")), 200)
+			call.Do(call.New("INFO", "application/dtmf-relay", []byte("Signal=1\r\nDuration=100\r\n")), 200)
 			call.Hold()
 			call.Resume()
 			call.Notify(scenario.Notify{Frag: connected, ID: refer.CSeq()}, 481)

@@ -27,6 +27,8 @@ const (
 
 	// firstPerSecond is how much is allocated in a second as long as that is not known.
 	firstPerSecond = 32 << 20
+	// sustained is how long much has to be allocated until a node is a busy one: a moment of haste makes none.
+	sustained = 4 * time.Second
 
 	// calm is how long after a collection there is none in a node in which little happens, however many calls wait there.
 	calm = 10 * time.Second
@@ -39,10 +41,11 @@ const (
 // system once it is calm. It is for the process as a whole, once, and only where nobody has set GOGC.
 func collectInTime() { newCollection(calm, debug.FreeOSMemory).watch() }
 
-// percentFor is the percentage by which the heap may grow beyond what is alive, where so many bytes are allocated in a second.
-func percentFor(alive, perSecond uint64) int {
+// percentFor is the percentage by which the heap may grow beyond what is alive, where so many bytes were allocated in a second of
+// late, and usually are.
+func percentFor(alive, perSecond, usual uint64) int {
 	alive = max(alive, 1<<20)
-	garbage := float64(perSecond) * interval.Seconds() * float64(alive>>20) * max(1, float64(perSecond)/relaxed)
+	garbage := float64(perSecond) * interval.Seconds() * float64(alive>>20) * max(1, float64(usual)/relaxed)
 	garbage = min(max(garbage, leastGarbage), float64(max(alive, mostGarbage)))
 	return max(leastPercent, int(math.Round(garbage*100/float64(alive))))
 }
@@ -56,14 +59,15 @@ type collection struct {
 	mu        sync.Mutex
 	percent   int
 	last      time.Time
-	allocated uint64 // bytes, up to then
+	allocated uint64  // bytes, up to then
+	usual     float64 // bytes in a second
 	settle    *time.Timer
 	remaining int // times that memory is given back until a busier time has left nothing
 }
 
 func newCollection(calm time.Duration, free func()) *collection {
 	c := &collection{
-		calm: calm, free: free, read: readHeap, percent: percentFor(leastGarbage, firstPerSecond), last: time.Now(), remaining: lingering,
+		calm: calm, free: free, read: readHeap, percent: percentFor(leastGarbage, firstPerSecond, 0), last: time.Now(), remaining: lingering,
 	}
 	_, c.allocated = c.read()
 	debug.SetGCPercent(c.percent)
@@ -91,7 +95,8 @@ func (c *collection) collected(now time.Time) {
 	defer c.mu.Unlock()
 	since := now.Sub(c.last)
 	rate := perSecond(allocated-c.allocated, since)
-	percent := percentFor(alive, rate)
+	c.usual += (float64(rate) - c.usual) * min(1, since.Seconds()/sustained.Seconds())
+	percent := percentFor(alive, rate, uint64(c.usual))
 	c.last, c.allocated = now, allocated
 	if percent != c.percent {
 		c.percent = percent

@@ -13,21 +13,22 @@ import (
 
 func TestCollectionsTakeAHundredthOfTheTimeWithinBounds(t *testing.T) {
 	for name, tc := range map[string]struct {
-		alive, perSecond uint64
-		percent          int
+		alive, perSecond, usual uint64
+		percent                 int
 	}{
-		"nothing":                            {0, 0, 400},
-		"a node that idles":                  {4 << 20, 0, 100},
-		"… with calls that wait":             {64 << 20, 0, leastPercent},
-		"a few calls a second":               {4 << 20, 1 << 20, 100},
-		"… and calls that wait":              {64 << 20, 1 << 20, leastPercent},
-		"calls come that stay":               {32 << 20, 8 << 20, 40},
-		"hundreds of calls a second":         {16 << 20, 32 << 20, 640},
-		"… and what is kept of them in mind": {40 << 20, 64 << 20, 1280},
-		"more than that":                     {64 << 20, 1 << 30, 800},
-		"… and many are kept in mind":        {1 << 30, 1 << 30, 100},
+		"nothing":                            {0, 0, 0, 400},
+		"a node that idles":                  {4 << 20, 0, 0, 100},
+		"… with calls that wait":             {64 << 20, 0, 0, leastPercent},
+		"a few calls a second":               {4 << 20, 1 << 20, 1 << 20, 100},
+		"… and calls that wait":              {64 << 20, 1 << 20, 1 << 20, leastPercent},
+		"calls come that stay":               {32 << 20, 8 << 20, 8 << 20, 40},
+		"… and for a moment many of them":    {32 << 20, 32 << 20, 8 << 20, 160},
+		"hundreds of calls a second":         {16 << 20, 32 << 20, 32 << 20, 640},
+		"… and what is kept of them in mind": {40 << 20, 64 << 20, 64 << 20, 1280},
+		"more than that":                     {64 << 20, 1 << 30, 1 << 30, 800},
+		"… and many are kept in mind":        {1 << 30, 1 << 30, 1 << 30, 100},
 	} {
-		t.Run(name, func(t *testing.T) { assert.Equal(t, tc.percent, percentFor(tc.alive, tc.perSecond)) })
+		t.Run(name, func(t *testing.T) { assert.Equal(t, tc.percent, percentFor(tc.alive, tc.perSecond, tc.usual)) })
 	}
 }
 
@@ -45,7 +46,7 @@ func own(t *testing.T) func() int {
 func TestThePercentageFollowsTheHeap(t *testing.T) {
 	percent := own(t)
 	newCollection(time.Hour, debug.FreeOSMemory).watch()
-	require.Equal(t, percentFor(leastGarbage, firstPerSecond), percent())
+	require.Equal(t, percentFor(leastGarbage, firstPerSecond, 0), percent())
 
 	kept := make([]byte, 16*leastGarbage)
 	require.Eventually(t, func() bool { debug.FreeOSMemory(); return percent() == leastPercent }, 10*time.Second, 10*time.Millisecond,
