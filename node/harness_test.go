@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 // bubble is a node with all that is around it, in memory and in a testing/synctest bubble: time stands still while
 // anything can happen, and passes at once while nothing can.
 type bubble struct {
+	store   state.Store // nil: the one that the configuration names
 	t       *testing.T
 	net     *scenario.Memory
 	script  *scenario.Script
@@ -101,6 +102,9 @@ func (b *bubble) start(cfg node.Config) {
 	}
 	if cfg.Media.STT.Engine == node.EnginePocketsphinx {
 		opts = append(opts, node.WithTranscriber(b.hearing))
+	}
+	if b.store != nil {
+		opts = append(opts, node.WithStore(b.store))
 	}
 	n, err := node.New(cfg, opts...)
 	require.NoError(b.t, err)

@@ -237,6 +237,10 @@ func (n *Node) Start(ctx context.Context) error {
 		return fmt.Errorf("api.listen %s: %w", n.cfg.API.Listen, err)
 	}
 	n.apiAddr = l.Addr()
+	// Before there is somebody who owes more: what is owed meanwhile would be taken up, too, and told twice.
+	if err := n.resumeOutbox(ctx, n.store); err != nil {
+		return errors.Join(err, l.Close())
+	}
 	if err := n.scribe.archive.Open(); err != nil {
 		return errors.Join(&ConfigError{Key: "transcriptions.dir", Reason: err.Error()}, l.Close())
 	}
@@ -245,9 +249,6 @@ func (n *Node) Start(ctx context.Context) error {
 	}
 	n.copyist.resume()
 	if err := n.openDetails(); err != nil {
-		return errors.Join(err, l.Close())
-	}
-	if err := n.resumeOutbox(ctx, n.store); err != nil {
 		return errors.Join(err, l.Close())
 	}
 	n.tellLostTexts(ctx)
