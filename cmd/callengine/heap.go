@@ -41,11 +41,11 @@ const (
 // system once it is calm. It is for the process as a whole, once, and only where nobody has set GOGC.
 func collectInTime() { newCollection(calm, debug.FreeOSMemory).watch() }
 
-// percentFor is the percentage by which the heap may grow beyond what is alive, where so many bytes were allocated in a second of
-// late, and usually are.
-func percentFor(alive, perSecond, usual uint64) int {
+// percentFor is the percentage by which the heap may grow beyond what is alive, where rate bytes were allocated in a second of
+// late, and usual ones are by and large.
+func percentFor(alive, rate, usual uint64) int {
 	alive = max(alive, 1<<20)
-	garbage := float64(perSecond) * interval.Seconds() * float64(alive>>20) * max(1, float64(usual)/relaxed)
+	garbage := float64(rate) * interval.Seconds() * float64(alive>>20) * max(1, float64(usual)/relaxed)
 	garbage = min(max(garbage, leastGarbage), float64(max(alive, mostGarbage)))
 	return max(leastPercent, int(math.Round(garbage*100/float64(alive))))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"testing"
@@ -59,6 +60,9 @@ func TestThePercentageFollowsTheHeap(t *testing.T) {
 
 func TestMemoryIsGivenBackWhileItIsCalmUntilNothingLingers(t *testing.T) {
 	_ = own(t)
+	for range 100 { // what was allocated before is no haste of now
+		runtime.KeepAlive(make([]byte, 2<<20))
+	}
 	synctest.Test(t, func(t *testing.T) {
 		began, due := time.Now(), make(chan struct{})
 		c := newCollection(calm, func() { due <- struct{}{} })
@@ -93,5 +97,24 @@ func TestMemoryIsGivenBackWhileItIsCalmUntilNothingLingers(t *testing.T) {
 		c.collected(time.Now())
 		assert.Zero(t, wait(10*calm), "it is busy, if without a collection")
 		assert.Equal(t, lingering, wait(24*time.Hour))
+	})
+}
+
+func TestAMomentOfHasteMakesNoBusyNode(t *testing.T) {
+	_ = own(t)
+	synctest.Test(t, func(t *testing.T) {
+		const alive, rate = 32 << 20, 4 * relaxed
+		began := time.Now()
+		c := newCollection(calm, func() {})
+		defer c.settle.Stop()
+		c.read = func() (uint64, uint64) { return alive, uint64(rate * time.Since(began).Seconds()) }
+		c.allocated = 0
+		time.Sleep(sustained / 8)
+		c.collected(time.Now())
+		assert.Equal(t, percentFor(alive, rate, rate/8), c.percent)
+		time.Sleep(sustained)
+		c.collected(time.Now())
+		assert.Equal(t, percentFor(alive, rate, rate), c.percent)
+		assert.Greater(t, percentFor(alive, rate, rate), percentFor(alive, rate, rate/8))
 	})
 }
