@@ -133,7 +133,7 @@ func TestManySessionsComeAndGo(t *testing.T) {
 		var err error
 		b.engine.ports.free = nil
 		for port := 30000; port < 32000; port += 2 {
-			b.engine.ports.free = append(b.engine.ports.free, freed{port: port})
+			b.engine.ports.free = append(b.engine.ports.free, port)
 		}
 		open := map[*Session]bool{}
 		for i := range 2000 {

@@ -19,7 +19,6 @@ type Config struct {
 	Latching Latching   // "": LatchStrict
 	// LatchingTime is how long after a session description another source than the one in it may be latched to; 0: 5 s.
 	LatchingTime time.Duration
-	PortRest     time.Duration // how long a pair of ports is left alone after its use; 0: 5 s, negative: not at all
 	Speech       SpeechConfig
 }
 
@@ -89,10 +88,7 @@ func New(cfg Config, opts ...Option) (*Engine, error) {
 	if cfg.Ports == (PortRange{}) {
 		cfg.Ports = PortRange{Min: 20000, Max: 29999}
 	}
-	if cfg.PortRest == 0 {
-		cfg.PortRest = 5 * time.Second
-	}
-	ports, err := newPorts(cfg.Ports, cfg.BindIP, cfg.PortRest)
+	ports, err := newPorts(cfg.Ports, cfg.BindIP)
 	if err != nil {
 		return nil, err
 	}

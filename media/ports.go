@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 )
 
 // PortRange is the UDP ports that RTP and RTCP may use, both ends included.
@@ -22,30 +21,25 @@ type pair struct {
 }
 
 // ports hands out pairs of ports. The pair whose last use is the longest ago comes first, so that a peer who has not
-// noticed that its call is over does not talk into the next one; the first round is in random order.
+// noticed that its call is over does not talk into the next one; the first round is in random order. Where calls come fast a pair
+// has rested for a moment only. That turns none of them away: what comes from elsewhere than a call's peer is not listened to.
 type ports struct {
 	bind     netip.Addr
-	rest     time.Duration
 	socket   func(at netip.Addr, port int) (socket, error) // opens one; an address that is not valid: at all
 	counters Counters
 
 	mu    sync.Mutex
-	free  []freed // oldest first
+	free  []int // used the longest ago first
 	inUse int
 }
 
-type freed struct {
-	port int
-	at   time.Time // zero: never used
-}
-
-func newPorts(r PortRange, bind netip.Addr, rest time.Duration) (*ports, error) {
+func newPorts(r PortRange, bind netip.Addr) (*ports, error) {
 	if r.Min < 1 || r.Max > 65535 || r.Min > r.Max {
 		return nil, fmt.Errorf("RTP ports %d-%d: not a range of UDP ports", r.Min, r.Max)
 	}
-	p := &ports{bind: bind, rest: rest, counters: noCounters{}}
+	p := &ports{bind: bind, counters: noCounters{}}
 	for port := r.Min + r.Min%2; port+1 <= r.Max; port += 2 {
-		p.free = append(p.free, freed{port: port})
+		p.free = append(p.free, port)
 	}
 	if len(p.free) == 0 {
 		return nil, fmt.Errorf("RTP ports %d-%d: no pair of an even port and the next", r.Min, r.Max)
@@ -54,7 +48,7 @@ func newPorts(r PortRange, bind netip.Addr, rest time.Duration) (*ports, error) 
 	return p, nil
 }
 
-// open opens a pair at an address, or where the configuration says. It tries all that have rested: another program may hold some of them.
+// open opens a pair at an address, or where the configuration says. It tries all: another program may hold some of them.
 func (p *ports) open(at netip.Addr) (pair, error) {
 	p.mu.Lock()
 	tries := len(p.free)
@@ -78,10 +72,10 @@ func (p *ports) open(at netip.Addr) (pair, error) {
 	return pair{}, ErrNoPorts
 }
 
-// openAt opens the pair of this port, whether it has rested or not.
+// openAt opens the pair of this port.
 func (p *ports) openAt(at netip.Addr, port int) (pair, error) {
 	p.mu.Lock()
-	i := slices.IndexFunc(p.free, func(f freed) bool { return f.port == port })
+	i := slices.Index(p.free, port)
 	if i < 0 {
 		p.mu.Unlock()
 		return pair{}, ErrNoPorts
@@ -121,7 +115,7 @@ func address(at netip.Addr, port int) string {
 	return net.JoinHostPort(host, strconv.Itoa(port))
 }
 
-// take returns the free port that was used the longest ago, if it has rested.
+// take returns the free port that was used the longest ago.
 func (p *ports) take() (int, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,20 +123,17 @@ func (p *ports) take() (int, bool) {
 		return 0, false
 	}
 	oldest := p.free[0]
-	if !oldest.at.IsZero() && time.Since(oldest.at) < p.rest {
-		return 0, false
-	}
 	p.free = p.free[1:]
 	p.inUse++
 	p.counters.PortsInUse(p.inUse)
-	return oldest.port, true
+	return oldest, true
 }
 
-// giveBack takes back a port whose sockets are closed; it rests from now on.
+// giveBack takes back a port whose sockets are closed.
 func (p *ports) giveBack(port int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.free = append(p.free, freed{port: port, at: time.Now()})
+	p.free = append(p.free, port)
 	p.inUse--
 	p.counters.PortsInUse(p.inUse)
 }

@@ -4,8 +4,6 @@ import (
 	"net/netip"
 	"strconv"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -19,10 +17,10 @@ type gauge struct {
 
 func (g *gauge) PortsInUse(n int) { g.ports = n }
 
-func portEngine(t *testing.T, r PortRange, rest time.Duration) (*Engine, *memory, *gauge) {
+func portEngine(t *testing.T, r PortRange) (*Engine, *memory, *gauge) {
 	t.Helper()
 	network, g := newMemory(), &gauge{}
-	e, err := New(Config{Ports: r, BindIP: netip.MustParseAddr("192.0.2.1"), PortRest: rest},
+	e, err := New(Config{Ports: r, BindIP: netip.MustParseAddr("192.0.2.1")},
 		WithListenPacket(network.ListenPacket), WithCounters(g))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, e.Close()) })
@@ -39,7 +37,7 @@ func TestPortsArePairsFromTheRange(t *testing.T) {
 		"the borders are alone": {PortRange{30001, 30004}, []int{30002}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			e, network, g := portEngine(t, tc.r, 0)
+			e, network, g := portEngine(t, tc.r)
 			var got []int
 			for range tc.want {
 				s, err := e.Open("c-1")
@@ -70,24 +68,9 @@ func TestPortRangeIsChecked(t *testing.T) {
 	}
 }
 
-func TestPortsRest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e, _, _ := portEngine(t, PortRange{30000, 30001}, 0)
-		s, err := e.Open("c-1")
-		require.NoError(t, err)
-		require.NoError(t, s.Close())
-		time.Sleep(5*time.Second - time.Nanosecond)
-		_, err = e.Open("c-1")
-		assert.ErrorIs(t, err, ErrNoPorts)
-		time.Sleep(time.Nanosecond)
-		_, err = e.Open("c-1")
-		assert.NoError(t, err)
-	})
-}
-
-func TestPortsNeedNotRest(t *testing.T) {
+func TestNoCallIsTurnedAwayForAPortThatWasInUseAMomentAgo(t *testing.T) {
 	t.Parallel()
-	e, _, _ := portEngine(t, PortRange{30000, 30001}, -1)
+	e, _, _ := portEngine(t, PortRange{30000, 30001})
 	for range 3 {
 		s, err := e.Open("c-1")
 		require.NoError(t, err)
@@ -96,25 +79,23 @@ func TestPortsNeedNotRest(t *testing.T) {
 }
 
 func TestPortUsedTheLongestAgoComesFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e, _, _ := portEngine(t, PortRange{30000, 30099}, 0)
-		last := map[int]int{}
-		for i := range 500 {
-			s, err := e.Open("c-1")
-			require.NoError(t, err)
-			if before, ok := last[s.Port()]; ok {
-				require.Equal(t, 50, i-before, "port %d", s.Port())
-			}
-			last[s.Port()] = i
-			require.NoError(t, s.Close())
-			time.Sleep(time.Second)
+	t.Parallel()
+	e, _, _ := portEngine(t, PortRange{30000, 30099})
+	last := map[int]int{}
+	for i := range 500 {
+		s, err := e.Open("c-1")
+		require.NoError(t, err)
+		if before, ok := last[s.Port()]; ok {
+			require.Equal(t, 50, i-before, "port %d", s.Port())
 		}
-	})
+		last[s.Port()] = i
+		require.NoError(t, s.Close())
+	}
 }
 
 func TestPortsHeldByOthersArePassedOver(t *testing.T) {
 	t.Parallel()
-	e, network, g := portEngine(t, PortRange{30000, 30005}, -1)
+	e, network, g := portEngine(t, PortRange{30000, 30005})
 	network.peer("192.0.2.1:30000")
 	network.peer("192.0.2.1:30005")
 	s, err := e.Open("c-1")
@@ -138,7 +119,7 @@ func TestAPortThatACallHadIsOpenedAgainIfItIsFree(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoPorts, "it is in use")
 	require.NoError(t, first.Close())
 	again, err := e.OpenAgain("c-1", netip.MustParseAddr("127.0.0.1"), first.Port())
-	require.NoError(t, err, "it need not rest")
+	require.NoError(t, err)
 	require.Equal(t, first.Port(), again.Port())
 	require.NoError(t, again.Close())
 	for _, port := range []int{first.Port() + 1, 19998, 0} {
