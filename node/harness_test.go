@@ -29,7 +29,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	sip.UDPMTUSize = 65507 + 200                        // as the program has it: what is echoed may be long
+	sip.UDPMTUSize = 65507 + 200 // as the program has it: what is echoed may be long
+	sip.Timer_L = sip.T1
 	sip.SetDefaultLogger(slog.New(slog.DiscardHandler)) // what the library writes past the node's logger
 	goleak.VerifyTestMain(recordingTests{m})
 }

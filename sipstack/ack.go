@@ -81,11 +81,6 @@ func (s *Stack) ack(req *sip.Request) {
 // untilAcked sends a 2xx to an INVITE and repeats it until it is acknowledged, on every transport (RFC 3261 section
 // 13.3.1.4). It returns the ACK; [ErrNoAck] after the transaction timeout; nil and nil when stop is closed first.
 func (d *dialog) untilAcked(tx *sip.ServerTx, res *sip.Response, w *ackWait, stop <-chan struct{}) (ack *sip.Request, err error) {
-	defer func() {
-		if ack != nil && tx.Err() == nil { // it was not canceled before
-			d.stack.spent.put(spentInvite{tx.Origin(), res})
-		}
-	}()
 	limit := d.stack.cfg.TransactionTimeout
 	d.stack.observer.Timer(d.callID, "ack", "started", limit)
 	end := "stopped"

@@ -11,7 +11,7 @@ import (
 )
 
 // finals remembers the final responses to requests that came over UDP, for as long as these may be repeated: 64*T1, which is
-// timer J of a server transaction (RFC 3261 section 17.2.2). INVITE, ACK and CANCEL are not among them.
+// timer J of a server transaction (RFC 3261 section 17.2.2), and timer L of one of an INVITE that got a 2xx (RFC 6026 section 7.1).
 //
 // sipgo would keep the request and the response as they are parsed, and a timer, for each: some 4 kB in a hundred pieces, which
 // the collector of garbage looks at again and again. Here a response is its bytes, in pieces of memory that many share, and is

@@ -78,9 +78,10 @@ func (s *Stack) invite(req *sip.Request, tx *sip.ServerTx) {
 		s.respond(tx, s.refusal(req, &StatusError{Method: "INVITE", Code: sip.StatusServiceUnavailable, RetryAfter: retry}))
 		return
 	}
-	if !s.claim(i) {
-		// RFC 3261 section 8.2.2.2: the same request, come by another way.
-		s.respond(tx, s.response(req, sip.StatusLoopDetected, ""))
+	if known := s.claim(i); known != nil {
+		if known.via != i.via { // RFC 3261 section 8.2.2.2: the same request, come by another way.
+			s.respond(tx, s.response(req, sip.StatusLoopDetected, ""))
+		}
 		return
 	}
 	if !tx.OnCancel(func(*sip.Request) { i.cancel() }) {
@@ -130,15 +131,14 @@ func (s *Stack) unasked(i *invite, returning *revival) (retryAfter int) {
 	return s.door.Full()
 }
 
-// claim notes an INVITE; false: it is known.
-func (s *Stack) claim(i *invite) bool {
+// claim notes an INVITE. It returns the one that is known by its name before, if there is one.
+func (s *Stack) claim(i *invite) (known *invite) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, known := s.invites[i.id]; known {
-		return false
+	if known = s.invites[i.id]; known == nil {
+		s.invites[i.id] = i
 	}
-	s.invites[i.id] = i
-	return true
+	return known
 }
 
 func (s *Stack) disown(i *invite) {

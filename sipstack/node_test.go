@@ -21,6 +21,7 @@ import (
 func TestMain(m *testing.M) {
 	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
 	sip.UDPMTUSize = 65507 + 200 // as the program has it
+	sip.Timer_L = sip.T1
 	goleak.VerifyTestMain(m)
 }
 

@@ -13,7 +13,7 @@ import (
 // answer sends a response to a request of a call that we have. One whose connection has gone goes by another (RFC 3261
 // section 18.2.2). What strangers send is not worth that: who asks and leaves could have us connect to wherever he likes.
 func (s *Stack) answer(tx *sip.ServerTx, res *sip.Response) error {
-	err := tx.Respond(res)
+	err := s.send(tx, res)
 	if !isStranded(tx, err) {
 		return err
 	}

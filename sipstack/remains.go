@@ -126,20 +126,6 @@ func (s *Stack) forget(id dialogID) {
 	delete(s.returning, i.id)
 }
 
-// spentInvite is an INVITE that got a 2xx, and that, when nothing is done with either any more.
-type spentInvite struct {
-	req *sip.Request
-	res *sip.Response
-}
-
-// emptied takes out of both what they are made of. sipgo's transaction has them for timer L (RFC 6026 section 7.1), which nothing
-// stops, but knows repetitions of the INVITE by its method and key alone, and answers none of them. Its own 100, which is made
-// from the INVITE, has gone out long ago where it was under way: a moment later nobody reads them.
-func (s spentInvite) emptied() {
-	s.req.MessageData, s.req.Recipient = sip.MessageData{}, sip.Uri{}
-	s.res.MessageData = sip.MessageData{}
-}
-
 // given returns what the requests in the dialog have got.
 func (b *inbox) given() given {
 	b.mu.Lock()

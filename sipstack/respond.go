@@ -1,6 +1,8 @@
 package sipstack
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -38,9 +40,22 @@ func (s *Stack) response(req *sip.Request, code int, reason string, hdrs ...sip.
 
 // respond sends a response. That it could not be sent is the peer's loss: it will send its request again, or has gone.
 func (s *Stack) respond(tx *sip.ServerTx, res *sip.Response) {
-	if err := tx.Respond(res); err != nil {
+	if err := s.send(tx, res); err != nil {
 		s.log.Debug("response not sent", zap.Int("code", res.StatusCode), zap.Error(err))
 	}
+}
+
+// send sends a response. A 2xx to an INVITE is repeated until its ACK, when the transaction may be over: it goes past that then, as
+// RFC 3261 section 13.3.1.4 has it.
+func (s *Stack) send(tx *sip.ServerTx, res *sip.Response) error {
+	err := tx.Respond(res)
+	if !errors.Is(err, sip.ErrTransactionTerminated) || !tx.Origin().IsInvite() || !res.IsSuccess() || s.living.Err() != nil {
+		return err
+	}
+	if err = tx.Connection().WriteMsg(res); err != nil {
+		return fmt.Errorf("%w: %w", sip.ErrTransactionTransport, err)
+	}
+	return nil
 }
 
 // oneLine takes out of a phrase what would end its line.

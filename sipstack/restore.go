@@ -219,7 +219,7 @@ func (d *dialog) catchUp(h *history) {
 func (r *revival) enter() error {
 	d := r.leg.dialog
 	r.leg.referral = d.referrals.restore(r.saved.Refers, r.history)
-	if !r.stack.claim(d.invite) || !r.stack.remember(d) {
+	if r.stack.claim(d.invite) != nil || !r.stack.remember(d) {
 		return ErrClosed
 	}
 	return nil

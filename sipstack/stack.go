@@ -34,7 +34,6 @@ type Stack struct {
 	macs         sync.Pool // of HMACs with it
 	tap          *tap
 	finals       *finals
-	spent        *delayed[spentInvite]
 	retired      *delayed[*dialog]
 	lingering    *delayed[dialogID] // those of which the remains, or all, is still there
 	certificates *certificates
@@ -107,7 +106,6 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 	s.certificates = newCertificates(cfg.TLS, s.log)
 	s.auth = newAuthenticator(s.cfg.Realm, s.cfg.Users, s.cfg.NonceLifetime)
 	s.door = newDoor(s.cfg, s.asked, s.auth, s.gate, s.supported())
-	s.spent = newDelayed(reduceAfter, spentInvite.emptied)
 	s.retired = newDelayed(reduceAfter, s.reduce)
 	s.lingering = newDelayed(linger()-reduceAfter, s.forget)
 	s.living, s.end = context.WithCancel(context.Background())
@@ -306,7 +304,6 @@ func (s *Stack) Close() error {
 				l.streams.settle()
 			}
 		}
-		s.spent.close()
 		s.retired.close()
 		s.lingering.close()
 		for _, o := range s.allOutgoing() {

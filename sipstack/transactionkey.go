@@ -7,10 +7,16 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
-// isRepeatable reports whether the final responses to requests with a method are remembered by [finals]. Those to an INVITE are
-// repeated until its ACK, and a CANCEL is told to its INVITE each time that it comes.
-func isRepeatable(method string) bool {
-	return method != string(sip.INVITE) && method != string(sip.ACK) && method != string(sip.CANCEL) && method != ""
+// isRepeatable reports whether a final response to a request with a method is remembered by [finals]. Other than 2xx to an INVITE
+// sipgo repeats itself until their ACK, and a CANCEL is told to its INVITE each time that it comes.
+func isRepeatable(method string, code int) bool {
+	switch sip.RequestMethod(method) {
+	case sip.INVITE:
+		return code/100 == 2
+	case sip.ACK, sip.CANCEL, "":
+		return false
+	}
+	return true
 }
 
 // appendKey appends what names the server transaction of a request that came over UDP: the branch and the sent-by of its topmost

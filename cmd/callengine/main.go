@@ -16,6 +16,9 @@ func main() {
 	// The library's own limit for UDP would drop what is larger than 1,300 bytes, in place of sending fragments: a global
 	// of the process, set before anything starts. What is added to the largest payload is what the library leaves free.
 	sip.UDPMTUSize = 65507 + 200
+	// The library would keep the transaction of each INVITE that was answered for 32 s, to know repetitions of it by. The stack
+	// knows them by less.
+	sip.Timer_L = sip.T1
 	// What the library writes past the logger that it is given is about its own bookkeeping.
 	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
 
