@@ -37,7 +37,8 @@ func newCodec() (codec, error) {
 	if err != nil {
 		return codec{}, err
 	}
-	decode, err := cbor.DecOptions{}.DecMode()
+	// What others send is kept as it came: a SIP message may hold bytes that are no text (RFC 3261 section 7.4).
+	decode, err := cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode()
 	return codec{encode, decode}, err
 }
 
