@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
 	"github.com/stretchr/testify/require"
 )
 
@@ -65,7 +66,7 @@ func BenchmarkEndedCall(b *testing.B) {
 
 // settledHeap is what is alive when all is done that follows the end of a call.
 func settledHeap() (m runtime.MemStats) {
-	time.Sleep(reduceAfter + time.Second)
+	time.Sleep(sip.T4 + time.Second) // client transactions, too
 	runtime.GC()
 	runtime.GC()
 	runtime.ReadMemStats(&m)

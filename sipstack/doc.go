@@ -36,10 +36,10 @@
 //   - The grammar: gate.go, raw.go, plain.go, tidy.go, wellformed.go; values of header fields in field.go, uri.go, optiontag.go,
 //     eventheader.go, rack.go, sessionexpires.go, sipfrag.go, sdpformat.go.
 //   - Requests that come: arrive.go, handle.go, handover.go, workers.go, inbox.go, capable.go, infooptions.go, dtmfinfo.go,
-//     respond.go and reconnect.go; finals.go, repeat.go and transactionkey.go for those that come once more.
+//     respond.go and reconnect.go; finals.go, ages.go, repeat.go and transactionkey.go for those that come once more.
 //   - A call that comes in: invite.go, invitation.go, answer.go, ack.go; reliable.go and prack.go before the answer.
 //   - A call of ours: outbound.go, place.go, fork.go, dialogout.go.
-//   - Every call: leg.go, dialog.go, bye.go, keepalive.go; remains.go and delayed.go after its end; session.go, sdp.go and sdpsecure.go for its sound.
+//   - Every call: leg.go, dialog.go, bye.go, keepalive.go; remains.go, bygones.go and delayed.go after its end; session.go, sdp.go and sdpsecure.go for its sound.
 //   - Changes of a session, and what keeps it alive: reinvite.go and update.go where the peer asks, refresh.go where we do,
 //     glare.go where both do, sessiontimer.go.
 //   - Requests of ours: request.go, completed.go, digest.go, oversize.go; where they go in flow.go, locate.go, naptr.go,

@@ -17,9 +17,9 @@ var finalsPeer = netip.MustParseAddrPort("192.0.2.1:5062")
 
 // size is how many ages there are, and the bytes in them.
 func (f *finals) size() (ages, bytes int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.ages), f.kept
+	f.ages.mu.Lock()
+	defer f.ages.mu.Unlock()
+	return len(f.ages.ages), f.ages.kept
 }
 
 func (f *finals) has(key string) bool {

@@ -135,10 +135,14 @@ func (s *Stack) unasked(i *invite, returning *revival) (retryAfter int) {
 func (s *Stack) claim(i *invite) (known *invite) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if known = s.invites[i.id]; known == nil {
-		s.invites[i.id] = i
+	if known = s.invites[i.id]; known != nil {
+		return known
 	}
-	return known
+	if known = s.bygones.invite(i.id); known != nil {
+		return known
+	}
+	s.invites[i.id] = i
+	return nil
 }
 
 func (s *Stack) disown(i *invite) {
@@ -218,9 +222,7 @@ const cancelWait = 50 * time.Millisecond
 // strayCancel handles a CANCEL that sipgo found no INVITE transaction for (RFC 3261 section 9.2).
 func (s *Stack) strayCancel(req *sip.Request, tx *sip.ServerTx) {
 	s.pause(cancelWait, nil)
-	s.mu.Lock()
-	i := s.invites[inviteOf(req)]
-	s.mu.Unlock()
+	i := s.inviteNamed(inviteOf(req))
 	if i == nil || i.via != branchOf(req) {
 		s.noDialog(req, tx)
 		return

@@ -14,7 +14,6 @@ import (
 type remains struct {
 	given
 	callID  string
-	invite  *invite  // copies of which are known; nil: the call is ours
 	hanging bool     // we have hung up
 	refers  []uint32 // the CSeqs of its REFERs
 }
@@ -39,7 +38,7 @@ func (g given) previous(cseq uint32) answer {
 
 // remains returns what is to be kept of a dialog that has ended.
 func (d *dialog) remains() *remains {
-	return &remains{given: d.inbox.given(), callID: d.callID, invite: d.invite, hanging: d.leg.isHanging(), refers: d.referrals.cseqs()}
+	return &remains{given: d.inbox.given(), callID: d.callID, hanging: d.leg.isHanging(), refers: d.referrals.cseqs()}
 }
 
 // knows reports whether a NOTIFY belongs to a REFER of the dialog.
@@ -75,48 +74,43 @@ func (s *Stack) late(r *remains, req *sip.Request, tx *sip.ServerTx) {
 func (s *Stack) find(req *sip.Request) (*dialog, *remains) {
 	id := dialogOf(req)
 	s.mu.Lock()
-	d, r := s.dialogs[id], s.ended[id]
+	d := s.dialogs[id]
 	s.mu.Unlock()
-	if d != nil && d.isGone() {
+	switch {
+	case d == nil:
+		return nil, s.bygones.dialog(id)
+	case d.isGone():
 		return nil, d.remains()
 	}
-	return d, r
+	return d, nil
 }
 
 // reduceAfter is how long after its end a dialog is whole: what was under way has ended by then.
-const reduceAfter = 2 * time.Second
+const reduceAfter = 250 * time.Millisecond
 
-// reduce keeps no more of a dialog that ended a moment ago than its remains, unless something of it is still at work, or it may
-// have to repeat an ACK (RFC 3261 section 13.2.2.4).
+// reduce keeps no more of a dialog that ended a moment ago than its remains, unless something of it is still at work, another process
+// had it, or it may have to repeat an ACK (RFC 3261 section 13.2.2.4): then it is whole until it is forgotten.
 func (s *Stack) reduce(d *dialog) {
-	defer s.lingering.put(d.id)
 	d.mu.Lock()
 	needed := d.invite == nil || d.accepted != nil || d.before != 0
 	d.mu.Unlock()
-	if needed || d.referrals.pending() || !d.inbox.idle() {
+	r := d.remains()
+	if needed || r.past != nil || d.referrals.pending() || !d.inbox.idle() {
+		s.lingering.put(d)
 		return
 	}
-	r := d.remains()
+	s.bygones.keep(d.id, r, d.invite) // before it is not found any more
+	s.forget(d)
+}
+
+// forget ends the remembering of a whole dialog, and of its INVITE: a copy of that may have come late, too.
+func (s *Stack) forget(d *dialog) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dialogs[d.id] == d {
 		delete(s.dialogs, d.id)
-		s.ended[d.id] = r
 	}
-}
-
-// forget ends the remembering of a dialog that is gone, and of its INVITE: a copy of that may have come late, too.
-func (s *Stack) forget(id dialogID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var i *invite
-	if d := s.dialogs[id]; d != nil {
-		i = d.invite
-	} else if r := s.ended[id]; r != nil {
-		i = r.invite
-	}
-	delete(s.dialogs, id)
-	delete(s.ended, id)
+	i := d.invite
 	if i == nil {
 		return
 	}
@@ -124,6 +118,17 @@ func (s *Stack) forget(id dialogID) {
 		delete(s.invites, i.id)
 	}
 	delete(s.returning, i.id)
+}
+
+// inviteNamed returns the INVITE of a name that is undecided, or whose dialog is, or was until a while ago; nil: none is known.
+func (s *Stack) inviteNamed(id inviteID) *invite {
+	s.mu.Lock()
+	i := s.invites[id]
+	s.mu.Unlock()
+	if i != nil {
+		return i
+	}
+	return s.bygones.invite(id)
 }
 
 // given returns what the requests in the dialog have got.

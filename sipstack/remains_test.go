@@ -1,6 +1,8 @@
 package sipstack
 
 import (
+	"encoding/binary"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,11 +13,36 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// kept is how many dialogs there are, and of how many only the remains.
+// kept is how many whole dialogs there are, of how many there is what remains, and how many INVITEs are known.
 func (n *node) kept() (dialogs, ended, invites int) {
 	n.Stack.mu.Lock()
-	defer n.Stack.mu.Unlock()
-	return len(n.dialogs), len(n.ended), len(n.invites)
+	dialogs, invites = len(n.dialogs), len(n.invites)
+	n.Stack.mu.Unlock()
+	for _, key := range n.bygones.ages.keys() {
+		switch key[0] {
+		case dialogKey:
+			ended++
+		case inviteKey:
+			invites++
+		}
+	}
+	return dialogs, ended, invites
+}
+
+// keys are those under which something is found.
+func (a *ages) keys() (keys []string) {
+	a.mu.Lock()
+	for _, g := range a.ages {
+		for _, at := range g.where {
+			entry := g.pieces[at.piece][at.offset:]
+			keys = append(keys, string(entry[entryHead:entryHead+int(binary.BigEndian.Uint16(entry[8:]))]))
+		}
+	}
+	a.mu.Unlock()
+	return slices.DeleteFunc(keys, func(key string) bool {
+		_, found := a.find([]byte(key))
+		return !found
+	})
 }
 
 func TestOfAnEndedDialogOnlyWhatAnswersLateRequestsIsKept(t *testing.T) {

@@ -83,7 +83,7 @@ func TestAfter32SecondsARepeatedRequestIsANewOne(t *testing.T) {
 		c := p.call()
 		bye := c.inDialog("BYE", "", "")
 		assert.Equal(t, "SIP/2.0 200 OK", startOf(p.next()))
-		time.Sleep(linger() + 100*time.Millisecond)
+		time.Sleep(linger() + reduceAfter + 2*delayedStep) // fake
 		p.send(bye)
 		assert.Equal(t, "SIP/2.0 481 Call/Transaction Does Not Exist", startOf(p.next()))
 	})
@@ -191,7 +191,7 @@ func TestNothingIsKeptOfRequestsOverAStream(t *testing.T) {
 func TestWhatIsForgottenForLackOfRoomIsHandledAgain(t *testing.T) {
 	inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
 		transactions := n.transactionsOf(sip.BYE)
-		n.finals.most = smallestPiece // nothing has come yet
+		n.finals.ages.most = smallestPiece // nothing has come yet
 		n.answering()
 		c := p.call()
 		bye := c.inDialog("BYE", "", "")

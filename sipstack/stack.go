@@ -35,7 +35,8 @@ type Stack struct {
 	tap          *tap
 	finals       *finals
 	retired      *delayed[*dialog]
-	lingering    *delayed[dialogID] // those of which the remains, or all, is still there
+	lingering    *delayed[*dialog] // those that are whole although they have ended
+	bygones      *bygones
 	certificates *certificates
 	oversized    oversized
 	asked        Door
@@ -59,8 +60,7 @@ type Stack struct {
 	closed    bool
 	listeners []*listener
 	dialogs   map[dialogID]*dialog
-	ended     map[dialogID]*remains // of those that have
-	invites   map[inviteID]*invite  // those undecided, and those of dialogs
+	invites   map[inviteID]*invite // those undecided, and those of dialogs
 	outgoing  map[outgoingID]*outgoing
 	revivals  []*revival            // to be gone on with when the stack has started
 	returning map[inviteID]*revival // those whose INVITE is handled once more
@@ -90,7 +90,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 		cfg: cfg, media: m, log: zap.NewNop(), observer: nobody{}, asked: open{},
 		network: hostNetwork{}, dialer: &net.Dialer{}, resolver: newHostResolver(),
 		failed: make(chan error, len(cfg.Listeners)), workers: newWorkers(),
-		dialogs: map[dialogID]*dialog{}, ended: map[dialogID]*remains{}, invites: map[inviteID]*invite{}, outgoing: map[outgoingID]*outgoing{},
+		dialogs: map[dialogID]*dialog{}, invites: map[inviteID]*invite{}, outgoing: map[outgoingID]*outgoing{},
 		returning: map[inviteID]*revival{},
 	}
 	for _, o := range opts {
@@ -106,6 +106,7 @@ func New(cfg Config, m *media.Engine, opts ...Option) (*Stack, error) {
 	s.certificates = newCertificates(cfg.TLS, s.log)
 	s.auth = newAuthenticator(s.cfg.Realm, s.cfg.Users, s.cfg.NonceLifetime)
 	s.door = newDoor(s.cfg, s.asked, s.auth, s.gate, s.supported())
+	s.bygones = newBygones()
 	s.retired = newDelayed(reduceAfter, s.reduce)
 	s.lingering = newDelayed(linger()-reduceAfter, s.forget)
 	s.living, s.end = context.WithCancel(context.Background())
@@ -306,6 +307,7 @@ func (s *Stack) Close() error {
 		}
 		s.retired.close()
 		s.lingering.close()
+		s.bygones.close()
 		for _, o := range s.allOutgoing() {
 			o.stop()
 		}

@@ -1,6 +1,7 @@
 package sipstack
 
 import (
+	"encoding/binary"
 	"net"
 	"strings"
 	"sync"
@@ -19,10 +20,11 @@ type tap struct {
 	threads map[string]*thread // by SIP Call-ID
 	held    int                // bytes of the messages in undecided threads
 	news    sync.Cond          // the observer has been told of something
-	leaving *delayed[parting]  // the threads that are forgotten in a while
+	leaving *delayed[parting]  // the threads that are over
+	past    *ages              // those that were, by SIP Call-ID
 }
 
-// parting is a thread that is to be forgotten, unless it has a call again by then.
+// parting is a thread that is over, unless it has a call again by then.
 type parting struct {
 	thread *thread
 	turn   int
@@ -52,15 +54,17 @@ const (
 	maxHeldBytes = 16 << 20
 	// maxUndecided is how long an INVITE may stay undecided; what the parser refuses stays so for ever.
 	maxUndecided = 5 * time.Second
+	// maxPast bounds what is remembered of threads that are over: some 10,000 calls a second.
+	maxPast = 32 << 20
 )
 
 // linger is how long what follows the end of a transaction may still arrive: retransmissions are answered for 64*T1.
 func linger() time.Duration { return 64 * sip.T1 }
 
 func newTap(o Observer) *tap {
-	t := &tap{observer: o, threads: map[string]*thread{}}
+	t := &tap{observer: o, threads: map[string]*thread{}, past: newAges(maxPast)}
 	t.news.L = &t.mu
-	t.leaving = newDelayed(linger(), t.drop)
+	t.leaving = newDelayed(reduceAfter, t.drop)
 	return t
 }
 
@@ -132,15 +136,27 @@ func (t *tap) knows(sipCallID string, cseq uint32) bool {
 func (t *tap) bound(sipCallID string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	th := t.threads[sipCallID]
+	th := t.known(sipCallID)
 	return th != nil && th.callID != ""
+}
+
+// known returns the thread of a SIP Call-ID, or what is remembered of it; nil: none is known. It is called with the lock held.
+func (t *tap) known(sipCallID string) *thread {
+	if th := t.threads[sipCallID]; th != nil {
+		return th
+	}
+	value, ok := t.past.find([]byte(sipCallID))
+	if !ok {
+		return nil
+	}
+	return &thread{id: sipCallID, cseq: binary.BigEndian.Uint32(value), decided: true, over: true, callID: string(value[4:])}
 }
 
 // thread returns the thread of a message; nil: it belongs to no call. An INVITE that may start a call opens one.
 func (t *tap) thread(m sniffed) *thread {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	th := t.threads[m.SIPCallID]
+	th := t.known(m.SIPCallID)
 	if !m.initial || !m.In || t.closed {
 		return th
 	}
@@ -210,12 +226,16 @@ func (t *tap) ended(sipCallID, callID string) {
 	}
 }
 
+// drop remembers no more of a thread than what tells whose a late message is.
 func (t *tap) drop(p parting) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if th := p.thread; t.threads[th.id] == th && th.turn == p.turn {
-		delete(t.threads, th.id)
+	th := p.thread
+	if t.threads[th.id] != th || th.turn != p.turn {
+		return
 	}
+	delete(t.threads, th.id)
+	t.past.keep([]byte(th.id), binary.BigEndian.AppendUint32(nil, th.cseq), []byte(th.callID))
 }
 
 // flush tells what is queued, in order and under no lock, up to the given number at the least; it is called with the lock
@@ -274,6 +294,7 @@ func (t *tap) close() {
 	}
 	t.mu.Unlock()
 	t.leaving.close()
+	t.past.close()
 	for _, m := range held {
 		t.report("", m)
 	}
