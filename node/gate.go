@@ -90,7 +90,7 @@ func (g *gate) Closing() bool {
 }
 
 // reason says why no call would be let in now; "": one would. It may be asked as often as anybody likes.
-func (g *gate) reason(now time.Time) string { return g.why(now, g.backlog.spent) }
+func (g *gate) reason(now time.Time) string { return g.why(now, g.backlog.refuses) }
 
 func (g *gate) why(now time.Time, backlog func() bool) string {
 	g.mu.Lock()

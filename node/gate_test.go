@@ -88,40 +88,59 @@ func TestAskingForReadinessTakesNoRoomFromABurst(t *testing.T) {
 
 func TestABurstIsNoOverloadAndWhatLastsIs(t *testing.T) {
 	var waiting uint64
-	g := &backlogGauge{most: 10, burst: 3, waiting: func() uint64 { return waiting }}
+	g := &backlogGauge{most: 10, burst: 4, waiting: func() uint64 { return waiting }}
 	full := func(backlog uint64) bool {
 		waiting = backlog
 		return g.full()
 	}
-	for range 3 {
+	for range 4 {
 		assert.False(t, full(100), "a burst")
 	}
 	assert.True(t, full(100), "there is no end to it")
 	assert.False(t, full(10), "there is room")
-	assert.True(t, full(11), "one call that waited for nothing does not pay for it")
-	assert.False(t, full(10))
-	assert.False(t, full(11), "two do")
-	assert.True(t, full(11))
+	assert.True(t, full(11), "one call that found little waiting does not end it")
+	for range 2 {
+		assert.False(t, full(10))
+	}
+	assert.False(t, full(11), "as many as the half of a burst do")
+	assert.False(t, full(11))
+	assert.True(t, full(11), "there is no end to it after all")
 	for range 100 {
 		assert.False(t, full(0))
 	}
-	for range 3 {
+	for range 4 {
 		assert.False(t, full(100), "a burst again, and no longer than the first")
 	}
 	assert.True(t, full(100))
 	assert.False(t, (*backlogGauge)(nil).full(), "switched off")
 }
 
-func TestNoCallIsTurnedAwayWhileTwoThirdsFindLittleWaiting(t *testing.T) {
+func TestNoCallIsTurnedAwayWhileHalfOfThemFindLittleWaiting(t *testing.T) {
 	var waiting uint64
 	g := &backlogGauge{most: 10, burst: 3, waiting: func() uint64 { return waiting }}
 	for n := range 1000 {
 		waiting = 0
-		if n%3 == 0 {
+		if n%2 == 0 {
 			waiting = 11
 		}
 		require.False(t, g.full(), n)
 	}
+}
+
+func TestUnderOverloadNoCallIsLetInThatFindsMuchWaiting(t *testing.T) {
+	var waiting uint64
+	g := &backlogGauge{most: 10, burst: 8, waiting: func() uint64 { return waiting }}
+	letIn := 0
+	for n := range 900 {
+		waiting = 11
+		if n%3 == 0 {
+			waiting = 0
+		}
+		if !g.full() && waiting > 10 {
+			letIn++
+		}
+	}
+	assert.Less(t, letIn, 20, "those of the burst that it began with")
 }
 
 func TestAnApplicationThatIsSlowGetsACallASecond(t *testing.T) {

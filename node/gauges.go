@@ -60,26 +60,26 @@ func readMemory() (used, limit uint64) {
 // backlogGauge looks at how much work waits for a processor: goroutines that could run. The node's own work does that when
 // it is too much; what waits for an application or a phone never does. nil: nobody looks.
 //
-// A call that finds too much waiting is let in on the credit of those before it that did not. A burst, a collection of garbage or a
-// neighbour who takes the processor for a moment are paid for by that, below the capacity all of them are; beyond it calls find
-// too much waiting again and again, and those that are let in wait no longer than the queue is long. It is calls that are counted, not
-// time: under overload the socket is read in batches, before each of which all seems calm.
+// A call that finds too much waiting is let in as long as no more of the calls before it did than did not. A burst, a collection of
+// garbage or a neighbour who takes the processor for a moment are forgiven by that, below the capacity all of them are. Beyond it
+// most calls find too much waiting, and from then on every one of these is turned away until there are fewer again: those that are
+// let in wait for nobody but each other. It is calls that are counted, not time: under overload the socket is read in batches, before
+// each of which all seems calm.
 type backlogGauge struct {
 	waiting func() uint64
 	most    uint64 // that may wait
-	burst   int    // calls that may be let in on credit
+	burst   int    // calls that are let in although they find more waiting
 
-	mu  sync.Mutex
-	due int // credit that is used up, in calls times backlogPrice
+	mu   sync.Mutex
+	owed int  // calls that found too much waiting, less those that did not: from 0 to burst
+	over bool // too much is asked of the node
 }
 
 const (
-	// backlogPerCPU is how many goroutines may wait for each processor; the wait behind them is a millisecond or so.
-	backlogPerCPU = 8
+	// backlogPerCPU is how many goroutines may wait for each processor; the wait behind them is half a millisecond or so.
+	backlogPerCPU = 3
 	// backlogBurst is how many calls per processor may come in a burst beyond that.
 	backlogBurst = 48
-	// backlogPrice is how many calls that found little waiting pay for one that did not.
-	backlogPrice = 2
 )
 
 func newBacklogGauge() *backlogGauge {
@@ -101,28 +101,29 @@ func (g *backlogGauge) full() bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch {
-	case g.waiting() <= g.most:
-		g.due = max(0, g.due-1)
-		return false
-	case g.spends():
-		g.due += backlogPrice
+	if g.waiting() <= g.most {
+		g.owed = max(0, g.owed-1)
+		if g.owed <= g.burst/2 {
+			g.over = false
+		}
 		return false
 	}
-	return true
+	g.over = g.spent()
+	g.owed = min(g.burst, g.owed+1)
+	return g.over
 }
 
-// spends reports whether there is credit for a call. It is called with the lock held.
-func (g *backlogGauge) spends() bool { return g.due+backlogPrice <= g.burst*backlogPrice }
+// spent reports whether no more calls are let in than find little waiting. It is called with the lock held.
+func (g *backlogGauge) spent() bool { return g.over || g.owed >= g.burst }
 
-// spent reports whether a call would be turned away if it came now. Asking takes nothing from the credit.
-func (g *backlogGauge) spent() bool {
+// refuses reports whether a call would be turned away if it came now. Asking changes nothing.
+func (g *backlogGauge) refuses() bool {
 	if g == nil {
 		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.waiting() > g.most && !g.spends()
+	return g.waiting() > g.most && g.spent()
 }
 
 // webhookGauge is how long an application took of late to answer the event of a new call.
