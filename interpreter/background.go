@@ -95,6 +95,9 @@ func (c *call) endAll(cause error) {
 	for _, a := range running {
 		a.end(cause)
 	}
+	if len(running) == 0 {
+		return
+	}
 	enough := time.NewTimer(activityWait)
 	defer enough.Stop()
 	for _, a := range running {

@@ -186,8 +186,10 @@ func (c *call) URL(ref string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("URL %q: %w", ref, err)
 	}
-	if base, err := url.Parse(c.base); err == nil && c.base != "" {
-		u = base.ResolveReference(u)
+	if c.base != "" {
+		if base, err := url.Parse(c.base); err == nil {
+			u = base.ResolveReference(u)
+		}
 	}
 	if !u.IsAbs() {
 		return "", fmt.Errorf("URL %q is relative, and the document has no URL of its own", ref)

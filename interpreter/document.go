@@ -158,6 +158,5 @@ func (r *Runner) ended(started *state.Verb, out verbs.Outcome, err error, told b
 // interrupted reports whether an error may be no more than the trace of the call's end: then the end's own cause tells
 // more. An error that names a fault of its own stays.
 func interrupted(err error) bool {
-	var action *verbs.ActionError
-	return err != nil && !errors.As(err, &action)
+	return err != nil && !is[*verbs.ActionError](err)
 }

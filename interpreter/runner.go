@@ -59,7 +59,7 @@ func WithPanicHandler(f func(any)) Option { return func(r *Runner) { r.panicked 
 func New(cfg Config, app Application, p Parser, a Asker, s Sender, j Journal, opts ...Option) *Runner {
 	r := &Runner{
 		asker: a, sender: s, journal: j, parser: p, app: app,
-		rejectCode: cfg.RejectCode, log: zap.NewNop(), panicked: func(any) {}, tracer: nobody{},
+		rejectCode: cfg.RejectCode, panicked: func(any) {}, tracer: nobody{},
 		changes: &changes{},
 	}
 	if r.rejectCode == 0 {
@@ -67,6 +67,9 @@ func New(cfg Config, app Application, p Parser, a Asker, s Sender, j Journal, op
 	}
 	for _, o := range opts {
 		o(r)
+	}
+	if r.log == nil {
+		r.log = zap.NewNop()
 	}
 	return r
 }
