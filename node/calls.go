@@ -22,6 +22,7 @@ import (
 // calls finds the applications of calls, and runs them.
 type calls struct {
 	node *Node
+	opts []interpreter.Option // of all runners
 
 	mu      sync.Mutex
 	runners map[string]*interpreter.Runner // of the calls that are being served, by id
@@ -29,13 +30,19 @@ type calls struct {
 }
 
 func newCalls(n *Node) *calls {
-	return &calls{node: n, runners: map[string]*interpreter.Runner{}, takes: map[string]*takes{}}
+	opts := []interpreter.Option{
+		interpreter.WithLogger(n.log), interpreter.WithPanicHandler(func(any) { n.metrics.PanicRecovered() }),
+	}
+	if n.tracing != nil {
+		opts = append(opts, interpreter.WithTracer(n.tracing))
+	}
+	return &calls{node: n, opts: opts, runners: map[string]*interpreter.Runner{}, takes: map[string]*takes{}}
 }
 
 // admit decides about a new call. It is called in the INVITE's own goroutine.
 func (c *calls) admit(inv sipstack.Invitation) (sipstack.Admission, error) {
-	app, ok := c.application(inv)
-	if !ok {
+	app := c.application(inv)
+	if app == nil {
 		return nil, &sipstack.StatusError{Method: "INVITE", Code: 404}
 	}
 	room, err := c.node.gate.enter(app.ID, time.Now())
@@ -47,31 +54,31 @@ func (c *calls) admit(inv sipstack.Invitation) (sipstack.Admission, error) {
 
 // application returns the first application whose globs match the Request-URI: against its user part, or against
 // user@host where the glob holds an @. As two URIs are compared (RFC 3261 section 19.1.4), an escaped character is the
-// character, and the host has no letter case.
-func (c *calls) application(inv sipstack.Invitation) (Application, bool) {
+// character, and the host has no letter case. nil: there is none.
+func (c *calls) application(inv sipstack.Invitation) *Application {
 	user, err := url.PathUnescape(inv.User)
 	if err != nil {
 		user = inv.User
 	}
 	userHost := user + strings.ToLower(strings.TrimPrefix(inv.UserHost, inv.User))
-	for _, app := range c.node.cfg.Applications {
+	for i := range c.node.cfg.Applications {
+		app := &c.node.cfg.Applications[i]
 		for _, glob := range app.Match {
 			subject := user
 			if at := strings.LastIndexByte(glob, '@'); at >= 0 {
 				glob, subject = glob[:at]+strings.ToLower(glob[at:]), userHost
 			}
 			if matches(glob, subject) {
-				return app, true
+				return app
 			}
 		}
 	}
-	return Application{}, false
+	return nil
 }
 
 // matches is [path.Match] without its respect for slashes, which are ordinary characters in a user part.
 func matches(glob, subject string) bool {
-	flat := strings.NewReplacer("/", "\x00")
-	ok, err := path.Match(flat.Replace(glob), flat.Replace(subject))
+	ok, err := path.Match(strings.ReplaceAll(glob, "/", "\x00"), strings.ReplaceAll(subject, "/", "\x00"))
 	return ok && err == nil
 }
 
@@ -80,7 +87,7 @@ type admission struct {
 	calls *calls
 	id    string
 	inv   sipstack.Invitation
-	app   Application
+	app   *Application
 	room  *ticket
 }
 
@@ -94,7 +101,7 @@ func (a *admission) Abandon() { a.room.leave() }
 func (a *admission) Serve(sip *sipstack.Leg) {
 	defer a.room.leave()
 	call := a.calls.leg(a.id, a.room, sip)
-	a.calls.serve(call, &a.app, func(ctx context.Context, runner *interpreter.Runner, limits interpreter.Limits) {
+	a.calls.serve(call, a.app, func(ctx context.Context, runner *interpreter.Runner, limits interpreter.Limits) {
 		runner.Run(ctx, limits, a.arrival(), call)
 	})
 }
@@ -167,7 +174,9 @@ func (c *calls) begin(call *leg) (context.Context, context.CancelCauseFunc) {
 
 //go:noinline
 func (c *calls) served(call *leg) {
-	c.node.log.Debug("call served", zap.String("call_id", call.callID))
+	if line := c.node.log.Check(zap.DebugLevel, "call served"); line != nil {
+		line.Write(zap.String("call_id", call.callID))
+	}
 }
 
 // newRunner makes the runner of a call. It is not inlined for the same reason as leg.
@@ -175,15 +184,9 @@ func (c *calls) served(call *leg) {
 //go:noinline
 func (c *calls) newRunner(app *Application) *interpreter.Runner {
 	n := c.node
-	opts := []interpreter.Option{
-		interpreter.WithLogger(n.log), interpreter.WithPanicHandler(func(any) { n.metrics.PanicRecovered() }),
-	}
-	if n.tracing != nil {
-		opts = append(opts, interpreter.WithTracer(n.tracing))
-	}
 	return interpreter.New(
 		interpreter.Config{RejectCode: n.cfg.SIP.RejectCode},
-		app.forInterpreter(), n.parser, &timedAsker{n.client, n.gate, app.ID}, n.outbox, n.journal, opts...,
+		app.forInterpreter(), n.parser, &timedAsker{n.client, n.gate, app.ID}, n.outbox, n.journal, c.opts...,
 	)
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/callengine/callengine/sipstack"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestTheFirstApplicationThatMatchesTakesTheCall(t *testing.T) {
@@ -26,8 +27,12 @@ func TestTheFirstApplicationThatMatchesTakesTheCall(t *testing.T) {
 		"none":                                 {"bob", "bob@node.example", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			app, ok := c.application(sipstack.Invitation{User: tc.user, UserHost: tc.userHost})
-			assert.Equal(t, tc.want != "", ok)
+			app := c.application(sipstack.Invitation{User: tc.user, UserHost: tc.userHost})
+			if tc.want == "" {
+				assert.Nil(t, app)
+				return
+			}
+			require.NotNil(t, app)
 			assert.Equal(t, tc.want, app.ID)
 		})
 	}

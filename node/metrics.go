@@ -65,15 +65,18 @@ type metrics struct {
 	transcriptionLost prometheus.Counter
 
 	mu        sync.Mutex
-	streamsUp map[string]struct{} // by id
-	pending   map[string]struct{} // referrals under way, by call and id: their states are told more than once
+	streamsUp map[string]struct{}      // by id
+	pending   map[referralKey]struct{} // referrals under way: their states are told more than once
 }
+
+// referralKey names a referral among those of all calls.
+type referralKey struct{ callID, id string }
 
 // waits are the bounds, in seconds, of histograms of what a caller waits for.
 var waits = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 30, 60}
 
 func newMetrics(build BuildInfo) *metrics {
-	m := &metrics{registry: prometheus.NewRegistry(), pending: map[string]struct{}{}, streamsUp: map[string]struct{}{}}
+	m := &metrics{registry: prometheus.NewRegistry(), pending: map[referralKey]struct{}{}, streamsUp: map[string]struct{}{}}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "callengine_" + name, Help: help}, labels)
 		m.registry.MustRegister(v)
@@ -215,7 +218,7 @@ func (m *metrics) sipMessage(direction, method string, code int) {
 }
 
 func (m *metrics) refer(callID string, s sipstack.ReferState) {
-	key := callID + "/" + s.ID
+	key := referralKey{callID, s.ID}
 	m.mu.Lock()
 	_, known := m.pending[key]
 	if s.Status == state.ReferPending {

@@ -104,7 +104,6 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 	}
 	n.journal = &journal{Store: n.store, metrics: n.metrics, log: n.log, details: newDetails(cfg.CDR, n.log)}
 	n.gate = newGate(cfg, n.metrics)
-	n.calls = newCalls(n)
 	n.parser = verbs.NewParser(cfg.languageConfig())
 	for _, assemble := range []func() error{n.assembleExport, n.assembleWebhooks, n.assembleMedia, n.assembleTranscription, n.assembleRecordings, n.assembleSIP} {
 		if err := assemble(); err != nil {
@@ -217,6 +216,7 @@ func (n *Node) assembleSIP() error {
 	if err != nil {
 		return err
 	}
+	n.calls = newCalls(n)
 	n.sip.OnInvite(n.calls.admit)
 	n.metrics.tls(n.sip.TLS)
 	n.metrics.oversized(n.sip.Oversized)

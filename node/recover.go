@@ -157,8 +157,8 @@ func (a *newcomer) Abandon() { a.room.leave() }
 // Serve begins the call, if somebody waits for it and there is an application for it.
 func (a *newcomer) Serve(sip *sipstack.Leg) {
 	inv := sip.Invitation()
-	app, ok := a.calls.application(inv)
-	if !ok || sip.Err() != nil || time.Since(inv.Time) > tooLate {
+	app := a.calls.application(inv)
+	if app == nil || sip.Err() != nil || time.Since(inv.Time) > tooLate {
 		defer a.room.leave()
 		if sip.Err() == nil {
 			_ = sip.Reject(a.calls.node.closed, sipRequestTimeout)

@@ -122,7 +122,8 @@ func moment(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
-	return &t
+	there := t // as t itself would be allocated for a zero time, too
+	return &there
 }
 
 // webhookTap writes down the HTTP requests of events.
