@@ -28,7 +28,7 @@ func (c *clocks) pick() *clock { return c.all[c.next.Add(1)%uint32(len(c.all))] 
 // wait returns when the goroutines have ended, after the last session.
 func (c *clocks) wait() {
 	for _, one := range c.all {
-		one.ended.Wait()
+		one.wait()
 	}
 }
 
@@ -38,8 +38,11 @@ const (
 	grain = time.Millisecond
 )
 
-// clock is a goroutine that has many sessions send, each when it is due; while there is none, it does not run. They keep
-// the phase that they began in, so that their packets are spread over the time.
+// lingering is how long what sessions share waits for another one after the last: short calls come one after the other.
+const lingering = time.Second
+
+// clock is a goroutine that has many sessions send, each when it is due; soon after the last one it ends, until there is
+// one again. They keep the phase that they began in, so that their packets are spread over the time.
 type clock struct {
 	wake  chan struct{} // holds a token when there is something to do earlier than was known
 	ended sync.WaitGroup
@@ -49,6 +52,7 @@ type clock struct {
 	queue   senders
 	ticking *sender // whose tick is under way
 	running bool
+	closed  bool // it is not to wait for other sessions
 }
 
 func newClock() *clock {
@@ -90,32 +94,50 @@ func (c *clock) remove(x *sender) {
 		heap.Remove(&c.queue, x.at)
 	}
 	x.removed = true
-	if len(c.queue) == 0 {
-		c.look()
-	}
 	for c.ticking == x {
 		c.idle.Wait()
 	}
 }
 
 func (c *clock) run() {
-	timer := time.NewTimer(time.Hour)
+	timer := time.NewTimer(lingering)
 	defer timer.Stop()
-	for {
+	for idle := false; ; {
 		wait, some := c.round()
 		if !some {
-			return
+			if c.leave(idle) {
+				return
+			}
+			wait = lingering
 		}
 		timer.Reset(wait)
 		select {
 		case <-timer.C:
+			idle = !some
 		case <-c.wake:
+			idle = false
 		}
 	}
 }
 
-// round has all tick that are due, and returns how long it is until the next is; false: there is none, and the goroutine
-// ends.
+// leave ends the goroutine, unless there is a session again; idle: there was none for as long as it lingers.
+func (c *clock) leave(idle bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running = len(c.queue) > 0 || !idle && !c.closed
+	return !c.running
+}
+
+// wait returns when the goroutine has ended, after the last session.
+func (c *clock) wait() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.look()
+	c.ended.Wait()
+}
+
+// round has all tick that are due, and returns how long it is until the next is; false: there is none.
 func (c *clock) round() (wait time.Duration, some bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -139,7 +161,6 @@ func (c *clock) round() (wait time.Duration, some bool) {
 		x.when = next
 		heap.Fix(&c.queue, x.at)
 	}
-	c.running = false
 	return 0, false
 }
 

@@ -162,3 +162,33 @@ func TestManySessionsComeAndGo(t *testing.T) {
 		assert.Empty(t, b.rtp.waiting(), "nothing is sent after Close")
 	})
 }
+
+// TestAClockEndsSoonAfterItsLastSession has it wait for another one meanwhile.
+func TestAClockEndsSoonAfterItsLastSession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, all := several(t, 2)
+		c := b.engine.clocks.all[0]
+		runs := func() bool {
+			synctest.Wait()
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.running
+		}
+		all[0].Configure(params())
+		time.Sleep(lingering + 5*time.Millisecond)
+		require.NoError(t, all[0].Close())
+		time.Sleep(lingering - 100*time.Millisecond)
+		require.True(t, runs())
+
+		begun := time.Now()
+		all[1].Configure(params())
+		require.True(t, runs())
+		sent := b.rtp.waiting()
+		require.NotEmpty(t, sent)
+		assert.Equal(t, begun, sent[len(sent)-1].at, "a session that comes meanwhile begins at once")
+		time.Sleep(5 * time.Millisecond)
+		require.NoError(t, all[1].Close())
+		time.Sleep(lingering + 100*time.Millisecond)
+		assert.False(t, runs())
+	})
+}

@@ -159,6 +159,9 @@ func (s *Session) associate(p DTLS) (begin func()) {
 // endAssociations ends those that there are; the function returned waits for that. s.mu is held.
 func (s *Session) endAssociations() (wait func()) {
 	old := s.associations
+	if len(old) == 0 {
+		return func() {}
+	}
 	s.associations = nil
 	for _, a := range old {
 		a.cancel()

@@ -33,6 +33,6 @@ func (h *hostSockets) open(at netip.Addr, port int) (socket, error) {
 // wait returns when the goroutines have ended, after the last socket.
 func (h *hostSockets) wait() {
 	for _, p := range h.pollers {
-		p.ended.Wait()
+		p.wait()
 	}
 }

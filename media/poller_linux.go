@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller is a goroutine that reads many sockets: an epoll set of its own, which Go's netpoller watches as one file. While
-// there is no socket, it does not run.
+// poller is a goroutine that reads many sockets: an epoll set of its own, which Go's netpoller watches as one file. Soon
+// after the last socket it ends, until there is one again.
 type poller struct {
 	ended sync.WaitGroup
 
@@ -22,6 +22,7 @@ type poller struct {
 	fd      int        // of epoll
 	set     syscall.RawConn
 	sockets map[int32]*hostSocket // by file descriptor
+	rest    *time.Timer           // ends the goroutine if there is no socket then; nil: there was always one
 }
 
 func newPoller() *poller {
@@ -90,17 +91,36 @@ func (p *poller) control(what int, s *hostSocket) error {
 	return os.NewSyscallError("epoll_ctl", err)
 }
 
-// forget takes a socket out of the set, and ends the goroutine after the last one. The lock is held.
+// forget takes a socket out of the set. The lock is held.
 func (p *poller) forget(s *hostSocket) {
 	if p.sockets[int32(s.fd)] != s {
 		return
 	}
 	delete(p.sockets, int32(s.fd))
 	_ = p.control(unix.EPOLL_CTL_DEL, s) // it fails if it was not added
-	if len(p.sockets) == 0 {
+	switch {
+	case len(p.sockets) > 0:
+	case p.rest == nil:
+		p.rest = time.AfterFunc(lingering, p.stop)
+	default:
+		p.rest.Reset(lingering)
+	}
+}
+
+// stop ends the goroutine if there is no socket.
+func (p *poller) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.epoll != nil && len(p.sockets) == 0 {
 		_ = p.epoll.Close() // it holds nothing that could be lost
 		p.epoll = nil
 	}
+}
+
+// wait returns when the goroutine has ended, after the last socket.
+func (p *poller) wait() {
+	p.stop()
+	p.ended.Wait()
 }
 
 func (p *poller) run(set syscall.RawConn) {

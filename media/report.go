@@ -76,7 +76,7 @@ func (r *reporter) about(b rtcp.ReceptionReport) { r.blocks = []rtcp.ReceptionRe
 // packet returns a compound packet (RFC 3550 section 6.1): a sender's report if RTP was sent since the last one, else a
 // receiver's, then who is speaking, then the BYE if there is one.
 func (r *reporter) packet(now time.Time, bye bool) ([]byte, error) {
-	var compound []rtcp.Packet
+	compound := make([]rtcp.Packet, 0, 3)
 	if r.fresh {
 		compound = append(compound, &rtcp.SenderReport{
 			SSRC: r.ssrc, NTPTime: ntpTime(now),
