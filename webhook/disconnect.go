@@ -22,5 +22,5 @@ type disconnect struct {
 // NewDisconnect makes the event of a call that has ended, for whatever reason.
 func NewDisconnect(c Call, e End) Event {
 	p := propertiesOf("disconnect", c)
-	return build(p, disconnect{p, Time(e.Time), e.Cause, e.ErrorMessage, e.ErrorID, c.SIPCallID})
+	return build(p, &disconnect{p, Time(e.Time), e.Cause, e.ErrorMessage, e.ErrorID, c.SIPCallID})
 }

@@ -64,8 +64,8 @@ type properties struct {
 	Direction     Direction `json:"direction"`
 	CallID        string    `json:"callId"`
 	CallURL       string    `json:"callUrl"`
-	StartTime     *Time     `json:"startTime,omitempty"`
-	AnswerTime    *Time     `json:"answerTime,omitempty"`
+	StartTime     Time      `json:"startTime,omitzero"`
+	AnswerTime    Time      `json:"answerTime,omitzero"`
 	Tag           string    `json:"tag,omitempty"`
 }
 
@@ -75,19 +75,12 @@ func propertiesOf(eventType string, c Call) properties {
 		AccountID: c.AccountID, ApplicationID: c.ApplicationID,
 		From: c.From, To: c.To, Direction: c.Direction,
 		CallID: c.CallID, CallURL: c.CallURL,
-		StartTime: optional(c.StartTime), AnswerTime: optional(c.AnswerTime), Tag: c.Tag,
+		StartTime: Time(c.StartTime), AnswerTime: Time(c.AnswerTime), Tag: c.Tag,
 	}
 }
 
-func optional(t time.Time) *Time {
-	if t.IsZero() {
-		return nil
-	}
-	o := Time(t)
-	return &o
-}
-
-// build gives the event its id. The payloads are structs of strings, numbers and maps of strings, which always marshal.
+// build gives the event its id. The payloads are pointers to structs of strings, numbers and maps of strings, which always
+// marshal; of a struct itself each time would be copied on its way.
 func build(p properties, payload any) Event {
 	body, err := json.Marshal(payload)
 	if err != nil {

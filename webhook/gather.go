@@ -25,5 +25,5 @@ type gather struct {
 // NewGather makes the event that tells the application what a <Gather> has collected, and asks for the next document.
 func NewGather(c Call, g Gathered) Event {
 	p := propertiesOf("gather", c)
-	return build(p, gather{p, g.Digits, g.TerminatingDigit, g.Speech})
+	return build(p, &gather{p, g.Digits, g.TerminatingDigit, g.Speech})
 }

@@ -21,6 +21,6 @@ type initiate struct {
 func NewInitiate(c Call, in Invite) Event {
 	p := propertiesOf("initiate", c)
 	// Neither property is on the event's page: a call that has just arrived has no answer, and its tag is the application's own.
-	p.AnswerTime, p.Tag = nil, ""
-	return build(p, initiate{p, c.SIPCallID, in.UUI, in.SIPHeaders, in.Diversion, in.StirShaken})
+	p.AnswerTime, p.Tag = Time{}, ""
+	return build(p, &initiate{p, c.SIPCallID, in.UUI, in.SIPHeaders, in.Diversion, in.StirShaken})
 }

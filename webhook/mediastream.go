@@ -33,7 +33,7 @@ type mediaStreamStarted struct {
 // NewMediaStreamStarted makes the event of a <StartStream> that has connected.
 func NewMediaStreamStarted(c Call, m MediaStream) Event {
 	p := propertiesOf("mediaStreamStarted", c)
-	return build(p, mediaStreamStarted{p, m.described()})
+	return build(p, &mediaStreamStarted{p, m.described()})
 }
 
 type mediaStreamRejected struct {
@@ -53,7 +53,7 @@ func NewMediaStreamRejected(c Call, m MediaStream, cause, message string, origin
 		described := original.described()
 		payload.OriginalMediaStream = &described
 	}
-	return build(p, payload)
+	return build(p, &payload)
 }
 
 type mediaStreamStopped struct {
@@ -68,5 +68,5 @@ func NewMediaStreamStopped(c Call, m MediaStream, lasted time.Duration, cause, m
 	p := propertiesOf("mediaStreamStopped", c)
 	described := m.described()
 	described.Duration = (*Duration)(&lasted)
-	return build(p, mediaStreamStopped{p, cause, message, described})
+	return build(p, &mediaStreamStopped{p, cause, message, described})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -106,12 +107,11 @@ type envelope struct {
 func (e envelope) pack() ([]byte, error) {
 	body := e.Body
 	e.Body = nil
-	packed, err := json.Marshal(e)
+	packed, err := json.Marshal(&e)
 	if err != nil || len(body) == 0 {
 		return packed, err
 	}
-	packed = append(packed[:len(packed)-1], `,"body":`...)
-	return append(append(packed, body...), '}'), nil
+	return slices.Concat(packed[:len(packed)-1], []byte(`,"body":`), body, []byte{'}'}), nil
 }
 
 // Send takes charge of an event: when it returns nil, the event is owed in the ledger and on its way. It does not wait

@@ -12,5 +12,5 @@ type partialSpeech struct {
 // NewPartialGather makes the event that tells what a <Gather> has understood so far of somebody who is speaking.
 func NewPartialGather(c Call, transcript string) Event {
 	p := propertiesOf("partialgather", c)
-	return build(p, partialGather{p, partialSpeech{transcript}})
+	return build(p, &partialGather{p, partialSpeech{transcript}})
 }

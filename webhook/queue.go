@@ -99,7 +99,7 @@ func (o *Outbox) work(h *destination) {
 		h.ready = h.ready[1:]
 		d := q.debts[0]
 		o.mu.Unlock()
-		pause, over := o.settle(d)
+		pause, over := o.settle(h, d)
 		o.mu.Lock()
 		switch {
 		case over:
@@ -202,12 +202,10 @@ const (
 
 // told notes how an attempt at a host ended. When a host is back, what waited because it was away waits no longer: it
 // would for up to MaxBackoff, for no reason but that it was tried so often.
-func (o *Outbox) told(to Target, failed *DeliveryError) {
+func (o *Outbox) told(h *destination, failed *DeliveryError) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	h := o.hosts[hostOf(to)]
 	switch {
-	case h == nil:
 	case failed != nil && failed.temporary():
 		if h.failures == 0 {
 			h.downSince = time.Now()

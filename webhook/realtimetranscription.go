@@ -23,7 +23,7 @@ type realTimeTranscription struct {
 	Duration      *Duration `json:"duration,omitempty"`
 	Status        string    `json:"status,omitempty"`
 	URL           string    `json:"url,omitempty"`
-	CompletedTime *Time     `json:"completedTime,omitempty"`
+	CompletedTime Time      `json:"completedTime,omitzero"`
 }
 
 func (t RealTimeTranscription) described() realTimeTranscription {
@@ -49,7 +49,7 @@ type realTimeTranscriptionEvent struct {
 // NewRealTimeTranscriptionStarted makes the event of a <StartTranscription> with a destination that has started.
 func NewRealTimeTranscriptionStarted(c Call, t RealTimeTranscription) Event {
 	p := propertiesOf("realTimeTranscriptionStarted", c)
-	return build(p, realTimeTranscriptionEvent{properties: p, Transcription: t.described()})
+	return build(p, &realTimeTranscriptionEvent{properties: p, Transcription: t.described()})
 }
 
 // NewRealTimeTranscriptionRejected makes the event of a <StartTranscription> that could not start. original is the one
@@ -61,13 +61,13 @@ func NewRealTimeTranscriptionRejected(c Call, t RealTimeTranscription, cause, me
 		described := original.described()
 		e.Original = &described
 	}
-	return build(p, e)
+	return build(p, &e)
 }
 
 // NewRealTimeTranscriptionStopped makes the event of a transcription with a destination that has ended, for whatever reason.
 func NewRealTimeTranscriptionStopped(c Call, t RealTimeTranscription, cause, message string) Event {
 	p := propertiesOf("realTimeTranscriptionStopped", c)
-	return build(p, realTimeTranscriptionEvent{properties: p, Cause: cause, ErrorMessage: message, Transcription: t.described()})
+	return build(p, &realTimeTranscriptionEvent{properties: p, Cause: cause, ErrorMessage: message, Transcription: t.described()})
 }
 
 // NewRealTimeTranscriptionAvailable makes the event that says where the text of a transcription can be fetched; one that
@@ -78,6 +78,6 @@ func NewRealTimeTranscriptionAvailable(c Call, t RealTimeTranscription, url stri
 	if d.Status = "failed"; whole {
 		d.Status = "available"
 	}
-	d.URL, d.CompletedTime = url, optional(completed)
-	return build(p, realTimeTranscriptionEvent{properties: p, Transcription: d})
+	d.URL, d.CompletedTime = url, Time(completed)
+	return build(p, &realTimeTranscriptionEvent{properties: p, Transcription: d})
 }

@@ -35,7 +35,7 @@ func recordingOf(eventType string, c Call, r Recording) recording {
 // NewRecordComplete makes the event that tells the application of the end of a <Record>, and asks for the next document.
 func NewRecordComplete(c Call, r Recording) Event {
 	e := recordingOf("recordComplete", c, r)
-	return build(e.properties, e)
+	return build(e.properties, &e)
 }
 
 // NewRecordingAvailable makes the event that tells the application that a recording can be had: status is "complete" or
@@ -44,7 +44,7 @@ func NewRecordingAvailable(c Call, r Recording, status string) Event {
 	c.AnswerTime = time.Time{}
 	e := recordingOf("recordingAvailable", c, r)
 	e.Status = status
-	return build(e.properties, e)
+	return build(e.properties, &e)
 }
 
 type transcriptionAvailable struct {
@@ -56,7 +56,7 @@ type transcription struct {
 	ID            string `json:"id"`
 	URL           string `json:"url"`
 	Status        string `json:"status"`
-	CompletedTime *Time  `json:"completedTime,omitempty"`
+	CompletedTime Time   `json:"completedTime,omitzero"`
 }
 
 // Transcription is that of a recording, as its event tells of it.
@@ -72,6 +72,6 @@ type Transcription struct {
 func NewTranscriptionAvailable(c Call, r Recording, t Transcription) Event {
 	c.AnswerTime = time.Time{}
 	r.Channels = 0
-	e := transcriptionAvailable{recordingOf("transcriptionAvailable", c, r), transcription{t.ID, t.URL, t.Status, optional(t.Completed)}}
-	return build(e.properties, e)
+	e := transcriptionAvailable{recordingOf("transcriptionAvailable", c, r), transcription{t.ID, t.URL, t.Status, Time(t.Completed)}}
+	return build(e.properties, &e)
 }

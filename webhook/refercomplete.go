@@ -21,5 +21,5 @@ func NewReferComplete(c Call, r Refer) Event {
 		status = "success"
 	}
 	p := propertiesOf("referComplete", c)
-	return build(p, referComplete{p, status, r.ReferCode, r.NotifyCode})
+	return build(p, &referComplete{p, status, r.ReferCode, r.NotifyCode})
 }

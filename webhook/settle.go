@@ -21,13 +21,13 @@ var (
 	errInternal = errors.New("internal error")
 )
 
-// settle makes one attempt to deliver an event. over: it is delivered, or given up; otherwise pause is how long to wait.
-func (o *Outbox) settle(d *debt) (pause time.Duration, over bool) {
+// settle makes one attempt to deliver an event to its host. over: it is delivered, or given up; otherwise pause is how long to wait.
+func (o *Outbox) settle(h *destination, d *debt) (pause time.Duration, over bool) {
 	failed := o.attempt(d)
 	if o.lifetime.Err() != nil && failed != nil {
 		return 0, false
 	}
-	o.told(d.target, failed)
+	o.told(h, failed)
 	switch {
 	case failed == nil:
 		o.note(d, "delivered", o.ledger.Delivered)
