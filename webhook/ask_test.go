@@ -204,3 +204,14 @@ func TestAskEndsWithItsContext(t *testing.T) {
 		assert.Equal(t, []string{"app.example:80"}, n.dials(), "nobody waits for the fallback any more")
 	})
 }
+
+// TestAnEmptyPortIsNone holds RFC 3986 section 3.2.3.
+func TestAnEmptyPortIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		n.serve(t, "app.example:80", func(_ http.ResponseWriter, r *http.Request) { assert.Equal(t, "app.example", r.Host) })
+		got, err := newClient(t, n, Config{}).Ask(t.Context(), Target{URL: "http://app.example:/hook"}, testEvent)
+		require.NoError(t, err)
+		assert.Equal(t, "http://app.example/hook", got.URL)
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-retryablehttp"
 	"go.uber.org/zap"
 )
 
@@ -51,7 +52,8 @@ type Client struct {
 	connect  func(ctx context.Context, network, address string) (net.Conn, error) // nil: the host's network
 
 	transport *http.Transport
-	lifetime  context.Context // ends with Close
+	requests  *retryablehttp.Client // of all deliveries, which it tells of what becomes of theirs
+	lifetime  context.Context       // ends with Close
 	end       context.CancelCauseFunc
 
 	mu    sync.Mutex
@@ -102,6 +104,7 @@ func NewClient(cfg Config, opts ...Option) (*Client, error) {
 		IdleConnTimeout:        idleFor,
 		MaxResponseHeaderBytes: maxHeader,
 	}
+	c.requests = requestsOf(c)
 	return c, nil
 }
 

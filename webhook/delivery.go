@@ -28,7 +28,7 @@ type manner struct {
 type delivery struct {
 	manner
 	client  *Client
-	event   Event
+	ctx     context.Context // of who asked: it tells the end of that from the end of an attempt's time
 	timeout time.Duration
 	target  *url.URL // where the first request of each attempt goes, as it is told
 
@@ -44,8 +44,29 @@ type delivery struct {
 	late  atomic.Bool // it has ended one
 }
 
+// deliveryKey is what a delivery is found by in the context of its requests.
+type deliveryKey struct{}
+
+func deliveryOf(ctx context.Context) *delivery { return ctx.Value(deliveryKey{}).(*delivery) }
+
+// requestsOf returns what sends the requests of a client's deliveries.
+func requestsOf(c *Client) *retryablehttp.Client {
+	return &retryablehttp.Client{
+		HTTPClient: &http.Client{Transport: gate{c}, CheckRedirect: func(next *http.Request, via []*http.Request) error {
+			return deliveryOf(next.Context()).redirected(next, via)
+		}},
+		RequestLogHook: func(_ retryablehttp.Logger, req *http.Request, _ int) { deliveryOf(req.Context()).attempt(req) },
+		CheckRetry: func(ctx context.Context, _ *http.Response, err error) (bool, error) {
+			return deliveryOf(ctx).failed(err), nil
+		},
+		RetryMax:     1,
+		Backoff:      func(time.Duration, time.Duration, int, *http.Response) time.Duration { return 0 },
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+	}
+}
+
 func (c *Client) deliver(ctx context.Context, to Target, ev Event, m manner) (Reply, *DeliveryError) {
-	d := &delivery{manner: m, client: c, event: ev, timeout: to.Timeout}
+	d := &delivery{manner: m, client: c, ctx: ctx, timeout: to.Timeout}
 	d.exchange = Exchange{Event: ev, Fallback: m.fallback, Attempt: m.earlier}
 	if d.timeout <= 0 {
 		d.timeout = c.cfg.Timeout
@@ -59,7 +80,8 @@ func (c *Client) deliver(ctx context.Context, to Target, ev Event, m manner) (Re
 		end(context.DeadlineExceeded)
 	})
 	defer d.clock.Stop()
-	req, target, err := c.newRequest(httptrace.WithClientTrace(timed, d.line.trace()), to, ev)
+	timed = httptrace.WithClientTrace(context.WithValue(timed, deliveryKey{}, d), d.line.trace())
+	req, target, err := c.newRequest(timed, to, ev)
 	if err != nil {
 		failed := &DeliveryError{EventType: ev.Type, Fallback: m.fallback, Err: err}
 		if target != nil {
@@ -69,25 +91,15 @@ func (c *Client) deliver(ctx context.Context, to Target, ev Event, m manner) (Re
 	}
 	d.target = target
 	req.SetResponseHandler(d.read)
-	client := retryablehttp.Client{
-		HTTPClient:     &http.Client{Transport: gate{c}, CheckRedirect: d.redirected},
-		RequestLogHook: d.attempt,
-		CheckRetry:     func(_ context.Context, _ *http.Response, err error) (bool, error) { return d.failed(ctx, err) },
-		Backoff:        func(time.Duration, time.Duration, int, *http.Response) time.Duration { return 0 },
-		ErrorHandler:   retryablehttp.PassthroughErrorHandler,
-	}
-	if m.again {
-		client.RetryMax = 1
-	}
 	// The body has been read and closed by d.read, or there is none.
-	if _, err := client.Do(req); err != nil {
-		return Reply{}, d.failure(ctx, err)
+	if _, err := c.requests.Do(req); err != nil {
+		return Reply{}, d.failure(err)
 	}
 	return d.reply, nil
 }
 
 // attempt notes that a request to the target is about to be sent.
-func (d *delivery) attempt(_ retryablehttp.Logger, req *http.Request, _ int) {
+func (d *delivery) attempt(req *http.Request) {
 	d.clock.Reset(d.timeout)
 	d.exchange.Attempt++
 	d.begin(req, d.target)
@@ -154,7 +166,7 @@ func (d *delivery) read(res *http.Response) error {
 			return err
 		}
 		d.exchange.Body = body
-		d.reply = Reply{URL: d.location.String(), Status: res.StatusCode, Body: body}
+		d.reply = Reply{URL: d.exchange.URL, Status: res.StatusCode, Body: body}
 	} else {
 		_, _ = io.CopyN(io.Discard, res.Body, drained) // the status has said all
 	}
@@ -164,21 +176,21 @@ func (d *delivery) read(res *http.Response) error {
 
 // failed is told how each attempt ended and decides whether there is another: after a connection failure alone, and
 // retryablehttp counts.
-func (d *delivery) failed(ctx context.Context, err error) (bool, error) {
+func (d *delivery) failed(err error) (again bool) {
 	switch {
 	case err == nil:
-		return false, nil
+		return false
 	case errors.Is(err, errStatus):
 		d.end(nil)
-		return false, nil
+		return false
 	}
-	again := ctx.Err() == nil && !d.timedOut(err) && !errors.Is(err, ErrRefused) && d.line.failed()
-	if again && d.line.reused() {
+	unconnected := d.ctx.Err() == nil && !d.timedOut(err) && !errors.Is(err, ErrRefused) && d.line.failed()
+	if unconnected && d.line.reused() {
 		// The server has ended a connection that it kept alive; others that wait are likely to have gone the same way.
 		d.client.transport.CloseIdleConnections()
 	}
-	d.end(d.reason(ctx, err))
-	return again, nil
+	d.end(d.reason(err))
+	return unconnected && d.again
 }
 
 // timedOut reports whether an attempt failed because its time was over.
@@ -186,23 +198,23 @@ func (d *delivery) timedOut(err error) bool {
 	return d.late.Load() || errors.Is(err, context.DeadlineExceeded)
 }
 
-func (d *delivery) reason(ctx context.Context, err error) error {
+func (d *delivery) reason(err error) error {
 	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
+	case d.ctx.Err() != nil:
+		return context.Cause(d.ctx)
 	case d.timedOut(err):
 		return &safeError{ErrTimeout.Error() + " (" + d.timeout.String() + ")", ErrTimeout}
 	}
 	return safe(err)
 }
 
-func (d *delivery) failure(ctx context.Context, err error) *DeliveryError {
+func (d *delivery) failure(err error) *DeliveryError {
 	failed := &DeliveryError{
-		EventType: d.event.Type, URL: withoutQuery(d.location), Fallback: d.fallback,
+		EventType: d.exchange.Event.Type, URL: withoutQuery(d.location), Fallback: d.fallback,
 		Status: d.exchange.Status, Attempts: d.exchange.Attempt - d.earlier, retryAfter: d.asked,
 	}
 	if !errors.Is(err, errStatus) {
-		failed.Err = d.reason(ctx, err)
+		failed.Err = d.reason(err)
 	}
 	return failed
 }

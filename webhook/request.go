@@ -20,6 +20,7 @@ func (c *Client) newRequest(ctx context.Context, to Target, ev Event) (*retryabl
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: the URL cannot be read", ErrRefused) // its error would quote the URL
 	}
+	address.Host = strings.TrimSuffix(address.Host, ":") // a port that is empty is none
 	auth := to.Auth
 	if user := address.User; user != nil {
 		if auth == nil {
@@ -29,24 +30,29 @@ func (c *Client) newRequest(ctx context.Context, to Target, ev Event) (*retryabl
 		address.User = nil
 	}
 
-	sent := *address
+	sent := address
 	var body any // nil: none
 	method := strings.ToUpper(to.Method)
 	switch method {
 	case "", http.MethodPost:
 		method, body = http.MethodPost, []byte(ev.Body)
 	case http.MethodGet:
-		if sent.RawQuery, err = withProperties(address.RawQuery, ev.Body); err != nil {
+		query, err := withProperties(address.RawQuery, ev.Body)
+		if err != nil {
 			return nil, address, fmt.Errorf("%w: %w", ErrRefused, err)
 		}
+		withQuery := *address
+		withQuery.RawQuery = query
+		sent = &withQuery
 	default:
 		return nil, address, fmt.Errorf("%w: the method is neither POST nor GET", ErrRefused)
 	}
 
-	req, err := retryablehttp.NewRequestWithContext(ctx, method, sent.String(), body)
+	req, err := retryablehttp.NewRequestWithContext(ctx, method, "", body) // the URL has been read
 	if err != nil {
-		return nil, address, fmt.Errorf("%w: the URL cannot be requested", ErrRefused)
+		return nil, address, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
+	req.URL, req.Host = sent, sent.Host
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	}
