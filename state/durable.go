@@ -157,6 +157,9 @@ func (d *Durable) keeps(c *stored) bool {
 	return c.busy() || c.disk.fresh || c.disk.filing || c.disk.written < uint64(c.entries.len())
 }
 
+// note keeps an entry as it is: it is about to be written to the disk.
+func (d *Durable) note(h *held, e Entry) { h.add(e) }
+
 // release takes out of memory what is on disk. Of a call that owes an event, or has one that was given up, what it takes
 // to deal with that stays; of one whose time is over, nothing.
 func (d *Durable) release(c *stored, expired bool) {

@@ -114,25 +114,3 @@ func (d *Durable) Page(ctx context.Context, q Query) (p Page, err error) {
 		}
 	}
 }
-
-// someLen is how many calls a reader of records looks at without letting go of the lock.
-const someLen = 1000
-
-type listed struct {
-	id     string
-	number uint64
-	record Record // without a call's id: it is on disk
-}
-
-func (d *Durable) some(after uint64) []listed {
-	calls := d.after(after)
-	some := make([]listed, 0, min(len(calls), someLen))
-	for _, c := range calls[:min(len(calls), someLen)] {
-		l := listed{id: c.id, number: c.number}
-		if c.held != nil {
-			l.record = c.record
-		}
-		some = append(some, l)
-	}
-	return some
-}

@@ -30,6 +30,8 @@ type shelf interface {
 	keeps(c *stored) bool
 	// release takes a call out of memory; expired: its time is over altogether.
 	release(c *stored, expired bool)
+	// note adds an entry, which has its number, to the journal of a call in memory.
+	note(h *held, e Entry)
 }
 
 func newIndex(retention time.Duration, maxBytes int64) index {
@@ -49,20 +51,20 @@ type stored struct {
 	quiet  time.Time // when the last entry was appended
 	place  int       // in index.over; notOver: it is not there
 	disk   disk      // of a durable store
-	*held            // nil: the call is not in memory
+	queued *queue    // of a store in memory: where the call waits to be packed
+	sealed []byte    // likewise: a call that is over, instead of held
+	*held            // nil: the call is not in memory, or sealed
 }
 
 // held is what is in memory of a call.
 type held struct {
-	entries  entries
-	deflated []byte // of a store in memory: the first of the entries that are forgotten, in CBOR, as streams of RFC 1951
-	packed   []byte // likewise: the others, in CBOR
-	loose    bool   // likewise: some are not, and the packer knows
-	record   Record
-	rest     rest
-	bytes    int64
-	owed     []debt   // in order
-	dead     []letter // in the order in which they were given up
+	entries entries
+	packed  packed // of a store in memory: the entries that are not in entries
+	record  Record
+	rest    rest
+	bytes   int64    // of the journal
+	owed    []debt   // in order
+	dead    []letter // in the order in which they were given up
 }
 
 // debt is an event that is owed.
@@ -106,6 +108,7 @@ func (x *index) append(e Entry) (*stored, uint64) {
 	}
 	e.Seq = uint64(c.entries.len()) + 1
 	x.leaveOver(c)
+	x.shelf.note(c.held, e)
 	c.apply(e)
 	c.quiet = now
 	x.settleDown(c)
@@ -120,10 +123,14 @@ func (x *index) settleDown(c *stored) {
 	}
 }
 
-// apply takes the call's next entry, which has its number.
-func (h *held) apply(e Entry) {
+// add adds an entry to the journal as it is.
+func (h *held) add(e Entry) {
 	h.entries.add(e)
 	h.bytes += sizeOf(&e)
+}
+
+// apply takes over what the call's next entry tells of it.
+func (h *held) apply(e Entry) {
 	h.record.Apply(e)
 	h.rest.apply(&e)
 	if e.Webhook != nil {
@@ -165,7 +172,7 @@ func (x *index) settling(callID string, seq uint64, event, reason string) (*Entr
 	i := c.debt(seq)
 	switch {
 	case i >= 0:
-	case seq > 0 && seq <= uint64(c.entries.base): // what is on disk alone was settled before
+	case seq > 0 && seq <= uint64(c.entries.base): // what is on disk alone, or packed, was settled before
 		return nil, nil
 	case seq == 0 || seq > uint64(c.entries.len()) || !isOwed(c.entries.at(seq)):
 		return nil, fmt.Errorf("call %s, entry %d: %w", callID, seq, ErrNotOwed)

@@ -100,16 +100,7 @@ func (f *filed) stored(id string, seq uint64) *stored {
 		handed: last, written: last, first: f.First, trail: f.Trail, tail: f.Trail.last(), own: f.Own, since: time.Unix(f.Since, 0), value: seq,
 	}
 	h := &held{entries: entries{base: f.Last}, record: f.Record, owed: f.Owed, dead: f.Dead}
-	h.rest = rest{
-		begun: f.Rest.Begun, ended: f.Rest.Ended, told: f.Rest.Told, outlive: f.Rest.Outlive, settled: f.Rest.Settled,
-		invited: f.Rest.Invited, refused: f.Rest.Refused, declined: f.Rest.Declined, gone: f.Rest.Gone, cseq: f.Rest.CSeq,
-	}
-	if f.Rest.Over != 0 {
-		h.rest.over = time.Unix(0, f.Rest.Over)
-	}
-	if f.Rest.AskedAt != 0 {
-		h.rest.asked, h.rest.askedAt = f.Rest.Asked, time.Unix(0, f.Rest.AskedAt)
-	}
+	h.rest = f.Rest.rest()
 	if h.busy() || h.rest.hangs(time.Now()) || len(h.owed) > 0 || len(h.dead) > 0 {
 		c.held = h
 	}
@@ -253,6 +244,7 @@ func replayed(id string, journal []Entry) *held {
 	h := &held{}
 	h.record.CallID = id
 	for _, e := range journal {
+		h.add(e)
 		h.apply(e)
 	}
 	return h

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -46,7 +47,15 @@ func NewMemory(cfg MemoryConfig) *Memory {
 func (m *Memory) keeps(c *stored) bool { return c.keep() }
 
 // release forgets a call: there is no other place for it.
-func (m *Memory) release(c *stored, _ bool) { m.forget(c) }
+func (m *Memory) release(c *stored, _ bool) {
+	if c.held != nil {
+		m.packer.reuse(&c.packed)
+	}
+	m.forget(c)
+}
+
+// note adds an entry to a journal, in bytes.
+func (m *Memory) note(h *held, e Entry) { m.packer.note(h, e) }
 
 // Append implements [Store]. It fails only for an entry without a call.
 func (m *Memory) Append(_ context.Context, e Entry) (uint64, error) {
@@ -55,20 +64,28 @@ func (m *Memory) Append(_ context.Context, e Entry) (uint64, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.enter(e), nil
+	return m.enter(e)
 }
 
 // enter appends an entry, and packs what has been quiet.
-func (m *Memory) enter(e Entry) uint64 {
+func (m *Memory) enter(e Entry) (uint64, error) {
+	if known := m.calls[e.CallID]; known != nil && known.held == nil {
+		m.leaveOver(known)
+		if err := m.packer.unseal(known); err != nil {
+			m.enterOver(known)
+			return 0, err
+		}
+	}
 	c, seq := m.append(e)
 	m.packer.appended(c)
 	if quiet := m.packer.next(c.quiet); quiet != nil && m.calls[quiet.id] == quiet {
-		freed := m.packer.pack(quiet.held)
+		before := quiet.size()
+		m.packer.pack(quiet, c.quiet)
 		if quiet.place != notOver {
-			m.bytes -= freed
+			m.bytes += quiet.size() - before
 		}
 	}
-	return seq
+	return seq, nil
 }
 
 // Await implements [Store]: there is nothing to wait for.
@@ -76,27 +93,58 @@ func (m *Memory) Await(context.Context, string) error { return nil }
 
 // Journal implements [Store].
 func (m *Memory) Journal(_ context.Context, callID string) ([]Entry, error) {
+	sealed, journal, err := m.excerpt(callID)
+	if err == nil && sealed != nil {
+		_, journal, err = m.packer.codec.unseal(callID, sealed)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m.packer.codec.journal(callID, journal)
+}
+
+// excerpt returns a call that is sealed, or what it takes to read the journal of another.
+func (m *Memory) excerpt(callID string) (sealed []byte, journal excerpt, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.drop(time.Now(), nil)
 	c := m.calls[callID]
-	if c == nil {
-		return nil, ErrNotFound
+	switch {
+	case c == nil:
+		return nil, excerpt{}, ErrNotFound
+	case c.held == nil:
+		return c.sealed, excerpt{}, nil
 	}
-	return m.packer.journal(c)
+	return nil, m.packer.excerpt(c.held), nil
 }
 
 // Record implements [Store]. A call of which nothing is known but SIP messages, because it was refused before the
 // application was asked, has no record.
 func (m *Memory) Record(_ context.Context, callID string) (Record, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	m.drop(time.Now(), nil)
-	c := m.calls[callID]
-	if c == nil || c.record.State == "" {
-		return Record{}, ErrNotFound
+	var l listed
+	if c := m.calls[callID]; c != nil {
+		l = c.listed()
 	}
-	return c.record, nil // whatever it points at is never changed
+	m.mu.Unlock()
+	r, err := m.record(l)
+	if err == nil && r.State == "" {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Record{}, err
+	}
+	return r, nil // whatever it points at is never changed
+}
+
+// record returns the record of a call.
+func (m *Memory) record(l listed) (Record, error) {
+	if l.sealed == nil {
+		return l.record, nil
+	}
+	s, _, err := m.packer.codec.unseal(l.id, l.sealed)
+	return s.Record, err
 }
 
 // Records implements [Store].
@@ -105,21 +153,31 @@ func (m *Memory) Records(_ context.Context, q Query) (records []Record, next str
 	if err != nil {
 		return nil, "", err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.drop(time.Now(), nil)
-	var last uint64
-	for _, c := range m.after(after) {
-		if c.record.State == "" || !c.record.matches(q) {
-			continue
+	var last uint64 // of those that were found
+	for {
+		m.mu.Lock()
+		m.drop(time.Now(), nil)
+		some := m.some(after)
+		m.mu.Unlock()
+		if len(some) == 0 {
+			return records, "", nil
 		}
-		if len(records) == limit {
-			return records, pageToken(last), nil
+		for _, l := range some {
+			after = l.number
+			r, err := m.record(l)
+			if err != nil {
+				return nil, "", err
+			}
+			if r.State == "" || !r.matches(q) {
+				continue
+			}
+			if len(records) == limit {
+				return records, pageToken(last), nil
+			}
+			records = append(records, r)
+			last = l.number
 		}
-		records = append(records, c.record)
-		last = c.number
 	}
-	return records, "", nil
 }
 
 // Owe implements [Store].
@@ -130,7 +188,7 @@ func (m *Memory) Owe(_ context.Context, callID string, event []byte) (uint64, er
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.enter(entry), nil
+	return m.enter(entry)
 }
 
 // Delivered implements [Store]. To say it twice changes nothing.
@@ -145,12 +203,26 @@ func (m *Memory) Failed(_ context.Context, callID string, seq uint64, reason str
 
 func (m *Memory) settle(callID string, seq uint64, event, reason string) error {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	entry, err := m.settling(callID, seq, event, reason)
 	if entry != nil {
-		m.enter(*entry)
+		_, err = m.enter(*entry)
+		m.mu.Unlock()
+		return err
 	}
-	return err
+	m.mu.Unlock()
+	return m.settled(callID, seq)
+}
+
+// settled returns [ErrNotOwed] (wrapped) for an event that is not owed, and never was.
+func (m *Memory) settled(callID string, seq uint64) error {
+	journal, err := m.Journal(context.Background(), callID)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if seq == 0 || seq > uint64(len(journal)) || !isOwed(journal[seq-1]) {
+		return fmt.Errorf("call %s, entry %d: %w", callID, seq, ErrNotOwed)
+	}
+	return nil
 }
 
 // Unfinished implements [Store].

@@ -9,14 +9,19 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// A busy node has thousands of calls in memory on which nothing happens any more, most of them over. Each entry is several
-// values that point at others, all of which the garbage collector follows again and again. So the journal of a call that has
-// been quiet for packQuiet is packed into bytes, which it need not look at, and which are a third of the size. A call that is up
-// then waits for something, and mostly for long: what it leaves is deflated besides, to a quarter of that. For one that is over
-// this would take a good part of the time that its entries have taken, and where there are many of them there is none to spare.
+// A busy node has thousands of calls in memory, most of them over. An entry is several values that point at others, all of which
+// the garbage collector would follow again and again, and a call has dozens. So an entry is packed into bytes as it is appended:
+// these it need not look at, and they are a third of the size.
+//
+// What a call that is up and quiet leaves is deflated besides, to a quarter of that: it waits for something, and mostly for
+// long. Of one that is over, all that there is of it is soon made one piece of memory ([sealed]). To deflate it, too, would take
+// a good part of the time that its entries have taken, and where there are many such calls there is none to spare.
 
 const (
+	// packQuiet is how long nothing has happened on a call that is up, or owes an event, when it is packed.
 	packQuiet = time.Second
+	// sealQuiet is the same for one that is over: little is still to come of it, and nearly all of that at once.
+	sealQuiet = 100 * time.Millisecond
 	// packAtOnce is how many calls at most are looked at when an entry is appended: nobody waits for long.
 	packAtOnce = 2
 )
@@ -24,76 +29,133 @@ const (
 // packer packs the journals of a store in memory. Its methods are called with the store's lock held.
 type packer struct {
 	codec    codec
-	loose    []loose // calls that have entries that are not packed
+	up, over queue
+	entry    Entry // that is being packed
 	scratch  bytes.Buffer
 	deflated bytes.Buffer
+	spare    [][]byte // sheets that nobody uses
 }
 
-// loose is a call that has something to be packed, and since when it has been quiet, as far as was known when it was put here.
-type loose struct {
-	call  *stored
-	quiet time.Time
+// packed are the entries of a call in bytes, as addTimed adds them, one after the other.
+type packed struct {
+	deflated []byte   // the first of them, as streams of RFC 1951
+	plain    []byte   // those that follow
+	sheets   [][]byte // those that were appended since the call was last quiet
 }
 
-// appended notes that a call has a new entry.
-func (p *packer) appended(c *stored) {
-	if !c.loose {
-		c.loose = true
-		p.loose = append(p.loose, loose{c, c.quiet})
+// note adds an entry to a call's journal. One that cannot be packed stays as it is, and so does what follows it.
+func (p *packer) note(h *held, e Entry) {
+	p.scratch.Reset()
+	p.entry = e // otherwise it would have to be allocated
+	loose := len(h.entries.chunks) > 0 || p.codec.addTimed(&p.scratch, &p.entry) != nil
+	p.entry = Entry{}
+	if loose {
+		h.add(e)
+		return
 	}
+	h.entries.base++
+	h.bytes += int64(p.scratch.Len())
+	h.packed.sheets = p.write(h.packed.sheets, p.scratch.Bytes())
 }
 
-// next returns a call that is quiet and has something to be packed, of the few that it looks at; nil: none of these is.
+// next returns a call that has been quiet and is to be packed, of the few that it looks at; nil: none of these is.
 func (p *packer) next(now time.Time) *stored {
 	for range packAtOnce {
-		if len(p.loose) == 0 || now.Sub(p.loose[0].quiet) < packQuiet {
+		from := &p.over
+		c := from.due(now, sealQuiet)
+		if c == nil {
+			from = &p.up
+			c = from.due(now, packQuiet)
+		}
+		if c == nil {
 			return nil
 		}
-		c := p.loose[0].call
-		p.loose = p.loose[1:]
-		if now.Sub(c.quiet) >= packQuiet {
-			c.loose = false
-			return c
+		if c.queued != from {
+			continue // it has been packed, or waits in the other one
 		}
-		p.loose = append(p.loose, loose{c, c.quiet})
+		c.queued = nil
+		if to, quiet := p.queue(c); now.Sub(c.quiet) < quiet {
+			to.add(c)
+			continue
+		}
+		return c
 	}
 	return nil
 }
 
-// pack packs what is loose of a journal, and returns by how much the call is smaller. What cannot be packed stays as it is.
-func (p *packer) pack(h *held) (freed int64) {
-	p.scratch.Reset()
-	for _, chunk := range h.entries.chunks {
-		for i := range chunk {
-			if err := p.codec.add(&p.scratch, &chunk[i]); err != nil {
-				return 0
-			}
-		}
+// appended notes that a call has a new entry.
+func (p *packer) appended(c *stored) {
+	if to, _ := p.queue(c); c.queued != to && c.queued != &p.over {
+		to.add(c)
 	}
-	if h.record.live() && len(h.packed) == 0 {
-		p.deflated.Reset()
-		if err := flate.StatelessDeflate(&p.deflated, p.scratch.Bytes(), true, nil); err != nil {
-			return 0
-		}
-		h.deflated = slices.Concat(h.deflated, p.deflated.Bytes())
-	} else {
-		h.packed = slices.Concat(h.packed, p.scratch.Bytes())
-	}
-	before := h.bytes
-	h.entries.forget()
-	h.bytes = int64(len(h.deflated)+len(h.packed)) + entryOverhead
-	return before - h.bytes
 }
 
-// journal returns a call's whole journal.
-func (p *packer) journal(c *stored) ([]Entry, error) {
-	packed, err := inflate(c.deflated)
+// queue returns where a call waits to be packed, and how long.
+func (p *packer) queue(c *stored) (*queue, time.Duration) {
+	if c.place == notOver {
+		return &p.up, packQuiet
+	}
+	return &p.over, sealQuiet
+}
+
+// pack packs what has been appended to a call that was quiet.
+func (p *packer) pack(c *stored, now time.Time) {
+	if c.held == nil || len(c.packed.sheets) == 0 {
+		return
+	}
+	if c.sealable(now) && p.seal(c) == nil {
+		return
+	}
+	j := &c.packed
+	before := j.len()
+	if c.record.live() && len(j.plain) == 0 {
+		p.scratch.Reset()
+		for _, s := range j.sheets {
+			p.scratch.Write(s)
+		}
+		p.deflated.Reset()
+		if err := flate.StatelessDeflate(&p.deflated, p.scratch.Bytes(), true, nil); err != nil {
+			return
+		}
+		j.deflated = slices.Concat(j.deflated, p.deflated.Bytes())
+	} else {
+		j.plain = slices.Concat(append([][]byte{j.plain}, j.sheets...)...)
+	}
+	p.reuse(j)
+	c.bytes += int64(j.len() - before)
+}
+
+// len is how many bytes there are.
+func (j *packed) len() int {
+	n := len(j.deflated) + len(j.plain)
+	for _, s := range j.sheets {
+		n += len(s)
+	}
+	return n
+}
+
+// excerpt is what it takes to read a call's journal without the store's lock.
+type excerpt struct {
+	deflated, plain []byte
+	loose           []Entry // what is not packed
+}
+
+func (p *packer) excerpt(h *held) excerpt {
+	return excerpt{
+		deflated: h.packed.deflated,
+		plain:    slices.Concat(append([][]byte{h.packed.plain}, h.packed.sheets...)...), // sheets are used again
+		loose:    h.entries.all(),
+	}
+}
+
+// journal returns the journal of a call.
+func (c codec) journal(callID string, e excerpt) ([]Entry, error) {
+	all, err := inflate(e.deflated)
 	if err != nil {
 		return nil, err
 	}
-	packed = append(packed, c.packed...)
-	journal, err := p.codec.unpack(c.id, part{first: 1, entries: packed}, make([]Entry, 0, c.entries.len()))
-	return merge(journal, c.entries.all()), err
+	journal, err := c.unpackTimed(callID, append(all, e.plain...))
+	return append(journal, e.loose...), err
 }
 
 // inflate reads streams that follow each other.

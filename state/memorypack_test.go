@@ -38,6 +38,15 @@ func asJSON(t *testing.T, entries []Entry) string {
 	return string(b)
 }
 
+// quietly lets calls be packed that are quiet.
+func quietly(t *testing.T, m *Memory, quiet time.Duration) {
+	t.Helper()
+	time.Sleep(quiet)
+	for range len(m.calls) + 1 {
+		appended(t, m, message("other", 1))
+	}
+}
+
 func TestTheJournalOfAQuietCallIsPackedAndReadsAsBefore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -45,12 +54,10 @@ func TestTheJournalOfAQuietCallIsPackedAndReadsAsBefore(t *testing.T) {
 		want := wordy(t, m, "c-1")
 		for round := range 3 {
 			size := m.calls["c-1"].bytes
-			time.Sleep(packQuiet / 2)
-			appended(t, m, message("other", 1))
-			require.NotZero(t, m.calls["c-1"].entries.chunks, "it was not quiet for long enough")
-			time.Sleep(packQuiet)
-			appended(t, m, message("other", 1))
-			require.Empty(t, m.calls["c-1"].entries.chunks)
+			quietly(t, m, packQuiet/2)
+			require.NotEmpty(t, m.calls["c-1"].packed.sheets, "it was not quiet for long enough")
+			quietly(t, m, packQuiet)
+			require.Empty(t, m.calls["c-1"].packed.sheets)
 			assert.Less(t, m.calls["c-1"].bytes, size)
 
 			got, err := m.Journal(t.Context(), "c-1")
@@ -73,30 +80,24 @@ func TestTheJournalOfACallThatIsUpIsDeflated(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(MemoryConfig{})
-		pack := func(id string) {
-			time.Sleep(packQuiet)
-			for range 2 {
-				appended(t, m, message("other", 1))
-			}
-			require.Empty(t, m.calls[id].entries.chunks)
-		}
 		want := wordy(t, m, "c-1")
 		_ = wordy(t, m, "c-over")
 		appended(t, m, ended("c-over"))
-		pack("c-1")
+		quietly(t, m, packQuiet)
 		up, over := m.calls["c-1"], m.calls["c-over"]
-		assert.Empty(t, up.packed)
-		assert.Empty(t, over.deflated)
-		assert.Less(t, len(up.deflated), len(over.packed)/2)
+		assert.Empty(t, up.packed.plain)
+		assert.Empty(t, over.packed.deflated)
+		assert.Less(t, len(up.packed.deflated), len(over.packed.plain)/2)
 
 		// What comes when it is over follows.
 		for _, e := range []Entry{ended("c-1"), message("c-1", 100), message("c-1", 200)} {
 			e.Time = time.Now()
 			e.Seq = appended(t, m, e)
 			want = append(want, e)
-			pack("c-1")
+			quietly(t, m, sealQuiet)
+			require.Empty(t, up.packed.sheets)
 		}
-		assert.NotEmpty(t, up.packed)
+		assert.NotEmpty(t, up.packed.plain)
 		got, err := m.Journal(t.Context(), "c-1")
 		require.NoError(t, err)
 		assert.Equal(t, asJSON(t, want), asJSON(t, got))
@@ -116,9 +117,8 @@ func TestAnEventThatWasOwedBeforeItsCallWasPackedIsSettledOnce(t *testing.T) {
 		appended(t, m, initiated("c-1"))
 		seq, err := m.Owe(t.Context(), "c-1", envelope("e-1"))
 		require.NoError(t, err)
-		time.Sleep(2 * packQuiet)
-		appended(t, m, message("other", 1))
-		require.Empty(t, m.calls["c-1"].entries.chunks)
+		quietly(t, m, packQuiet)
+		require.Empty(t, m.calls["c-1"].packed.sheets)
 
 		debts, err := m.Debts(t.Context())
 		require.NoError(t, err)
@@ -136,14 +136,13 @@ func TestAnEventThatWasOwedBeforeItsCallWasPackedIsSettledOnce(t *testing.T) {
 func TestMoreCallsFitWhenTheyArePacked(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const calls, each = 100, 2500
+		const calls, each = 100, 2000
 		m := NewMemory(MemoryConfig{MaxBytes: calls * each})
 		for i := range calls {
 			id := fmt.Sprintf("c-%d", i)
 			wordy(t, m, id)
 			appended(t, m, ended(id))
-			require.Greater(t, m.calls[id].bytes, int64(each))
-			time.Sleep(packQuiet)
+			time.Sleep(sealQuiet)
 		}
 		for range calls { // the newest are packed, too
 			appended(t, m, message("other", 1))
@@ -153,7 +152,7 @@ func TestMoreCallsFitWhenTheyArePacked(t *testing.T) {
 		assert.Equal(t, calls+1, len(m.calls))
 		var bytes int64
 		for _, c := range m.over {
-			bytes += c.bytes
+			bytes += c.size()
 		}
 		assert.Equal(t, bytes, m.bytes, "what the calls that are over take is known")
 		assert.LessOrEqual(t, m.bytes, int64(calls*each))
@@ -162,19 +161,34 @@ func TestMoreCallsFitWhenTheyArePacked(t *testing.T) {
 
 func TestACallThatIsNeverQuietKeepsNoOtherFromBeingPacked(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		m := NewMemory(MemoryConfig{})
-		for i := range 10 {
-			appended(t, m, message(fmt.Sprintf("busy-%d", i), 10))
-		}
-		wordy(t, m, "c-1")
-		for range 20 {
-			time.Sleep(packQuiet / 10)
-			for i := range 10 {
-				appended(t, m, message(fmt.Sprintf("busy-%d", i), 10))
-			}
-		}
-		assert.Empty(t, m.calls["c-1"].entries.chunks)
-		assert.NotEmpty(t, m.calls["busy-3"].entries.chunks)
-	})
+	for name, tc := range map[string]struct {
+		end   []Entry
+		quiet time.Duration
+	}{
+		"up":   {nil, packQuiet},
+		"over": {[]Entry{ended("")}, sealQuiet},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				m := NewMemory(MemoryConfig{})
+				busy := func() {
+					for i := range 10 {
+						for _, e := range append(tc.end, message("", 10)) {
+							e.CallID = fmt.Sprintf("busy-%d", i)
+							appended(t, m, e)
+						}
+					}
+				}
+				busy()
+				wordy(t, m, "c-1")
+				for range 20 {
+					time.Sleep(tc.quiet / 10)
+					busy()
+				}
+				assert.Equal(t, tc.quiet == packQuiet, len(m.calls["c-1"].packed.sheets) == 0)
+				assert.NotEmpty(t, m.calls["busy-3"].packed.sheets)
+			})
+		})
+	}
 }

@@ -76,3 +76,32 @@ func MergePages(q Query, pages ...Page) Page {
 	all.More = all.More && len(all.Found) > 0
 	return all
 }
+
+// someLen is how many calls a reader of records looks at without letting go of the lock.
+const someLen = 1000
+
+// listed is what a reader of records needs of a call.
+type listed struct {
+	id     string
+	number uint64
+	record Record // without a call's id: it is elsewhere
+	sealed []byte // in a store in memory; otherwise it is on disk
+}
+
+func (c *stored) listed() listed {
+	l := listed{id: c.id, number: c.number, sealed: c.sealed}
+	if c.held != nil {
+		l.record = c.record
+	}
+	return l
+}
+
+// some returns the next calls behind a number.
+func (x *index) some(after uint64) []listed {
+	calls := x.after(after)
+	some := make([]listed, 0, min(len(calls), someLen))
+	for _, c := range calls[:min(len(calls), someLen)] {
+		some = append(some, c.listed())
+	}
+	return some
+}

@@ -8,7 +8,7 @@ import (
 // enterOver and leaveOver move a call in and out of those that may leave the memory.
 func (x *index) enterOver(c *stored) {
 	heap.Push(&x.over, c)
-	x.bytes += c.bytes
+	x.bytes += c.size()
 }
 
 func (x *index) leaveOver(c *stored) {
@@ -16,7 +16,7 @@ func (x *index) leaveOver(c *stored) {
 		return
 	}
 	heap.Remove(&x.over, c.place)
-	x.bytes -= c.bytes
+	x.bytes -= c.size()
 }
 
 // drop releases calls that are over: those whose time is up, and the oldest while there are too many, but never current,
@@ -60,6 +60,17 @@ func (q *overQueue) Pop() any {
 	*q = old[:len(old)-1]
 	c.place = notOver
 	return c
+}
+
+// callOverhead is about what a call takes besides its journal.
+const callOverhead = 512
+
+// size is about how many bytes of memory the call takes.
+func (c *stored) size() int64 {
+	if c.held == nil {
+		return callOverhead + int64(len(c.sealed))
+	}
+	return callOverhead + c.bytes
 }
 
 // entryOverhead is about what an entry takes besides its texts: the entry itself, its payload, their allocation.

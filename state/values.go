@@ -139,19 +139,38 @@ func (d *Durable) leaveOut(now time.Time) {
 
 // filed is the call's value.
 func (c *stored) filed() filed {
-	r, over, asked := c.rest, int64(0), int64(0)
-	if !r.over.IsZero() {
-		over = r.over.UnixNano()
-	}
-	if !r.askedAt.IsZero() {
-		asked = r.askedAt.UnixNano()
-	}
 	return filed{
 		Number: c.number, First: c.disk.first, Trail: c.disk.trail, Own: c.disk.own, Since: c.disk.since.Unix(), Last: c.entries.len(), Quiet: c.quiet.UnixNano(),
-		Record: c.record, Rest: filedRest{
-			Begun: r.begun, Ended: r.ended, Told: r.told, Outlive: r.outlive, Settled: r.settled, Invited: r.invited, Refused: r.refused,
-			Declined: r.declined, Gone: r.gone, CSeq: r.cseq, Over: over, Asked: r.asked, AskedAt: asked,
-		},
-		Owed: slices.Clone(c.owed), Dead: slices.Clone(c.dead),
+		Record: c.record, Rest: c.rest.filed(), Owed: slices.Clone(c.owed), Dead: slices.Clone(c.dead),
 	}
+}
+
+// filed is the form of the rest in a call's value.
+func (r *rest) filed() filedRest {
+	f := filedRest{
+		Begun: r.begun, Ended: r.ended, Told: r.told, Outlive: r.outlive, Settled: r.settled, Invited: r.invited, Refused: r.refused,
+		Declined: r.declined, Gone: r.gone, CSeq: r.cseq, Asked: r.asked,
+	}
+	if !r.over.IsZero() {
+		f.Over = r.over.UnixNano()
+	}
+	if !r.askedAt.IsZero() {
+		f.AskedAt = r.askedAt.UnixNano()
+	}
+	return f
+}
+
+// rest is what filed was made of.
+func (f *filedRest) rest() rest {
+	r := rest{
+		begun: f.Begun, ended: f.Ended, told: f.Told, outlive: f.Outlive, settled: f.Settled, invited: f.Invited, refused: f.Refused,
+		declined: f.Declined, gone: f.Gone, cseq: f.CSeq, asked: f.Asked,
+	}
+	if f.Over != 0 {
+		r.over = time.Unix(0, f.Over)
+	}
+	if f.AskedAt != 0 {
+		r.askedAt = time.Unix(0, f.AskedAt)
+	}
+	return r
 }
