@@ -36,7 +36,7 @@ type packer struct {
 	spare    [][]byte // sheets that nobody uses
 }
 
-// packed are the entries of a call in bytes, as addTimed adds them, one after the other.
+// packed are the entries of a call in bytes, as addBrief adds them, one after the other.
 type packed struct {
 	deflated []byte   // the first of them, as streams of RFC 1951
 	plain    []byte   // those that follow
@@ -47,7 +47,7 @@ type packed struct {
 func (p *packer) note(h *held, e Entry) {
 	p.scratch.Reset()
 	p.entry = e // otherwise it would have to be allocated
-	loose := len(h.entries.chunks) > 0 || p.codec.addTimed(&p.scratch, &p.entry) != nil
+	loose := len(h.entries.chunks) > 0 || p.codec.addBrief(&p.scratch, &p.entry) != nil
 	p.entry = Entry{}
 	if loose {
 		h.add(e)
@@ -154,7 +154,7 @@ func (c codec) journal(callID string, e excerpt) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	journal, err := c.unpackTimed(callID, append(all, e.plain...))
+	journal, err := c.unpackBrief(callID, append(all, e.plain...))
 	return append(journal, e.loose...), err
 }
 
