@@ -20,6 +20,7 @@ type call struct {
 	base string // URL that returned the document that is running
 	// offHook: a 200 was or is being sent, so the call ends with BYE and not with a final response.
 	offHook bool
+	hungUp  bool // there is nothing left to say BYE to
 	limits  Limits
 	life    context.Context // the call's own, which its documents' end with
 	end     context.CancelCauseFunc
@@ -106,12 +107,17 @@ func (c *call) Hangup(ctx context.Context) error {
 }
 
 func (c *call) hangup(ctx context.Context, rejectWith int) error {
+	if c.hungUp {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), byeWait)
 	defer cancel()
-	if c.offHook {
-		return c.leg.Bye(ctx)
+	if !c.offHook {
+		return c.leg.Reject(ctx, rejectWith)
 	}
-	return c.leg.Reject(ctx, rejectWith)
+	err := c.leg.Bye(ctx)
+	c.hungUp = err == nil
+	return err
 }
 
 func (c *call) CanRefer(target string) error { return c.leg.CanRefer(target) }
