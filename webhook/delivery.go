@@ -159,9 +159,7 @@ func (d *delivery) read(res *http.Response) error {
 		return errStatus
 	}
 	if d.wanted {
-		// One byte more than allowed tells that there was more; nothing is gained by reading on. The limit is one of
-		// decoded bytes: of a compressed body no more is unpacked.
-		body, err := io.ReadAll(io.LimitReader(res.Body, MaxReply+1))
+		body, err := bodyOf(res)
 		if err != nil {
 			return err
 		}
@@ -172,6 +170,17 @@ func (d *delivery) read(res *http.Response) error {
 	}
 	d.end(nil)
 	return nil
+}
+
+// bodyOf reads the body of a reply. One byte more than allowed tells that there was more; nothing is gained by reading on.
+// The limit is one of decoded bytes: of a compressed body, whose length is not known, no more is unpacked.
+func bodyOf(res *http.Response) ([]byte, error) {
+	if res.ContentLength < 0 || res.ContentLength > MaxReply {
+		return io.ReadAll(io.LimitReader(res.Body, MaxReply+1))
+	}
+	body := make([]byte, res.ContentLength)
+	_, err := io.ReadFull(res.Body, body)
+	return body, err
 }
 
 // failed is told how each attempt ended and decides whether there is another: after a connection failure alone, and
