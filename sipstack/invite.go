@@ -15,6 +15,15 @@ type inviteID struct {
 	cseq        uint32
 }
 
+// transactionOf returns what the topmost Via of a request names its transaction by (RFC 3261 section 17.2.3): the sent-by and the branch.
+func transactionOf(req *sip.Request) string {
+	via := req.Via()
+	if via == nil {
+		return ""
+	}
+	return via.SentBy() + " " + branchOf(req)
+}
+
 func inviteOf(req *sip.Request) inviteID {
 	return inviteID{req.CallID().Value(), tagOf(req.From().Params), req.CSeq().SeqNo}
 }
@@ -25,7 +34,7 @@ type invite struct {
 	req   *sip.Request  // nil once it has been handled: a long call is not to keep it
 	tx    *sip.ServerTx // as req
 	id    inviteID
-	via   string // the topmost Via's branch
+	via   string // what its topmost Via names its transaction by
 
 	admitted bool // a call was made of it
 
@@ -68,7 +77,7 @@ func (i *invite) terminated() {
 
 // invite handles an initial INVITE, and stays until it has its final response and, where that is a 2xx, its ACK.
 func (s *Stack) invite(req *sip.Request, tx *sip.ServerTx) {
-	i := &invite{stack: s, req: req, tx: tx, id: inviteOf(req), via: branchOf(req), canceled: make(chan struct{})}
+	i := &invite{stack: s, req: req, tx: tx, id: inviteOf(req), via: transactionOf(req), canceled: make(chan struct{})}
 	r := s.returningOf(i)
 	if r != nil && r.history.refused != 0 {
 		r.refuse(i)
@@ -223,7 +232,7 @@ const cancelWait = 50 * time.Millisecond
 func (s *Stack) strayCancel(req *sip.Request, tx *sip.ServerTx) {
 	s.pause(cancelWait, nil)
 	i := s.inviteNamed(inviteOf(req))
-	if i == nil || i.via != branchOf(req) {
+	if i == nil || i.via != transactionOf(req) {
 		s.noDialog(req, tx)
 		return
 	}

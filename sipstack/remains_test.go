@@ -157,6 +157,10 @@ func TestARepeatedInviteOfAnAcknowledgedCallGetsNothing(t *testing.T) {
 			p.silent(500 * time.Millisecond)
 		}
 		assert.Empty(t, transactions)
+		_, sentBy, _ := strings.Cut(field(c.invite, "Via"), " ")
+		sentBy, _, _ = strings.Cut(sentBy, ";")
+		p.send(strings.Replace(c.invite, sentBy, "198.51.100.7:5060", 1))
+		assert.Equal(t, "SIP/2.0 482 Loop Detected", startOf(p.next()), "another element may have the same branch")
 		c.inDialog("BYE", "", "")
 		assert.Equal(t, "SIP/2.0 200 OK", startOf(p.next()))
 	})

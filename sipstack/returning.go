@@ -38,7 +38,7 @@ func (r *revival) reopen() {
 
 // inviteBefore stands for an INVITE that another process has handled.
 func (s *Stack) inviteBefore(h *history) *invite {
-	return &invite{stack: s, id: inviteOf(h.invite), via: branchOf(h.invite), canceled: make(chan struct{})}
+	return &invite{stack: s, id: inviteOf(h.invite), via: transactionOf(h.invite), canceled: make(chan struct{})}
 }
 
 // returningOf returns the call of another process whose INVITE this is; nil: it is a new one, or a copy.
