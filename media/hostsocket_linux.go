@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hostSocket is a UDP socket that never waits, and that a [poller] reads. It is the system's own, as those of net cannot be
+// hostSocket is a UDP socket that never waits, and that a [poller] reads. Nor does what opens and closes it: the scheduler, which wakes
+// a thread to watch for calls of the system that take long, is told of none of them. It is the system's own, as those of net cannot be
 // read without a goroutine for each. Of IPv6 on all addresses it takes IPv4 as well.
 type hostSocket struct {
 	fd     int
@@ -49,13 +50,15 @@ func bind(at netip.Addr, port int) (*hostSocket, error) {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	if s.six {
-		if err := unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0); err != nil {
-			return nil, errors.Join(os.NewSyscallError("setsockopt", err), unix.Close(s.fd))
+		var no int32
+		if _, _, errno := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(s.fd), unix.IPPROTO_IPV6, unix.IPV6_V6ONLY,
+			uintptr(unsafe.Pointer(&no)), unsafe.Sizeof(no), 0); errno != 0 {
+			return nil, errors.Join(os.NewSyscallError("setsockopt", errno), unix.Close(s.fd))
 		}
 	}
 	var name sockaddr
 	size := name.set(s.bound, s.six)
-	if _, _, errno := unix.Syscall(unix.SYS_BIND, uintptr(s.fd), uintptr(unsafe.Pointer(&name)), size); errno != 0 {
+	if _, _, errno := unix.RawSyscall(unix.SYS_BIND, uintptr(s.fd), uintptr(unsafe.Pointer(&name)), size); errno != 0 {
 		return nil, errors.Join(&net.OpError{
 			Op: "listen", Net: "udp", Addr: net.UDPAddrFromAddrPort(s.bound), Err: os.NewSyscallError("bind", errno),
 		}, unix.Close(s.fd))
@@ -107,5 +110,8 @@ func (s *hostSocket) Close() error {
 	if !s.poller.remove(s) {
 		return nil
 	}
-	return os.NewSyscallError("close", unix.Close(s.fd))
+	if _, _, errno := unix.RawSyscall(unix.SYS_CLOSE, uintptr(s.fd), 0, 0); errno != 0 {
+		return os.NewSyscallError("close", errno)
+	}
+	return nil
 }

@@ -30,7 +30,7 @@
 // What is where:
 //
 //   - The stack: stack.go, config.go, errors.go, observer.go, addresses.go; hostnetwork.go and librarylog.go for what it is given.
-//   - Sockets: listener.go, streamlistener.go, streamconn.go, framer.go, dead.go; certificates.go and
+//   - Sockets: datagrams_linux.go, datagrams_other.go, listener.go, streamlistener.go, streamconn.go, framer.go, dead.go; certificates.go and
 //     sips.go for TLS; tap.go and sniff.go for the observer.
 //   - Who may come in: acl.go, door.go, sources.go, recently.go, stateless.go; authenticate.go and nonce.go for callers.
 //   - The grammar: gate.go, raw.go, plain.go, tidy.go, wellformed.go; values of header fields in field.go, uri.go, optiontag.go,

@@ -12,7 +12,11 @@ type hostNetwork struct{}
 
 // ListenPacket implements [Network].
 func (hostNetwork) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
-	return (&net.ListenConfig{}).ListenPacket(ctx, ofFamily(network, address), address)
+	conn, err := (&net.ListenConfig{}).ListenPacket(ctx, ofFamily(network, address), address)
+	if err != nil {
+		return nil, err
+	}
+	return withoutWaiting(conn), nil
 }
 
 // Listen implements [Network].

@@ -56,7 +56,7 @@ type conn struct {
 }
 
 func (c *Client) keep(open net.Conn) (net.Conn, error) {
-	kept := &conn{Conn: open, client: c}
+	kept := &conn{Conn: withoutWaiting(open), client: c}
 	c.mu.Lock()
 	c.conns[kept] = struct{}{}
 	c.mu.Unlock()

@@ -1,15 +1,21 @@
 package main
 
 import (
+	"errors"
 	"io"
+	"time"
 
 	"github.com/callengine/callengine/node"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
-// newLogger writes to w as a configuration that has been checked asks for.
-func newLogger(cfg node.LogConfig, w io.Writer) *zap.Logger {
+// logEvery is how long a line below warn may wait until it is written, with all others of that time. To write each at once costs a busy
+// node more than to make it.
+const logEvery = 100 * time.Millisecond
+
+// newLogger writes to w as a configuration that has been checked asks for. What waits is written by end, which must be called last.
+func newLogger(cfg node.LogConfig, w io.Writer) (log *zap.Logger, end func()) {
 	level, err := zapcore.ParseLevel(cfg.Level)
 	if err != nil {
 		level = zapcore.InfoLevel
@@ -23,5 +29,32 @@ func newLogger(cfg node.LogConfig, w io.Writer) *zap.Logger {
 		form.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(form)
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level))
+	waiting := &zapcore.BufferedWriteSyncer{WS: zapcore.AddSync(unsynced{w}), FlushInterval: logEvery}
+	return zap.New(prompt{zapcore.NewCore(encoder, waiting, level)}), func() { _ = waiting.Stop() }
+}
+
+// unsynced is a writer that is not told to bring what is written to the disk.
+type unsynced struct{ io.Writer }
+
+// prompt writes lines from warn on at once, and what waits before them.
+type prompt struct{ zapcore.Core }
+
+// With implements [zapcore.Core].
+func (p prompt) With(fields []zapcore.Field) zapcore.Core { return prompt{p.Core.With(fields)} }
+
+// Check implements [zapcore.Core].
+func (p prompt) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if p.Enabled(e.Level) {
+		return checked.AddCore(e, p)
+	}
+	return checked
+}
+
+// Write implements [zapcore.Core].
+func (p prompt) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	err := p.Core.Write(e, fields)
+	if e.Level >= zapcore.WarnLevel {
+		err = errors.Join(err, p.Sync())
+	}
+	return err
 }

@@ -51,7 +51,8 @@ func (p *program) serve(ctx context.Context, s settings) error {
 	}
 	signals := p.signals()
 	syscall.Umask(0o077) // state holds secrets, and the store in the process makes files that a group may read
-	log := newLogger(cfg.Log, p.err)
+	log, end := newLogger(cfg.Log, p.err)
+	defer end()
 	for _, w := range warnings {
 		log.Warn("configuration", zap.String("warning", w))
 	}

@@ -26,13 +26,15 @@ func TestTheDocumentedExpressionFindsSourcesInBothFormats(t *testing.T) {
 	for _, format := range []string{"console", "json"} {
 		for _, source := range []string{"192.0.2.7", "2001:db8::7"} {
 			var out bytes.Buffer
-			log := newLogger(node.LogConfig{Level: "info", Format: format}, &out)
+			log, end := newLogger(node.LogConfig{Level: "info", Format: format}, &out)
 			log.Warn("SIP source turned away", zap.String("source", source), zap.String("reason", "silenced"), zap.Duration("for", time.Minute))
 			found := filter.FindStringSubmatch(out.String())
 			require.Len(t, found, 2, out.String())
 			assert.Equal(t, source, found[1])
 			out.Reset()
 			log.Info("call started", zap.String("from", `sip:x@"SIP source turned away" "source": "`+source+`"`))
+			end()
+			assert.Contains(t, out.String(), "call started")
 			assert.NotRegexp(t, filter, out.String(), "a caller cannot have somebody banned")
 		}
 	}
