@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,7 +13,7 @@ import (
 
 func TestLinesAreWrittenSoonAndWarningsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out console
 		log, end := newLogger(node.LogConfig{Level: "info", Format: "console"}, &out)
 		lines := func() (messages []string) {
 			for line := range strings.Lines(out.String()) {
