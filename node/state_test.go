@@ -51,6 +51,13 @@ func (a *statusApp) answer(status int) []statusEvent {
 	return got
 }
 
+// requests is how many it has got since it was told how to answer.
+func (a *statusApp) requests() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.got)
+}
+
 // outboxOf is what a node's API tells of its outbox.
 func outboxOf(t require.TestingT, n *node.Node) (events []api.OutboxEvent) {
 	res, err := http.Get("http://" + n.APIAddr().String() + "/api/v2/accounts/5555555/outbox")
@@ -93,11 +100,13 @@ func TestEventsOutliveTheNode(t *testing.T) {
 				require.Len(c, events, 1)
 				require.Equal(c, tc.state, events[0].State)
 				require.Positive(c, events[0].Attempts+len(events[0].LastError))
+				require.Positive(c, status.requests(), "an attempt counts from when it is made, and is under way then")
 			}, patience, 10*time.Millisecond)
 			over, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 			n.Drain(over)
 			cancel()
 			require.NoError(t, n.Close())
+			status.CloseClientConnections() // what that node was sending when it ended is heard now, or never
 			before := status.answer(204)
 			require.NotEmpty(t, before)
 
