@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
@@ -103,8 +104,12 @@ func TestRecordingsGoToARealStore(t *testing.T) {
 	list := "http://" + l.node.APIAddr().String() + "/api/v2/accounts/5555555/calls/" + id + "/recordings"
 	_, body := l.fetch(http.MethodGet, list, "")
 	assert.Contains(t, body, `"status":"processing","mediaUrl":null`, "it waits for the store")
-	file, err := os.ReadFile(soundFile(t, dir, "wav"))
-	require.NoError(t, err)
+	var file []byte
+	require.Eventually(t, func() bool { // its last part is written after the call's end
+		var err error
+		file, err = os.ReadFile(soundFile(t, dir, "wav"))
+		return err == nil && len(file) == 44+16_000 && binary.LittleEndian.Uint32(file[40:]) == 16_000
+	}, patience, 10*time.Millisecond, "a second of sound and its header")
 
 	store.start()
 	address := l.app.Expect("recordingAvailable").Check(map[string]any{"status": "complete"}).Text("mediaUrl")
