@@ -116,8 +116,9 @@ func TestSendingDigitsEnds(t *testing.T) {
 		require.ErrorIs(t, b.SendDigits(ctx, strokesOf("1", time.Second, time.Second)), gone, "before the sound began")
 		b.Configure(params())
 		ctx, end = context.WithCancelCause(t.Context())
-		time.AfterFunc(time.Second, func() { end(gone) })
+		time.AfterFunc(990*time.Millisecond, func() { end(gone) }) // between two packets
 		require.ErrorIs(t, b.SendDigits(ctx, strokesOf("1", 5*time.Second, time.Second)), gone)
+		synctest.Wait()
 		received(t, b.rtp)
 		time.Sleep(time.Second)
 		packets, _ := received(t, b.rtp)
