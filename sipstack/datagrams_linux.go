@@ -59,17 +59,25 @@ func withoutWaiting(conn net.PacketConn) net.PacketConn {
 }
 
 func (o *datagram) receive(fd uintptr) bool {
-	size := uint32(unsafe.Sizeof(o.name))
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(o.bytes))), uintptr(len(o.bytes)),
-		unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&o.name)), uintptr(unsafe.Pointer(&size)))
-	o.n, o.err = int(n), errno
-	return errno != unix.EAGAIN && errno != unix.EINTR
+	for {
+		size := uint32(unsafe.Sizeof(o.name))
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(o.bytes))), uintptr(len(o.bytes)),
+			unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&o.name)), uintptr(unsafe.Pointer(&size)))
+		if errno != unix.EINTR { // to wait then would be for another datagram
+			o.n, o.err = int(n), errno
+			return errno != unix.EAGAIN
+		}
+	}
 }
 
 func (o *datagram) send(fd uintptr) bool {
-	_, _, o.err = unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(o.bytes))), uintptr(len(o.bytes)),
-		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(&o.name)), unsafe.Sizeof(o.name))
-	return o.err != unix.EAGAIN && o.err != unix.EINTR
+	for {
+		_, _, o.err = unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(o.bytes))), uintptr(len(o.bytes)),
+			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(&o.name)), unsafe.Sizeof(o.name))
+		if o.err != unix.EINTR {
+			return o.err != unix.EAGAIN
+		}
+	}
 }
 
 // ReadFrom implements [net.PacketConn].

@@ -52,10 +52,14 @@ func (t *transfer) receive(fd uintptr) bool { return t.call(unix.SYS_RECVFROM, f
 func (t *transfer) send(fd uintptr) bool { return t.call(unix.SYS_SENDTO, fd) }
 
 func (t *transfer) call(number, fd uintptr) bool {
-	n, _, errno := unix.RawSyscall6(number, fd, uintptr(unsafe.Pointer(unsafe.SliceData(t.bytes))), uintptr(len(t.bytes)),
-		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-	t.n, t.err = int(n), errno
-	return errno != unix.EAGAIN && errno != unix.EINTR
+	for {
+		n, _, errno := unix.RawSyscall6(number, fd, uintptr(unsafe.Pointer(unsafe.SliceData(t.bytes))), uintptr(len(t.bytes)),
+			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		if errno != unix.EINTR { // to wait then would be for something new
+			t.n, t.err = int(n), errno
+			return errno != unix.EAGAIN
+		}
+	}
 }
 
 // Read implements [net.Conn].

@@ -32,8 +32,8 @@ const (
 
 	// calm is how long after a collection there is none in a node in which little happens, however many calls wait there.
 	calm = 10 * time.Second
-	// lingering is how many times calm has to pass until a busier time has left nothing: what answers repetitions, and the INVITEs of
-	// calls that are up, are kept for 32 s (RFC 3261's timers J and L).
+	// lingering is how many times calm has to pass until a busier time has left nothing: what answers repetitions is kept for 32 s
+	// (RFC 3261's timer J).
 	lingering = 4
 )
 

@@ -211,8 +211,8 @@ func report(b *testing.B, what string, waits []time.Duration) {
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // BenchmarkIdleCalls measures what an answered call that waits takes of the node's memory: the growth of the resident set
-// by 2,000 of them, each of which gets its silence every 20 ms, when all have been up for so long that their INVITE's
-// transactions are gone (32 s); and how much of it are the stacks of goroutines, and how much the heap in use, by the
+// by 2,000 of them, each of which gets its silence every 20 ms, when all have been up for so long that nothing is kept
+// of how they began (32 s); and how much of it are the stacks of goroutines, and how much the heap in use, by the
 // node's own metrics. "on-disk" is with state as it is by default, which takes the journals of such calls out of memory.
 func BenchmarkIdleCalls(b *testing.B) {
 	b.Run("in-memory", func(b *testing.B) { idleCalls(b, inMemory) })
