@@ -203,9 +203,9 @@ func (m *Memory) Failed(_ context.Context, callID string, seq uint64, reason str
 
 func (m *Memory) settle(callID string, seq uint64, event, reason string) error {
 	m.mu.Lock()
-	entry, err := m.settling(callID, seq, event, reason)
+	entry, _ := m.settling(callID, seq, event, reason) // it does not know what is packed or sealed; settled does
 	if entry != nil {
-		_, err = m.enter(*entry)
+		_, err := m.enter(*entry)
 		m.mu.Unlock()
 		return err
 	}
