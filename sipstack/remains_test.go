@@ -86,6 +86,9 @@ func TestOfAnEndedDialogOnlyWhatAnswersLateRequestsIsKept(t *testing.T) {
 		c.cseq = 100
 		p.send(c.request("INVITE", c.uri, c.cseq, newBranch(), "", offerLine))
 		assert.Equal(t, "SIP/2.0 482 Loop Detected", startOf(p.next()), "a copy of the INVITE")
+		synctest.Wait()
+		ladder = n.rec.ladder("c-" + c.callID)
+		assert.Equal(t, []string{"> INVITE", "< 482 INVITE"}, ladder[len(ladder)-2:], "it is told as the call's, too")
 
 		time.Sleep(linger()) // fake
 		synctest.Wait()
