@@ -29,12 +29,19 @@ func newLogger(cfg node.LogConfig, w io.Writer) (log *zap.Logger, end func()) {
 		form.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(form)
 	}
-	waiting := &zapcore.BufferedWriteSyncer{WS: zapcore.AddSync(unsynced{w}), FlushInterval: logEvery}
+	waiting := &zapcore.BufferedWriteSyncer{WS: zapcore.AddSync(lossy{w}), FlushInterval: logEvery}
 	return zap.New(prompt{zapcore.NewCore(encoder, waiting, level)}), func() { _ = waiting.Stop() }
 }
 
-// unsynced is a writer that is not told to bring what is written to the disk.
-type unsynced struct{ io.Writer }
+// lossy loses what cannot be written, as when a disk is full: what comes after it is tried again. One who is told of an error, as the
+// buffer before it is, would write nothing any more. It is not told to bring what is written to the disk either.
+type lossy struct{ w io.Writer }
+
+// Write implements [io.Writer].
+func (l lossy) Write(b []byte) (int, error) {
+	_, _ = l.w.Write(b)
+	return len(b), nil
+}
 
 // prompt writes lines from warn on at once, and what waits before them.
 type prompt struct{ zapcore.Core }

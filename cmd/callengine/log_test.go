@@ -2,12 +2,14 @@ package main
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/callengine/callengine/node"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 )
 
@@ -36,4 +38,30 @@ func TestLinesAreWrittenSoonAndWarningsAtOnce(t *testing.T) {
 		end()
 		assert.Equal(t, []string{"one", "two", "three", "four", "five"}, lines(), "nothing is lost at the end")
 	})
+}
+
+// filled is a disk that is full for its first writes.
+type filled struct {
+	console
+	writes int
+}
+
+func (f *filled) Write(p []byte) (int, error) {
+	if f.writes--; f.writes >= 0 {
+		return 0, syscall.ENOSPC
+	}
+	return f.console.Write(p)
+}
+
+func TestADiskThatWasFullCostsNoLaterLine(t *testing.T) {
+	out := &filled{writes: 1}
+	log, end := newLogger(node.LogConfig{Level: "info", Format: "console"}, out)
+	log.Warn("lost")
+	log.Warn("one")
+	log.Info("two")
+	end()
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	require.Len(t, lines, 2)
+	assert.Contains(t, lines[0], "one")
+	assert.Contains(t, lines[1], "two")
 }
