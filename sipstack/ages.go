@@ -37,8 +37,10 @@ type place struct{ piece, offset uint32 }
 const (
 	// ageParts is how many ages there are in 64*T1, and one more.
 	ageParts = 8
-	// Of what size a piece is: the first of an age, so that a calm stack keeps little, and the largest.
-	smallestPiece, largestPiece = 4 << 10, 64 << 10
+	// Of what size a piece is: the first of an age, so that a calm stack keeps little, and the largest, after so many that double.
+	smallestPiece = 4 << 10
+	doublings     = 4
+	largestPiece  = smallestPiece << doublings
 )
 
 func newAges(most int) *ages {
@@ -64,7 +66,7 @@ func (a *ages) keep(key []byte, parts ...[]byte) {
 	g := a.age(now)
 	n := len(g.pieces)
 	if n == 0 || cap(g.pieces[n-1])-len(g.pieces[n-1]) < size {
-		piece := max(size, min(smallestPiece<<n, largestPiece))
+		piece := max(size, smallestPiece<<min(n, doublings))
 		for a.kept+piece > a.most && len(a.ages) > 0 {
 			a.forget()
 		}

@@ -111,4 +111,11 @@ func TestAFinalIsKeptWithoutAnythingOfItsOwn(t *testing.T) {
 		binary.BigEndian.PutUint64(key, n)
 		f.keep(key, finalsPeer, res)
 	}), "allocations of each, on the average")
+	f.ages.mu.Lock()
+	defer f.ages.mu.Unlock()
+	pieces := 0
+	for _, g := range f.ages.ages {
+		pieces += len(g.pieces)
+	}
+	assert.LessOrEqual(t, pieces, f.ages.kept/largestPiece+5*len(f.ages.ages), "as many share one however much there is")
 }
