@@ -19,7 +19,7 @@ type DurableConfig struct {
 	SyncAlways bool          // each message is on the disk before it counts as written, not just with the operating system
 	Retention  time.Duration // of a call that is over, from its last entry on; 0: 24 h
 	MaxBytes   int64         // of journals on disk, from which on the oldest calls that are over go first; 0: 4 GiB
-	Memory     int64         // of calls that are over in memory, about; 0: 64 MiB
+	Memory     int64         // of records of calls that are over in memory, about; 0: 64 MiB
 	Reserve    int64         // bytes of the disk that are left alone; 0: 16 MiB
 }
 
@@ -34,8 +34,8 @@ const (
 // goroutine: one message at a time, with all that was appended meanwhile to any call, so that an entry costs the less the
 // more there are. Nobody waits for the disk but with an entry that recovery cannot do without ([Entry.Vital]).
 //
-// Calls on which something happens are read from memory, and so are those that have been over for a short time. Of others that
-// are up there is in memory what is looked for all the time, and their journals are read back, as those of older ones are.
+// Calls on which something happens are read from memory. Of others that are up there is in memory what is looked for all the time,
+// and of those that are over the record; their journals are read back.
 // A call that is over goes when its time or the space has run out; what is up or owes something never does.
 //
 // A disk that is full or fails stops nothing: [Durable.Failing] tells, calls go on in memory, and what is missing is
@@ -76,6 +76,7 @@ type Durable struct {
 	ending  chan struct{}
 	working sync.WaitGroup
 	scratch bytes.Buffer // of the writer
+	noted   notes        // guarded by the index's lock
 	replies string       // subject of the answers to what is written
 	cycle   cycle        // of the writer
 
@@ -157,20 +158,19 @@ func (d *Durable) keeps(c *stored) bool {
 	return c.busy() || c.disk.fresh || c.disk.filing || c.disk.written < uint64(c.entries.len())
 }
 
-// note keeps an entry as it is: it is about to be written to the disk.
-func (d *Durable) note(h *held, e Entry) { h.add(e) }
-
 // release takes out of memory what is on disk. Of a call that owes an event, or has one that was given up, what it takes
 // to deal with that stays; of one whose time is over, nothing.
 func (d *Durable) release(c *stored, expired bool) {
+	owes := c.held != nil && len(c.owed) > 0
+	if c.held != nil {
+		d.omit(c.held)
+	}
 	switch {
-	case len(c.owed) == 0 && expired:
+	case !owes && expired:
 		d.forget(c)
-	case len(c.owed) > 0 || len(c.dead) > 0:
-		c.entries.forget()
-		c.bytes = 0
+	case owes || c.held != nil && len(c.dead) > 0:
 	default:
-		c.held = nil
+		c.held, c.sealed = nil, nil
 	}
 }
 
@@ -194,6 +194,9 @@ func (d *Durable) add(ctx context.Context, callID string, make func() (*Entry, e
 	}
 	e, err := make()
 	if e == nil || err != nil {
+		if c := d.calls[callID]; c != nil { // it may have been taken into memory for nothing
+			d.settleDown(c)
+		}
 		d.mu.Unlock()
 		return 0, err
 	}
@@ -243,7 +246,7 @@ func (d *Durable) ready(ctx context.Context, callID string) error {
 			return errClosed
 		}
 		c := d.calls[callID]
-		if c == nil || c.held != nil {
+		if c == nil || c.held != nil || d.unseal(c) {
 			return nil
 		}
 		d.mu.Unlock()
@@ -308,7 +311,10 @@ func (d *Durable) Failed(ctx context.Context, callID string, seq uint64, reason 
 }
 
 func (d *Durable) settle(ctx context.Context, callID string, seq uint64, event, reason string) error {
-	_, err := d.add(ctx, callID, func() (*Entry, error) { return d.settling(callID, seq, event, reason) })
+	entry, err := d.add(ctx, callID, func() (*Entry, error) { return d.settling(callID, seq, event, reason) })
+	if entry == 0 && err == nil {
+		return settled(ctx, d, callID, seq)
+	}
 	return err
 }
 

@@ -15,22 +15,22 @@ func (d *Durable) Journal(ctx context.Context, callID string) ([]Entry, error) {
 		d.mu.Unlock()
 		return nil, ErrNotFound
 	}
-	if c.held != nil && c.entries.base == 0 {
-		defer d.mu.Unlock()
-		return c.entries.all(), nil
+	var read []Entry
+	var packed part
+	whole := false
+	if c.held != nil {
+		read, packed, whole = c.pages.read, c.pages.part(), c.pages.before == 0
 	}
 	where := c.disk
 	d.mu.Unlock()
-	journal, err := d.readJournal(ctx, callID, where)
-	if err != nil {
-		return nil, err
+	var journal []Entry
+	if !whole {
+		var err error
+		if journal, err = d.readJournal(ctx, callID, where); err != nil {
+			return nil, err
+		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if c.held != nil { // what may not be on disk yet
-		journal = merge(journal, c.entries.all())
-	}
-	return journal, nil
+	return d.codec.unpack(callID, packed, merge(journal, read))
 }
 
 // Record implements [Store]. A call of which nothing is known but SIP messages, because it was refused before the
@@ -39,34 +39,40 @@ func (d *Durable) Record(ctx context.Context, callID string) (Record, error) {
 	d.mu.Lock()
 	d.drop(time.Now(), nil)
 	c := d.calls[callID]
-	var record Record
-	if c != nil && c.held != nil {
-		record = c.record
+	var l listed
+	if c != nil {
+		l = c.listed()
 	}
 	d.mu.Unlock()
-	switch {
-	case c == nil:
-		return record, ErrNotFound
-	case record.CallID == "":
-		var err error
-		if record, err = d.filedRecord(ctx, callID); err != nil {
-			return record, err
-		}
-	}
-	if record.State == "" {
+	if c == nil {
 		return Record{}, ErrNotFound
+	}
+	record, err := d.recordOf(ctx, l)
+	if err == nil && record.State == "" {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Record{}, err
 	}
 	return record, nil // whatever it points at is never changed
 }
 
-func (d *Durable) filedRecord(ctx context.Context, callID string) (Record, error) {
-	d.linkMu.RLock()
-	defer d.linkMu.RUnlock()
-	m, err := d.link.value(ctx, d.names, callID)
-	if err != nil {
-		return Record{}, err
+// recordOf returns the record of a call, wherever that is.
+func (d *Durable) recordOf(ctx context.Context, l listed) (Record, error) {
+	if l.record.CallID != "" {
+		return l.record, nil
 	}
-	f, err := d.codec.unfile(m.data)
+	value := l.sealed
+	if value == nil {
+		d.linkMu.RLock()
+		defer d.linkMu.RUnlock()
+		m, err := d.link.value(ctx, d.names, l.id)
+		if err != nil {
+			return Record{}, err
+		}
+		value = m.data
+	}
+	f, err := d.codec.unfile(value)
 	return f.Record, err
 }
 
@@ -96,21 +102,21 @@ func (d *Durable) Page(ctx context.Context, q Query) (p Page, err error) {
 		}
 		for _, s := range some {
 			after = s.number
-			if s.record.CallID == "" {
-				if s.record, err = d.filedRecord(ctx, s.id); errors.Is(err, ErrNotFound) {
-					continue // its time was over meanwhile
-				} else if err != nil {
-					return p, err
-				}
+			record, err := d.recordOf(ctx, s)
+			if errors.Is(err, ErrNotFound) {
+				continue // its time was over meanwhile
 			}
-			if s.record.State == "" || !s.record.matches(q) {
+			if err != nil {
+				return p, err
+			}
+			if record.State == "" || !record.matches(q) {
 				continue
 			}
 			if len(p.Found) == limit {
 				p.More = true
 				return p, nil
 			}
-			p.Found = append(p.Found, Numbered{s.number, s.record})
+			p.Found = append(p.Found, Numbered{s.number, record})
 		}
 	}
 }

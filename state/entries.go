@@ -45,6 +45,3 @@ func (l *entries) after(seq uint64) []Entry {
 	}
 	return some
 }
-
-// forget takes what there is out of memory, but remembers how much it was.
-func (l *entries) forget() { l.base, l.chunks = l.len(), nil }

@@ -52,7 +52,7 @@ type stored struct {
 	place  int       // in index.over; notOver: it is not there
 	disk   disk      // of a durable store
 	queued *queue    // of a store in memory: where the call waits to be packed
-	sealed []byte    // likewise: a call that is over, instead of held
+	sealed []byte    // a call that is over, instead of held: of a store in memory as [sealed], of a durable one as its value
 	*held            // nil: the call is not in memory, or sealed
 }
 
@@ -60,6 +60,7 @@ type stored struct {
 type held struct {
 	entries entries
 	packed  packed // of a store in memory: the entries that are not in entries
+	pages   pages  // of a durable one: those that are in memory
 	record  Record
 	rest    rest
 	bytes   int64    // of the journal

@@ -99,12 +99,18 @@ func (f *filed) stored(id string, seq uint64) *stored {
 	c.disk = disk{
 		handed: last, written: last, first: f.First, trail: f.Trail, tail: f.Trail.last(), own: f.Own, since: time.Unix(f.Since, 0), value: seq,
 	}
-	h := &held{entries: entries{base: f.Last}, record: f.Record, owed: f.Owed, dead: f.Dead}
-	h.rest = f.Rest.rest()
+	h := f.held()
 	if h.busy() || h.rest.hangs(time.Now()) || len(h.owed) > 0 || len(h.dead) > 0 {
 		c.held = h
 	}
 	return c
+}
+
+// held is what is in memory of the call, its journal apart.
+func (f *filed) held() *held {
+	return &held{
+		entries: entries{base: f.Last}, pages: pages{before: uint64(f.Last)}, record: f.Record, rest: f.Rest.rest(), owed: f.Owed, dead: f.Dead,
+	}
 }
 
 // foundCall is what is found of a call's journal.
@@ -207,6 +213,7 @@ func (d *Durable) loadJournal(id string, found *foundCall) *stored {
 		return nil
 	}
 	c := &stored{id: id, number: uint64(journal[0].Time.UnixNano()), place: notOver, held: replayed(id, journal)}
+	c.pages = pages{read: journal}
 	last := uint64(len(journal))
 	c.quiet = journal[last-1].Time
 	seqs := make([]uint64, 0, len(found.parts))
@@ -239,12 +246,11 @@ func (d *Durable) join(callID string, parts []part) (journal []Entry) {
 	return journal
 }
 
-// replayed derives what is in memory of a call from its journal.
+// replayed derives what is in memory of a call from its journal, which is on disk.
 func replayed(id string, journal []Entry) *held {
-	h := &held{}
+	h := &held{entries: entries{base: len(journal)}, pages: pages{before: uint64(len(journal))}}
 	h.record.CallID = id
 	for _, e := range journal {
-		h.add(e)
 		h.apply(e)
 	}
 	return h
@@ -281,11 +287,14 @@ func (d *Durable) gather(ctx context.Context, of names, callID string, where dis
 	return parts, err
 }
 
-// revive takes a call into memory that is on disk alone.
+// revive takes a call into memory of which that has at most the value.
 func (d *Durable) revive(ctx context.Context, c *stored) error {
 	d.mu.Lock()
-	where := c.disk
+	where, unsealed := c.disk, d.unseal(c)
 	d.mu.Unlock()
+	if unsealed {
+		return nil
+	}
 	journal, err := d.readJournal(ctx, c.id, where)
 	if err != nil {
 		return err

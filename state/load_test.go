@@ -31,7 +31,7 @@ func TestJournalsAreReadTogetherAsTheyAreAlone(t *testing.T) {
 	together, where := map[string][]Entry{}, map[string]disk{}
 	d.mu.Lock()
 	for id, c := range d.calls {
-		together[id], where[id] = c.entries.all(), c.disk
+		together[id], where[id] = c.pages.read, c.disk
 	}
 	d.mu.Unlock()
 	require.Len(t, together, 23)

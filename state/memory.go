@@ -49,7 +49,7 @@ func (m *Memory) keeps(c *stored) bool { return c.keep() }
 // release forgets a call: there is no other place for it.
 func (m *Memory) release(c *stored, _ bool) {
 	if c.held != nil {
-		m.packer.reuse(&c.packed)
+		m.packer.reuse(c.packed.sheets)
 	}
 	m.forget(c)
 }
@@ -210,12 +210,12 @@ func (m *Memory) settle(callID string, seq uint64, event, reason string) error {
 		return err
 	}
 	m.mu.Unlock()
-	return m.settled(callID, seq)
+	return settled(context.Background(), m, callID, seq)
 }
 
 // settled returns [ErrNotOwed] (wrapped) for an event that is not owed, and never was.
-func (m *Memory) settled(callID string, seq uint64) error {
-	journal, err := m.Journal(context.Background(), callID)
+func settled(ctx context.Context, s Store, callID string, seq uint64) error {
+	journal, err := s.Journal(ctx, callID)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}

@@ -30,10 +30,11 @@ const (
 type packer struct {
 	codec    codec
 	up, over queue
+	unsure   queue // over and packed; their callers may not have learned it
 	entry    Entry // that is being packed
 	scratch  bytes.Buffer
 	deflated bytes.Buffer
-	spare    [][]byte // sheets that nobody uses
+	paper
 }
 
 // packed are the entries of a call in bytes, as addBrief adds them, one after the other.
@@ -68,6 +69,10 @@ func (p *packer) next(now time.Time) *stored {
 			c = from.due(now, packQuiet)
 		}
 		if c == nil {
+			from = &p.unsure
+			c = from.due(now, hangsFor)
+		}
+		if c == nil {
 			return nil
 		}
 		if c.queued != from {
@@ -100,10 +105,13 @@ func (p *packer) queue(c *stored) (*queue, time.Duration) {
 
 // pack packs what has been appended to a call that was quiet.
 func (p *packer) pack(c *stored, now time.Time) {
-	if c.held == nil || len(c.packed.sheets) == 0 {
+	if c.held == nil || c.sealable(now) && p.seal(c) == nil {
 		return
 	}
-	if c.sealable(now) && p.seal(c) == nil {
+	if !c.keep() && c.rest.hangs(now) {
+		p.unsure.add(c)
+	}
+	if len(c.packed.sheets) == 0 {
 		return
 	}
 	j := &c.packed
@@ -121,7 +129,8 @@ func (p *packer) pack(c *stored, now time.Time) {
 	} else {
 		j.plain = slices.Concat(append([][]byte{j.plain}, j.sheets...)...)
 	}
-	p.reuse(j)
+	p.reuse(j.sheets)
+	j.sheets = nil
 	c.bytes += int64(j.len() - before)
 }
 

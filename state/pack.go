@@ -51,26 +51,12 @@ func (c codec) begin(to *bytes.Buffer) {
 // lengthLen is how many bytes tell how long a call's entries are.
 const lengthLen = 4
 
-// pack adds entries of a call to a message. One that cannot be packed is left without what it tells, so that there is no
-// gap; the error is of the last of those.
-func (c codec) pack(to *bytes.Buffer, entries []Entry) (failed error) {
-	first := &entries[0]
-	to.Write(binary.AppendUvarint(to.AvailableBuffer(), uint64(len(first.CallID))))
-	to.WriteString(first.CallID)
-	to.Write(binary.AppendUvarint(to.AvailableBuffer(), first.Seq))
-	at := to.Len()
-	to.Write(make([]byte, lengthLen))
-	for i := range entries {
-		e := &entries[i]
-		if err := c.add(to, e); err != nil {
-			failed = err
-			if err := c.encode.MarshalToBuffer(&Entry{Time: e.Time, Type: e.Type}, to); err != nil {
-				panic(fmt.Sprintf("state: a time does not marshal: %v", err))
-			}
-		}
-	}
-	binary.BigEndian.PutUint32(to.Bytes()[at:], uint32(to.Len()-at-lengthLen))
-	return failed
+// head adds to a message what stands before the entries of a call, which take so many bytes.
+func (c codec) head(to *bytes.Buffer, callID string, first uint64, length int) {
+	to.Write(binary.AppendUvarint(to.AvailableBuffer(), uint64(len(callID))))
+	to.WriteString(callID)
+	to.Write(binary.AppendUvarint(to.AvailableBuffer(), first))
+	to.Write(binary.BigEndian.AppendUint32(to.AvailableBuffer(), uint32(length)))
 }
 
 // add adds an entry, which nobody else may look at meanwhile. If it cannot be packed nothing is added.

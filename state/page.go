@@ -85,7 +85,7 @@ type listed struct {
 	id     string
 	number uint64
 	record Record // without a call's id: it is elsewhere
-	sealed []byte // in a store in memory; otherwise it is on disk
+	sealed []byte // nil: it is on disk alone
 }
 
 func (c *stored) listed() listed {

@@ -32,7 +32,7 @@ func (p *packer) seal(c *stored) error {
 		return err
 	}
 	c.sealed = slices.Concat(append([][]byte{p.scratch.Bytes(), j.deflated, j.plain}, j.sheets...)...)
-	p.reuse(j)
+	p.reuse(j.sheets)
 	c.held = nil
 	return nil
 }

@@ -153,6 +153,39 @@ func TestACallThatWaitsForSomethingIsNotSealed(t *testing.T) {
 	}
 }
 
+func TestACallWhoseCallerDoesNotLearnOfItsEndIsSealedWhenNobodyWaitsAnyLonger(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMemory(MemoryConfig{})
+		add := func(method, direction string, code int) {
+			appended(t, m, Entry{CallID: "c-1", Type: TypeSIP, SIP: &SIP{Direction: direction, Method: method, CSeq: 1, Code: code}})
+		}
+		add("INVITE", "in", 0)
+		add("INVITE", "out", 488)
+		quietly(t, m, hangsFor/2)
+		require.NotNil(t, m.calls["c-1"].held)
+		add("INVITE", "out", 488) // once more, and no ACK comes
+		quietly(t, m, hangsFor-time.Second)
+		before := readingOf(t, m, "c-1")
+		ids, err := m.Unfinished(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{"c-1"}, ids)
+		require.NotNil(t, m.calls["c-1"].held)
+
+		quietly(t, m, 2*time.Second)
+		requireSealed(t, m, "c-1")
+		require.Equal(t, before, readingOf(t, m, "c-1"))
+		add("ACK", "in", 0)
+		quietly(t, m, sealQuiet)
+		requireSealed(t, m, "c-1")
+		var bytes int64
+		for _, c := range m.over {
+			bytes += c.size()
+		}
+		assert.Equal(t, bytes, m.bytes, "what the calls that are over take is known")
+	})
+}
+
 func TestRecordsAreFoundWhetherTheyAreSealedOrNot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -9,8 +9,11 @@ const (
 	spareSheets = 1024
 )
 
+// paper is sheets that nobody uses.
+type paper struct{ spare [][]byte }
+
 // write adds to what is written on sheets.
-func (p *packer) write(sheets [][]byte, text []byte) [][]byte {
+func (p *paper) write(sheets [][]byte, text []byte) [][]byte {
 	for len(text) > 0 {
 		last := len(sheets) - 1
 		if last < 0 || len(sheets[last]) == sheetLen {
@@ -25,7 +28,7 @@ func (p *packer) write(sheets [][]byte, text []byte) [][]byte {
 }
 
 // sheet returns one on which there is nothing.
-func (p *packer) sheet() []byte {
+func (p *paper) sheet() []byte {
 	last := len(p.spare) - 1
 	if last < 0 {
 		return make([]byte, 0, sheetLen)
@@ -35,12 +38,11 @@ func (p *packer) sheet() []byte {
 	return s
 }
 
-// reuse takes the sheets of a journal, which is written elsewhere now.
-func (p *packer) reuse(j *packed) {
-	for _, s := range j.sheets[:min(len(j.sheets), spareSheets-len(p.spare))] {
+// reuse takes sheets that are needed no longer.
+func (p *paper) reuse(sheets [][]byte) {
+	for _, s := range sheets[:min(len(sheets), spareSheets-len(p.spare))] {
 		p.spare = append(p.spare, s[:0])
 	}
-	j.sheets = nil
 }
 
 // queue is calls that wait to be packed.

@@ -104,7 +104,7 @@ func (d *Durable) outdated(now time.Time, cut uint64) (stay []*stored) {
 // move has a call's journal and value written once more. What is there already stays until that is done.
 func (d *Durable) move(ctx context.Context, c *stored) error {
 	d.mu.Lock()
-	whole := c.held != nil && c.entries.base == 0
+	whole := c.held != nil && c.pages.before == 0
 	where := c.disk
 	d.mu.Unlock()
 	var journal []Entry
@@ -119,16 +119,18 @@ func (d *Durable) move(ctx context.Context, c *stored) error {
 	if d.failing != nil || d.calls[c.id] != c {
 		return nil
 	}
-	if !whole {
-		if c.held != nil {
-			journal = merge(journal, c.entries.all())
-			if len(journal) < c.entries.len() {
-				return nil // appended to meanwhile; next time
-			}
+	if c.held != nil {
+		var err error
+		if journal, err = d.codec.unpack(c.id, c.pages.part(), merge(journal, c.pages.read)); err != nil {
+			return err
 		}
-		d.leaveOver(c)
-		c.held = replayed(c.id, journal)
+		if len(journal) < c.entries.len() {
+			return nil // it was taken out of memory meanwhile; next time
+		}
 	}
+	d.leaveOver(c)
+	c.held, c.sealed = replayed(c.id, journal), nil
+	d.rewrite(c.held, journal)
 	c.disk.moving, c.disk.handed, c.disk.written = true, 0, 0
 	d.refresh(c)
 	if !c.disk.listed {

@@ -68,17 +68,22 @@ func (d *Durable) publishValues() {
 			continue
 		}
 		f := c.filed()
+		over := c.sealable(time.Now())
 		c.disk.file()
 		d.cycle.open++
 		d.mu.Unlock()
 		err := d.codec.file(&d.scratch, &f)
+		var value []byte
+		if over {
+			value = slices.Clone(d.scratch.Bytes())
+		}
 		d.mu.Lock()
 		if err != nil {
 			d.log.Error("a call's value could not be packed", zap.String("call_id", c.id), zap.Error(err))
 			d.cycle.open--
 			continue
 		}
-		if !d.send(d.names.record+c.id, &d.scratch, func(seq uint64) { d.filed(c, seq) }) {
+		if !d.send(d.names.record+c.id, &d.scratch, func(seq uint64) { d.filed(c, seq, value) }) {
 			if c.disk.unfile() { // otherwise the failure has done so
 				d.cycle.open--
 				d.refresh(c)
@@ -101,37 +106,73 @@ func (d *Durable) refresh(c *stored) {
 	}
 }
 
-// filed notes that a call's value is written.
-func (d *Durable) filed(c *stored, seq uint64) {
+// filed notes that a call's value is written; not nil: nothing was left to do of the call.
+func (d *Durable) filed(c *stored, seq uint64, value []byte) {
 	d.cycle.open--
 	c.disk.filing, c.disk.value = false, seq
-	if c.held != nil && d.calls[c.id] == c {
+	switch {
+	case c.held == nil || d.calls[c.id] != c:
+	case c.disk.fresh: // there is more to tell already
+	case value != nil:
+		d.seal(c, value)
+	default:
 		d.settleDown(c)
-		if c.place == notOver && !c.disk.fresh {
-			d.calm = append(d.calm, calm{c, c.entries.len(), time.Now()})
-		}
+		d.calm = append(d.calm, calm{c, c.entries.len(), time.Now()})
 	}
 }
 
-// calm is a call that is up and had so many entries when its value was written.
+// seal takes all out of memory of a call that is over but its value.
+func (d *Durable) seal(c *stored, value []byte) {
+	d.leaveOver(c)
+	d.omit(c.held)
+	c.held, c.sealed = nil, value
+	d.enterOver(c)
+}
+
+// unseal takes a call apart again, of which something more may come. It reports whether it could.
+func (d *Durable) unseal(c *stored) bool {
+	if c.sealed == nil {
+		return false
+	}
+	f, err := d.codec.unfile(c.sealed)
+	d.leaveOver(c)
+	c.sealed = nil
+	if err == nil {
+		c.held = f.held()
+	}
+	return err == nil // otherwise it is read from the disk
+}
+
+// calm is a call that was not over and had so many entries when its value was written, or of which something was left to do.
 type calm struct {
 	call    *stored
 	entries int
 	since   time.Time
 }
 
-// leaveOut takes out of memory what is on disk of calls that are up and of which there has been nothing new for a while. What
-// is looked for without a call's journal stays.
+// leaveOut takes out of memory what is on disk of calls of which there has been nothing new for a while. What is looked for without
+// a call's journal stays. A call whose caller may not have learned of its end is over when nobody waits any longer.
 func (d *Durable) leaveOut(now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n := 0
 	for ; n < len(d.calm) && now.Sub(d.calm[n].since) >= d.calmTime; n++ {
 		c, entries := d.calm[n].call, d.calm[n].entries
-		known := c.held != nil && d.calls[c.id] == c && c.place == notOver && !c.disk.fresh && !c.disk.moving
-		if known && c.entries.len() == entries && c.disk.written == uint64(entries) {
-			c.entries.forget()
-			c.bytes = 0
+		known := c.held != nil && d.calls[c.id] == c && !c.disk.fresh && !c.disk.moving
+		if !known || c.entries.len() != entries || c.disk.written != uint64(entries) {
+			continue
+		}
+		d.leaveOver(c)
+		d.omit(c.held)
+		d.settleDown(c)
+		switch {
+		case c.rest.hangs(now) && !c.busy():
+			d.calm = append(d.calm, calm{c, entries, now})
+		case c.sealable(now):
+			f := c.filed()
+			if value := (bytes.Buffer{}); d.codec.file(&value, &f) == nil {
+				d.seal(c, value.Bytes())
+			}
 		}
 	}
 	d.calm = slices.Delete(d.calm, 0, n)

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"go.uber.org/zap"
 )
 
 const (
@@ -102,15 +102,13 @@ func (d *Durable) publishListed() bool {
 
 // piece is what a message has of one call.
 type piece struct {
-	call    *stored
-	from    uint64 // number of the entry before the first
-	entries []Entry
+	call       *stored
+	from, last uint64 // number of the entry before the first, and of the last one
 }
 
-func (p *piece) last() uint64 { return p.from + uint64(len(p.entries)) }
-
-// take returns as much of what waits as makes up a message.
+// take puts a message together of as much of what waits as makes up one, and returns what it has.
 func (d *Durable) take() (pieces []piece) {
+	d.codec.begin(&d.scratch)
 	calls := d.urgent
 	if len(d.patient) > 0 && time.Since(d.patience) >= d.packAfter() { // otherwise the timer is running
 		for _, c := range d.patient {
@@ -120,50 +118,28 @@ func (d *Durable) take() (pieces []piece) {
 		d.patient = nil
 	}
 	d.urgent = nil
-	var bytes int64
 	for i, c := range calls {
-		if c.held == nil || c.disk.handed >= uint64(c.entries.len()) {
-			continue
-		}
-		if bytes >= maxPack {
-			d.urgent = calls[i:]
-			break
-		}
-		p := piece{call: c, from: max(c.disk.handed, uint64(c.entries.base))}
-		p.entries = c.entries.after(p.from)
-		for n := range p.entries {
-			if bytes >= maxPack {
-				p.entries = p.entries[:n]
+		for c.held != nil && c.disk.handed < uint64(c.entries.len()) {
+			if d.scratch.Len() >= maxPack {
 				d.urgent = calls[i:]
-				break
+				return pieces
 			}
-			bytes += sizeOf(&p.entries[n])
-		}
-		c.disk.handed = p.last()
-		pieces = append(pieces, p)
-		if d.urgent != nil {
-			break
+			begin, end := c.pages.next(c.disk.handed, uint64(c.entries.len()))
+			d.codec.head(&d.scratch, c.id, begin.entry+1, end.at-begin.at)
+			c.pages.write(&d.scratch, begin.at, end.at)
+			c.disk.handed = end.entry
+			pieces = append(pieces, piece{c, begin.entry, end.entry})
 		}
 	}
 	return pieces
 }
 
-// publish is called with the lock held, and lets go of it while it works.
+// publish sends the message that has the pieces. It is called with the lock held, and lets go of it while it works.
 func (d *Durable) publish(pieces []piece) {
 	if len(pieces) == 0 {
 		return
 	}
 	d.writing = true
-	d.mu.Unlock()
-	d.codec.begin(&d.scratch)
-	entries := 0
-	for _, p := range pieces {
-		if err := d.codec.pack(&d.scratch, p.entries); err != nil {
-			d.log.Error("a journal's entry could not be packed", zap.String("call_id", p.call.id), zap.Error(err))
-		}
-		entries += len(p.entries)
-	}
-	d.mu.Lock()
 	sent := d.send(d.names.group, &d.scratch, func(seq uint64) {
 		d.writing = false
 		d.acked = max(d.acked, seq)
@@ -175,12 +151,14 @@ func (d *Durable) publish(pieces []piece) {
 		}
 	})
 	if sent {
-		d.figures.Entries += uint64(entries)
+		for _, p := range pieces {
+			d.figures.Entries += p.last - p.from
+		}
 		return
 	}
 	d.writing = false
-	for _, p := range pieces { // unless a failure has done so
-		if p.call.disk.handed == p.last() {
+	for _, p := range slices.Backward(pieces) { // unless a failure has done so
+		if p.call.disk.handed == p.last {
 			p.call.disk.handed = p.from
 		}
 	}
@@ -212,8 +190,9 @@ func (d *Durable) send(subject string, data *bytes.Buffer, done func(seq uint64)
 // wrote notes that entries of a call are safe.
 func (d *Durable) wrote(p *piece, seq uint64) {
 	c := p.call
-	c.disk.wrote(p.from, p.last(), seq)
+	c.disk.wrote(p.from, p.last, seq)
 	if c.held != nil && d.calls[c.id] == c {
+		c.pages.wrote(c.disk.written)
 		d.settleDown(c)
 	}
 }
