@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -48,12 +49,16 @@ func newCluster(t *testing.T, store *state.Memory, kept *recordings.Archive, tex
 	return c
 }
 
-// gone is an address at which nobody listens.
+// gone is an address at which nobody listens, nor can: a socket that does not listen has it.
 func gone(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return l.Addr().String()
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	bound, err := syscall.Getsockname(fd)
+	require.NoError(t, err)
+	return fmt.Sprint("127.0.0.1:", bound.(*syscall.SockaddrInet4).Port)
 }
 
 var ada = as("ada", "lovelace")

@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -16,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -338,11 +338,12 @@ func (p *program) succeeds(t *testing.T) {
 
 // freePort finds a port that is free for UDP and TCP, as the next one is, for programs that must be told one and that may
 // take the next one, too, for TLS. It is none of those that systems give to whoever asks for any, lest it be gone before the
-// program has it.
-func freePort(t *testing.T) string {
+// program has it, and none that another call has returned, whose program may not have bound it yet.
+func freePort(t testing.TB) string {
 	t.Helper()
-	for range 100 {
-		port := 18000 + 2*rand.IntN(7000)
+	const pairs = 7000
+	for range pairs {
+		port := 18000 + 2*((100*os.Getpid()+int(portsFound.Add(1)))%pairs) // other processes look elsewhere
 		if isFree(t, port) && isFree(t, port+1) {
 			return strconv.Itoa(port)
 		}
@@ -351,7 +352,10 @@ func freePort(t *testing.T) string {
 	return ""
 }
 
-func isFree(t *testing.T, port int) bool {
+// portsFound counts the ports that freePort has looked at.
+var portsFound atomic.Int32
+
+func isFree(t testing.TB, port int) bool {
 	t.Helper()
 	addr := "127.0.0.1:" + strconv.Itoa(port)
 	udp, err := scenario.System{}.ListenPacket(t.Context(), "udp", addr)

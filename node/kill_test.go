@@ -43,13 +43,7 @@ func newKillable(t testing.TB, app string) *killable {
 	p := &killable{t: t, dir: t.TempDir(), binary: filepath.Join(t.TempDir(), "callengine")}
 	out, err := exec.Command("go", "build", "-o", p.binary, "github.com/callengine/callengine/cmd/callengine").CombinedOutput()
 	require.NoError(t, err, string(out))
-	udp, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	require.NoError(t, err)
-	tcp, err := net.Listen("tcp4", "127.0.0.1:0")
-	require.NoError(t, err)
-	p.sip, p.api = udp.LocalAddr().String(), tcp.Addr().String()
-	require.NoError(t, udp.Close())
-	require.NoError(t, tcp.Close())
+	p.sip, p.api = "127.0.0.1:"+freePort(t), "127.0.0.1:"+freePort(t) // while it is dead nobody else is to get them
 	p.args = []string{
 		"serve", "--app", app, "--set", "sip.listen=udp://" + p.sip, "--set", "api.listen=" + p.api,
 		"--set", "media.tts.engine=none", "--set", "sip.silence_after=0", "--set", "sip.overload_control=false",

@@ -150,11 +150,16 @@ func testBinary(t *testing.T) string {
 	return name
 }
 
-// freeAddress is an address that was free a moment ago.
+// freeAddress is an address that was free a moment ago. Its port is none of those that systems give to whoever asks for any.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
-	return l.Addr().String()
+	for n := range 700 {
+		address := fmt.Sprint("127.0.0.1:", 32000+(os.Getpid()+n)%700)
+		if l, err := net.Listen("tcp", address); err == nil {
+			require.NoError(t, l.Close())
+			return address
+		}
+	}
+	require.FailNow(t, "no port is free")
+	return ""
 }
