@@ -2,16 +2,21 @@ package sipstack
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
-// workers run short tasks, each in a goroutine, which is used again: its stack has grown by then. One that has had nothing to do
-// for idleTime ends, so that a calm stack has none.
+// workers run short tasks, each in a goroutine, which is used again: its stack has grown by then. Those that were not needed for
+// idleTime end, so that a calm stack has none.
 type workers struct {
-	tasks   chan func() // for those that are idle
-	idle    atomic.Int32
+	tasks   chan func() // for those that are idle; nil ends one
 	running sync.WaitGroup
+
+	mu     sync.Mutex
+	idle   int         // those that wait for a task
+	spare  int         // the fewest that did since tidy looked last
+	look   *time.Timer // has tidy look; nil: none has been idle yet
+	looks  bool        // it runs, as it does while any is idle
+	closed bool
 }
 
 const (
@@ -39,22 +44,73 @@ func (w *workers) work(task func()) {
 	}
 }
 
-// next waits for another task; nil: there is none. What it waits with is not kept for the length of the task: that may be a call's.
+// next waits for another task; nil: there is none.
 func (w *workers) next() (task func()) {
-	defer w.idle.Add(-1)
-	if w.idle.Add(1) <= maxIdle {
-		unused := time.NewTimer(idleTime)
-		defer unused.Stop()
+	if !w.rest() {
+		return nil
+	}
+	task = <-w.tasks
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.idle--
+	w.spare = min(w.spare, w.idle)
+	return task
+}
+
+// rest counts a goroutine as idle; false: enough are. One timer is for all of them: one of its own for each wait would be made
+// and thrown away with each message.
+func (w *workers) rest() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed || w.idle == maxIdle {
+		return false
+	}
+	w.idle++
+	if !w.looks {
+		w.looks, w.spare = true, w.idle
+		w.lookLater()
+	}
+	return true
+}
+
+// lookLater is called with the lock held.
+func (w *workers) lookLater() {
+	if w.look == nil {
+		w.look = time.AfterFunc(idleTime, w.tidy)
+		return
+	}
+	w.look.Reset(idleTime)
+}
+
+// tidy ends as many as were idle all the time since it looked last.
+func (w *workers) tidy() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	ended := 0
+	for range w.spare {
 		select {
-		case task = <-w.tasks:
-		case <-unused.C:
+		case w.tasks <- nil:
+			ended++
+		default: // not there yet
 		}
 	}
-	return task
+	w.spare = w.idle - ended
+	if w.looks = w.spare > 0; w.looks {
+		w.lookLater()
+	}
 }
 
 // close returns when all tasks have ended; no other may come.
 func (w *workers) close() {
+	w.mu.Lock()
+	w.closed = true
+	if w.look != nil {
+		w.look.Stop()
+	}
+	w.mu.Unlock()
 	close(w.tasks)
 	w.running.Wait()
 }

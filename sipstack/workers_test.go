@@ -23,6 +23,13 @@ func burst(w *workers, count int) {
 	synctest.Wait()
 }
 
+// waiting counts those that are idle.
+func (w *workers) waiting() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.idle
+}
+
 func TestIdleWorkers(t *testing.T) {
 	for name, tc := range map[string]struct {
 		act  func(w *workers)
@@ -37,7 +44,23 @@ func TestIdleWorkers(t *testing.T) {
 		}, 5},
 		"end when nothing is to be done": {func(w *workers) {
 			burst(w, 5)
-			time.Sleep(idleTime)
+			time.Sleep(2*idleTime + idleTime/2)
+			synctest.Wait()
+		}, 0},
+		"stay for a while": {func(w *workers) {
+			burst(w, 5)
+			time.Sleep(idleTime / 2)
+		}, 5},
+		"come again after all have ended": {func(w *workers) {
+			burst(w, 5)
+			time.Sleep(2*idleTime + idleTime/2)
+			burst(w, 3)
+		}, 3},
+		"end again after all have ended": {func(w *workers) {
+			for range 2 {
+				burst(w, 5)
+				time.Sleep(2*idleTime + idleTime/2)
+			}
 			synctest.Wait()
 		}, 0},
 		"end but for those that are needed": {func(w *workers) {
@@ -58,12 +81,12 @@ func TestIdleWorkers(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorkers()
 				tc.act(w)
-				assert.EqualValues(t, tc.idle, w.idle.Load())
+				assert.EqualValues(t, tc.idle, w.waiting())
 
 				began := time.Now()
 				w.close()
 
-				assert.Zero(t, w.idle.Load())
+				assert.Zero(t, w.waiting())
 				assert.Zero(t, time.Since(began), "those that are idle end at once")
 			})
 		})
