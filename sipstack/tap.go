@@ -110,9 +110,13 @@ func (t *tap) tell(m sniffed, in bool, network, local string, remote net.Addr) (
 		}
 		t.held += len(m.Raw)
 	}
-	th.queue = append(th.queue, m.Message)
 	th.queued++
 	callID = th.callID
+	if th.decided && !th.telling && len(th.queue) == 0 { // most messages: a queue of one would be made for each
+		t.tellOne(th, m.Message)
+	} else {
+		th.queue = append(th.queue, m.Message)
+	}
 	t.flush(th, th.queued)
 	return callID, true
 }
@@ -236,6 +240,17 @@ func (t *tap) drop(p parting) {
 	}
 	delete(t.threads, th.id)
 	t.past.keep([]byte(th.id), binary.BigEndian.AppendUint32(nil, th.cseq), []byte(th.callID))
+}
+
+// tellOne tells of a message before which nothing is queued. It is called with the lock held, and gives it back meanwhile.
+func (t *tap) tellOne(th *thread, m Message) {
+	th.telling = true
+	callID := th.callID
+	t.mu.Unlock()
+	t.report(callID, m)
+	t.mu.Lock()
+	th.telling = false
+	th.told++
 }
 
 // flush tells what is queued, in order and under no lock, up to the given number at the least; it is called with the lock
