@@ -17,7 +17,7 @@ import (
 // other means that they were refused. False: the response is final.
 //
 // The URI must be the one on the wire, with all its parameters: strict servers compare it with the Request-URI.
-func authorize(creds []Credential, res *sip.Response, method, uri string, prior int) (hdr sip.Header, ok bool) {
+func authorize(creds []Credential, res *sip.Response, method string, uri sip.Uri, prior int) (hdr sip.Header, ok bool) {
 	challenge, answer, ok := challengeFields(res.StatusCode)
 	if !ok || prior > 1 {
 		return nil, false
@@ -31,7 +31,7 @@ func authorize(creds []Credential, res *sip.Response, method, uri string, prior 
 		if i < 0 {
 			continue
 		}
-		signed, err := sign(chal, creds[i], method, uri, "")
+		signed, err := sign(chal, creds[i], method, uri.String(), "")
 		if err != nil {
 			continue
 		}

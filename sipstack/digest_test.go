@@ -112,7 +112,7 @@ func TestAuthorizeSignsTheWholeRequestURI(t *testing.T) {
 			if tc.qop != "" {
 				value += `, qop="` + tc.qop + `"`
 			}
-			hdr, ok := authorize(known, challengedWith(tc.code, tc.field+": "+value), "REFER", referURI, 0)
+			hdr, ok := authorize(known, challengedWith(tc.code, tc.field+": "+value), "REFER", uriOf(t, referURI), 0)
 			require.True(t, ok)
 			assert.Equal(t, tc.answer, hdr.Name())
 			c := verify(t, hdr, tc.hash, "secret")
@@ -127,9 +127,9 @@ func TestAuthorizeSignsTheWholeRequestURI(t *testing.T) {
 func TestAuthorizeUsesANewCnonceEachTime(t *testing.T) {
 	t.Parallel()
 	res := challengedWith(401, "WWW-Authenticate: "+challenge)
-	first, ok := authorize(known, res, "REFER", referURI, 0)
+	first, ok := authorize(known, res, "REFER", uriOf(t, referURI), 0)
 	require.True(t, ok)
-	second, ok := authorize(known, res, "REFER", referURI, 0)
+	second, ok := authorize(known, res, "REFER", uriOf(t, referURI), 0)
 	require.True(t, ok)
 	assert.NotEqual(t, first.Value(), second.Value())
 }
@@ -157,7 +157,7 @@ func TestAuthorizeChoosesAmongChallenges(t *testing.T) {
 			for _, l := range tc.lines {
 				lines = append(lines, "WWW-Authenticate: "+l)
 			}
-			hdr, ok := authorize(known, challengedWith(401, lines...), "REFER", referURI, 0)
+			hdr, ok := authorize(known, challengedWith(401, lines...), "REFER", uriOf(t, referURI), 0)
 			require.True(t, ok)
 			c, err := digest.ParseCredentials(hdr.Value())
 			require.NoError(t, err)
@@ -185,7 +185,7 @@ func TestAuthorizeGivesUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, ok := authorize(tc.creds, tc.res, "REFER", referURI, tc.prior)
+			_, ok := authorize(tc.creds, tc.res, "REFER", uriOf(t, referURI), tc.prior)
 			assert.False(t, ok)
 		})
 	}
@@ -195,7 +195,7 @@ func TestAuthorizeAnswersAStaleNonceOnceMore(t *testing.T) {
 	t.Parallel()
 	// Another realm's challenge beside it isn't stale, and so not for us.
 	res := challengedWith(407, `Proxy-Authenticate: Digest realm="other", nonce="x"`, "Proxy-Authenticate: "+challenge2)
-	hdr, ok := authorize(known, res, "REFER", referURI, 1)
+	hdr, ok := authorize(known, res, "REFER", uriOf(t, referURI), 1)
 	require.True(t, ok)
 	c := verify(t, hdr, md5Hex, "secret")
 	assert.Equal(t, "n2", c.Nonce)

@@ -88,8 +88,6 @@ const connectTimeout = 5 * time.Second
 // TLS connection that it opened is used before another is opened to the same host (RFC 5923 section 3): few phones could
 // show a certificate there, and many take none. A dialog of SIPS has no other way than TLS, whatever a Contact says.
 func (d *dialog) hops(ctx context.Context, next sip.Uri) (flows []flow, resort *flow, err error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
 	d.mu.Lock()
 	last, way, routed := d.flow, d.path, len(d.routes) > 0
 	d.mu.Unlock()

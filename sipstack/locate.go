@@ -60,7 +60,8 @@ func (l *locator) survive(err *error) {
 
 // flows returns where a request to a URI may be sent, the best first. bound are our listeners, heard is the one whose
 // transport is taken where the URI leaves it open. (Section 4.1 has UDP there; but a Contact is often written without its
-// transport, and a peer that was heard on a transport has that one.) What has failed a moment ago comes last.
+// transport, and a peer that was heard on a transport has that one.) What has failed a moment ago comes last. Look-ups end
+// after [connectTimeout].
 func (l *locator) flows(ctx context.Context, u sip.Uri, bound []*listener, heard *listener) ([]flow, error) {
 	ways, err := waysTo(u, bound, heard)
 	if err != nil {
@@ -71,6 +72,8 @@ func (l *locator) flows(ctx context.Context, u sip.Uri, bound []*listener, heard
 		at := netip.AddrPortFrom(ip.Unmap(), portOf(u.Port, ways[0]))
 		return []flow{{on: ofFamilyOf(at.Addr(), ways[0], bound), source: at}}, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
 	endpoints := []endpoint{{on: ways[0], host: host, port: portOf(u.Port, ways[0])}}
 	if u.Port == 0 { // Section 4.2: only without a port
 		found, offered := l.services(ctx, u, ways, bound, heard)

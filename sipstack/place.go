@@ -44,7 +44,7 @@ func (o *outgoing) place() (sentInvite, *sip.Response, error) {
 		case err != nil:
 			return sentInvite{}, nil, err
 		}
-		signed, ok := authorize(s.cfg.Credentials, res, string(sip.INVITE), uri.String(), prior)
+		signed, ok := authorize(s.cfg.Credentials, res, string(sip.INVITE), uri, prior)
 		if !ok {
 			return invite, res, nil
 		}

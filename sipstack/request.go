@@ -85,7 +85,7 @@ func (d *dialog) judge(method sip.RequestMethod, code int) {
 }
 
 // attempt sends one request and waits for its final response. It returns the Request-URI, too, which credentials sign.
-func (d *dialog) attempt(method sip.RequestMethod, hdrs []sip.Header, body []byte, h hooks, c *course) (*sip.Response, string, error) {
+func (d *dialog) attempt(method sip.RequestMethod, hdrs []sip.Header, body []byte, h hooks, c *course) (*sip.Response, sip.Uri, error) {
 	tx, uri, err := d.launch(method, hdrs, body, h.sent, c)
 	if h.out != nil {
 		h.out()
@@ -119,7 +119,7 @@ func (d *dialog) attempt(method sip.RequestMethod, hdrs []sip.Header, body []byt
 }
 
 // launch takes a number and sends the request, while no other request of the dialog does.
-func (d *dialog) launch(method sip.RequestMethod, hdrs []sip.Header, body []byte, sent func(cseq uint32), c *course) (*sip.ClientTx, string, error) {
+func (d *dialog) launch(method sip.RequestMethod, hdrs []sip.Header, body []byte, sent func(cseq uint32), c *course) (*sip.ClientTx, sip.Uri, error) {
 	d.turn <- struct{}{}
 	defer func() { <-d.turn }()
 
@@ -135,7 +135,7 @@ func (d *dialog) launch(method sip.RequestMethod, hdrs []sip.Header, body []byte
 	if !c.known() {
 		flows, resort, err := d.hops(d.stack.living, next)
 		if err != nil {
-			return nil, uri.String(), d.stack.failure(err)
+			return nil, uri, d.stack.failure(err)
 		}
 		c.found(flows, resort)
 	}
@@ -149,10 +149,10 @@ func (d *dialog) launch(method sip.RequestMethod, hdrs []sip.Header, body []byte
 			return req
 		})
 		if err == nil {
-			return tx, uri.String(), nil
+			return tx, uri, nil
 		}
 		if errors.Is(err, ErrClosed) || !c.broken() {
-			return nil, uri.String(), err
+			return nil, uri, err
 		}
 	}
 }
