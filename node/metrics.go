@@ -25,7 +25,7 @@ type metrics struct {
 	callsStarted  *prometheus.CounterVec
 	callsEnded    *prometheus.CounterVec
 	callsRefused  *prometheus.CounterVec
-	sipMessages   *prometheus.CounterVec
+	sipMessages   sipCounters
 	refers        *prometheus.CounterVec
 	referDuration *prometheus.HistogramVec
 	refersPending prometheus.Gauge
@@ -101,7 +101,7 @@ func newMetrics(build BuildInfo) *metrics {
 	m.authFailures = counter("sip_auth_failures_total", "INVITEs whose credentials were refused, by reason.", "reason")
 	m.dropped = counter("sip_requests_dropped_total", "SIP requests turned away for their source's sake: over its rate limit, or silenced.", "reason")
 	m.silenced = counter("sip_sources_silenced_total", "Times that a source was silenced.").WithLabelValues()
-	m.sipMessages = counter("sip_messages_total", "SIP requests (code \"request\") and responses, by their status.", "direction", "method", "code")
+	m.sipMessages.vec = counter("sip_messages_total", "SIP requests (code \"request\") and responses, by their status.", "direction", "method", "code")
 	m.refers = counter("refers_total", "Refers that have ended, by result and evidence.", "result", "evidence")
 	m.referDuration = histogram("refer_duration_seconds", "Refer: \"response\" until the REFER's answer, \"outcome\" from there to the end.", "phase")
 	m.refersPending = gauge("refers_pending", "Refers whose outcome is not known yet.").WithLabelValues()
@@ -195,26 +195,6 @@ func (m *metrics) turnedAway(r sipstack.Refusal) {
 	default:
 		m.dropped.WithLabelValues(r.Reason).Inc()
 	}
-}
-
-// methods are those that get a label of their own; what else arrives is foreign text.
-var methods = map[string]bool{
-	"INVITE": true, "ACK": true, "BYE": true, "CANCEL": true, "OPTIONS": true, "REGISTER": true, "PRACK": true, "UPDATE": true,
-	"INFO": true, "REFER": true, "NOTIFY": true, "SUBSCRIBE": true, "MESSAGE": true, "PUBLISH": true,
-}
-
-func (m *metrics) sipMessage(direction, method string, code int) {
-	if !methods[method] {
-		method = "other"
-	}
-	label := "request"
-	switch {
-	case code >= 100 && code <= 699:
-		label = strconv.Itoa(code)
-	case code != 0:
-		label = "other"
-	}
-	m.sipMessages.WithLabelValues(direction, method, label).Inc()
 }
 
 func (m *metrics) refer(callID string, s sipstack.ReferState) {

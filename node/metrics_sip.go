@@ -1,9 +1,70 @@
 package node
 
 import (
+	"strconv"
+	"sync"
+
 	"github.com/callengine/callengine/sipstack"
 	"github.com/prometheus/client_golang/prometheus"
 )
+
+// methods are those that get a label of their own; what else arrives is foreign text.
+var methods = map[string]bool{
+	"INVITE": true, "ACK": true, "BYE": true, "CANCEL": true, "OPTIONS": true, "REGISTER": true, "PRACK": true, "UPDATE": true,
+	"INFO": true, "REFER": true, "NOTIFY": true, "SUBSCRIBE": true, "MESSAGE": true, "PUBLISH": true,
+}
+
+func (m *metrics) sipMessage(direction, method string, code int) {
+	m.sipMessages.of(direction, method, code).Inc()
+}
+
+// sipCounters count SIP messages. To find a counter by the texts of its labels takes longer than all else that is done to count a
+// message, so those that are known are kept by what they count.
+type sipCounters struct {
+	vec *prometheus.CounterVec
+
+	mu    sync.RWMutex
+	known map[sipKind]prometheus.Counter // as many as there are of the label values
+}
+
+type sipKind struct {
+	direction, method string
+	code              int // 0: a request; -1: a response with a code that there is not
+}
+
+func (c *sipCounters) of(direction, method string, code int) prometheus.Counter {
+	if !methods[method] {
+		method = "other"
+	}
+	if code != 0 && (code < 100 || code > 699) {
+		code = -1
+	}
+	kind := sipKind{direction, method, code}
+	c.mu.RLock()
+	counter := c.known[kind]
+	c.mu.RUnlock()
+	if counter != nil {
+		return counter
+	}
+	counter = c.vec.WithLabelValues(direction, method, kind.label())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.known == nil {
+		c.known = map[sipKind]prometheus.Counter{}
+	}
+	c.known[kind] = counter
+	return counter
+}
+
+func (k sipKind) label() string {
+	switch k.code {
+	case 0:
+		return "request"
+	case -1:
+		return "other"
+	}
+	return strconv.Itoa(k.code)
+}
 
 // oversized registers the figures of requests that are too long for UDP.
 func (m *metrics) oversized(state func() sipstack.Oversized) {
