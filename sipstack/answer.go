@@ -143,7 +143,7 @@ func (l *Leg) accept(i *invite, o order) bool {
 	l.answered = true
 	l.mu.Unlock()
 	l.dialog.save()
-	l.session.start() // the caller may send as soon as it has the 200
+	l.session.answers()
 	if err := i.respond(res); errors.Is(err, ErrCanceled) {
 		l.mu.Lock()
 		l.answered = false
@@ -151,6 +151,7 @@ func (l *Leg) accept(i *invite, o order) bool {
 		o.done <- err
 		return false
 	}
+	l.session.start() // what the caller sends meanwhile waits in the socket
 	l.agreeTimer(timer)
 	o.done <- nil
 	ack, err := l.dialog.untilAcked(i.tx, res, w, l.ended)

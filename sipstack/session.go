@@ -127,6 +127,13 @@ func (c *session) description() []byte {
 	return c.body
 }
 
+// answers notes that the peer's offer is answered, if it made one, by what is about to be sent.
+func (c *session) answers() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.agrees = c.agrees || !c.offer
+}
+
 // start lets the sound run as it was agreed on, if that is known yet.
 func (c *session) start() {
 	c.mu.Lock()
