@@ -86,10 +86,9 @@ func (d *dialog) untilAcked(tx *sip.ServerTx, res *sip.Response, w *ackWait, sto
 	end := "stopped"
 	defer func() { d.stack.observer.Timer(d.callID, "ack", end, limit) }()
 
-	giveUp := time.NewTimer(limit)
-	defer giveUp.Stop()
+	giveUp := time.Now().Add(limit)
 	wait := sip.T1
-	again := time.NewTimer(wait)
+	again := time.NewTimer(min(wait, limit))
 	defer again.Stop()
 	for {
 		select {
@@ -99,14 +98,16 @@ func (d *dialog) untilAcked(tx *sip.ServerTx, res *sip.Response, w *ackWait, sto
 			return ack, nil
 		case <-stop:
 			return nil, nil
-		case <-giveUp.C:
-			end = "fired"
-			return nil, ErrNoAck
 		case <-again.C:
+			left := time.Until(giveUp)
+			if left <= 0 {
+				end = "fired"
+				return nil, ErrNoAck
+			}
 			// A connection that is gone does not end the wait: the ACK may come on another.
 			_ = d.stack.answer(tx, res)
 			wait = min(2*wait, sip.T2)
-			again.Reset(wait)
+			again.Reset(min(wait, left))
 		}
 	}
 }

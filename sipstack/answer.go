@@ -27,10 +27,11 @@ func (l *Leg) run(i *invite) {
 		}
 		return
 	}
-	p := newProgress(l, i)
+	p := &progress{leg: l, i: i}
 	var held *order // an answer that waits for the PRACK of what was sent before it
 	defer func() {
 		p.stop("stopped")
+		p.another.stop()
 		v := recover()
 		if v != nil {
 			l.over(errBroken)
@@ -43,8 +44,6 @@ func (l *Leg) run(i *invite) {
 		}
 	}()
 	rang, gone := false, i.tx.Done() // the INVITE's connection is
-	again := time.NewTicker(progressInterval)
-	defer again.Stop()
 	for {
 		select {
 		case <-i.canceled:
@@ -59,13 +58,12 @@ func (l *Leg) run(i *invite) {
 				return
 			}
 			gone = nil // it is answered by another
-		case <-again.C:
-			if rang {
-				_ = p.ring() // a cancellation is seen next
-			}
-		case <-p.again.C:
+		case <-p.another.C():
+			_ = p.ring() // a cancellation is seen next
+			p.another.in(progressInterval)
+		case <-p.again.C():
 			p.repeat()
-		case <-p.giveUp.C:
+		case <-p.giveUp.C():
 			p.stop("fired")
 			l.refuse(i, sip.StatusInternalServerError, ErrNoPrack) // RFC 3262 section 3: a 5xx
 			return
@@ -90,7 +88,7 @@ func (l *Leg) run(i *invite) {
 				var err error
 				if !rang {
 					rang = true
-					again.Reset(progressInterval)
+					p.another.in(progressInterval)
 					err = p.ring()
 				}
 				o.done <- err

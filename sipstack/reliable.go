@@ -96,15 +96,36 @@ type progress struct {
 	res    *sip.Response // not acknowledged yet; nil: there is none
 	offers bool          // it holds our offer
 	wait   time.Duration
-	again  *time.Timer
-	giveUp *time.Timer
+	again  alarm // of what is repeated
+	giveUp alarm
+
+	another alarm // while it rings: it is to be told once more
 }
 
-func newProgress(l *Leg, i *invite) *progress {
-	p := &progress{leg: l, i: i, again: time.NewTimer(time.Hour), giveUp: time.NewTimer(time.Hour)}
-	p.again.Stop()
-	p.giveUp.Stop()
-	return p
+// alarm is a timer that most calls do not need: it is made when it is set first.
+type alarm struct{ timer *time.Timer }
+
+// C is where it goes off; nil, where nothing ever comes, until it is set.
+func (a *alarm) C() <-chan time.Time {
+	if a.timer == nil {
+		return nil
+	}
+	return a.timer.C
+}
+
+// in sets it anew.
+func (a *alarm) in(d time.Duration) {
+	if a.timer == nil {
+		a.timer = time.NewTimer(d)
+		return
+	}
+	a.timer.Reset(d)
+}
+
+func (a *alarm) stop() {
+	if a.timer != nil {
+		a.timer.Stop()
+	}
 }
 
 // ring sends a 180.
@@ -132,8 +153,8 @@ func (p *progress) ring() error {
 		return err
 	}
 	p.res, p.wait = res, sip.T1
-	p.again.Reset(p.wait)
-	p.giveUp.Reset(l.stack.cfg.TransactionTimeout)
+	p.again.in(p.wait)
+	p.giveUp.in(l.stack.cfg.TransactionTimeout)
 	l.stack.observer.Timer(l.dialog.callID, timerPrack, "started", l.stack.cfg.TransactionTimeout)
 	return nil
 }
@@ -148,7 +169,7 @@ func (p *progress) repeat() {
 	}
 	_ = p.i.respond(p.res) // a cancellation is seen next
 	p.wait *= 2            // without the limit that T2 is to others
-	p.again.Reset(p.wait)
+	p.again.in(p.wait)
 }
 
 // stop ends the repetitions. What they wait for may still come, and is answered.
@@ -157,8 +178,8 @@ func (p *progress) stop(event string) {
 		return
 	}
 	p.res = nil
-	p.again.Stop()
-	p.giveUp.Stop()
+	p.again.stop()
+	p.giveUp.stop()
 	p.leg.stack.observer.Timer(p.leg.dialog.callID, timerPrack, event, p.leg.stack.cfg.TransactionTimeout)
 }
 
