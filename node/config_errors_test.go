@@ -20,7 +20,7 @@ func TestAFileIsRefusedWithKeyAndLine(t *testing.T) {
 		"key that is no text":           {"[a]: 1", "1: a key must be a text, not a list"},
 		"key twice":                     {"log:\n  level: info\n  level: debug", "3: log.level: stands there twice"},
 		"not YAML":                      {"sip:\n  listen: [\n", "2: is not YAML: did not find expected node content"},
-		"tab":                           {"sip:\n\tlisten: []", "2: is not YAML: found character that cannot start any token"},
+		"tab":                           {"sip:\n\tlisten: []", "2: is not YAML: found character that cannot start any token; lines are indented by spaces, not tabs"},
 		"two documents":                 {"log: {}\n---\nlog: {}", "2: a second document; there may be only one"},
 		"no section":                    {"5", "1: must hold keys, not a number"},
 		"text for a section":            {"log: debug", "1: log: must hold keys, not a text"},

@@ -187,6 +187,9 @@ func (l *loader) file(name string, content []byte) {
 			e.Line, _ = strconv.Atoi(found[1])
 			e.Reason = "is not YAML: " + strings.TrimPrefix(err.Error(), found[0])
 		}
+		if strings.HasSuffix(e.Reason, "cannot start any token") {
+			e.Reason += "; lines are indented by spaces, not tabs"
+		}
 		l.errs = append(l.errs, e)
 		return
 	}

@@ -100,6 +100,9 @@ func (p *program) root() *cobra.Command {
 		},
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
+	})
 	root.SetIn(p.in)
 	root.SetOut(p.out)
 	root.SetErr(p.err)

@@ -118,8 +118,8 @@ func TestWrongUsageExitsWith2AndNamesWhatIsWrong(t *testing.T) {
 	}{
 		"no command":                {nil, "callengine: a command is missing"},
 		"unknown command":           {[]string{"server"}, `callengine: unknown command "server" for "callengine"`},
-		"unknown flag":              {[]string{"serve", "--prot", "1"}, "callengine: unknown flag: --prot"},
-		"unknown flag of the root":  {[]string{"--prot"}, "callengine: unknown flag: --prot"},
+		"unknown flag":              {[]string{"serve", "--prot", "1"}, "callengine: unknown flag: --prot; see callengine serve --help\n"},
+		"unknown flag of the root":  {[]string{"--prot"}, "callengine: unknown flag: --prot; see callengine --help\n"},
 		"unknown short flag":        {[]string{"calls", "-x"}, "callengine: unknown shorthand flag: 'x' in -x"},
 		"mistyped command":          {[]string{"serv"}, "Did you mean this?\n\tserve"},
 		"argument of serve":         {[]string{"serve", "now"}, `callengine: unexpected argument "now"`},
