@@ -76,9 +76,18 @@ func leasesOf(t *testing.T, url string) jetstream.KeyValue {
 	return leases
 }
 
+// join has a node join whose lease does not end because the machine is busy, and that hears of the others within a third of it.
 func join(t *testing.T, url, name string, peer cluster.Peer) *node {
 	t.Helper()
-	c, err := cluster.New(cluster.Config{Node: name, Lease: time.Second, Store: state.DurableConfig{NATSURL: url}})
+	return joinFor(t, url, name, peer, 5*time.Second)
+}
+
+// shortLease is for tests that wait for its end.
+const shortLease = time.Second
+
+func joinFor(t *testing.T, url, name string, peer cluster.Peer, lease time.Duration) *node {
+	t.Helper()
+	c, err := cluster.New(cluster.Config{Node: name, Lease: lease, Store: state.DurableConfig{NATSURL: url}})
 	require.NoError(t, err)
 	n := &node{Cluster: c, dialogs: map[string]bool{}, taken: make(chan state.Store, 10)}
 	require.NoError(t, c.Open(t.Context()))
@@ -201,8 +210,8 @@ func kill(t *testing.T, n *node, url string) {
 func TestTheCallsOfANodeThatIsGoneAreTakenOver(t *testing.T) {
 	url := startNATS(t, t.TempDir(), 0).ClientURL()
 	health := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) }))
-	a := join(t, url, "a", cluster.Peer{SIP: "sip:10.0.0.1", Health: health.URL})
-	b := join(t, url, "b", cluster.Peer{SIP: "sip:10.0.0.2"})
+	a := joinFor(t, url, "a", cluster.Peer{SIP: "sip:10.0.0.1", Health: health.URL}, shortLease)
+	b := joinFor(t, url, "b", cluster.Peer{SIP: "sip:10.0.0.2"}, shortLease)
 	begin(t, a, "c-1")
 	begin(t, b, "c-2")
 	_, err := a.Owe(t.Context(), "c-1", []byte(`{"id":"e-1","type":"x","target":{"url":"http://app.example"}}`))
@@ -211,7 +220,7 @@ func TestTheCallsOfANodeThatIsGoneAreTakenOver(t *testing.T) {
 	select {
 	case <-b.taken:
 		require.FailNow(t, "a node that says that it lives is not gone")
-	case <-time.After(4 * time.Second): // four leases
+	case <-time.After(4 * shortLease):
 	}
 	health.Close()
 	var taken state.Store
@@ -228,7 +237,7 @@ func TestTheCallsOfANodeThatIsGoneAreTakenOver(t *testing.T) {
 	require.Len(t, debts, 1)
 
 	// The node comes back, while its call is up elsewhere.
-	again := join(t, url, "a", cluster.Peer{SIP: "sip:10.0.0.1"})
+	again := joinFor(t, url, "a", cluster.Peer{SIP: "sip:10.0.0.1"}, shortLease)
 	assert.Equal(t, "a_2", again.Name())
 	require.NoError(t, again.Close())
 
@@ -239,7 +248,7 @@ func TestTheCallsOfANodeThatIsGoneAreTakenOver(t *testing.T) {
 	assert.Equal(t, state.StateDisconnected, r.State, "what was taken over is written where it was")
 
 	// And once more, when it is over.
-	back := join(t, url, "a", cluster.Peer{SIP: "sip:10.0.0.1"})
+	back := joinFor(t, url, "a", cluster.Peer{SIP: "sip:10.0.0.1"}, shortLease)
 	assert.Equal(t, "a", back.Name())
 	r, err = back.Record(t.Context(), "c-1")
 	require.NoError(t, err)
@@ -291,7 +300,7 @@ func TestCallsGoOnWhileNATSIsAway(t *testing.T) {
 	dir := t.TempDir()
 	first := startNATS(t, dir, 0)
 	url, port := first.ClientURL(), first.Addr().(*net.TCPAddr).Port
-	a := join(t, url, "a", cluster.Peer{})
+	a := joinFor(t, url, "a", cluster.Peer{}, shortLease)
 	begin(t, a, "c-1")
 	first.Shutdown()
 	first.WaitForShutdown()
@@ -302,7 +311,7 @@ func TestCallsGoOnWhileNATSIsAway(t *testing.T) {
 	assert.Equal(t, state.StateInitiated, r.State)
 	startNATS(t, dir, port)
 	soon(t, "it goes on", func() bool { return a.Failing() == nil })
-	b := join(t, url, "b", cluster.Peer{})
+	b := joinFor(t, url, "b", cluster.Peer{}, shortLease)
 	soon(t, "what was missed has been written", func() bool {
 		_, err := b.Record(t.Context(), "c-2")
 		return err == nil
@@ -316,7 +325,7 @@ func TestCallsGoOnWhileNATSIsAway(t *testing.T) {
 
 func TestANodeThatWasCutOffForTooLongLearnsThatItsCallsAreLost(t *testing.T) {
 	url := startNATS(t, t.TempDir(), 0).ClientURL()
-	a := join(t, url, "a", cluster.Peer{})
+	a := joinFor(t, url, "a", cluster.Peer{}, shortLease)
 	_, err := leasesOf(t, url).Put(t.Context(), "a", []byte(`{"instance":"another"}`))
 	require.NoError(t, err)
 	select {

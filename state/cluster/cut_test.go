@@ -100,8 +100,8 @@ func cutOff(t *testing.T, health string) (a, b *node, way *wire) {
 	t.Helper()
 	s := startNATS(t, t.TempDir(), 0)
 	way = newWire(t, s.Addr().String())
-	a = join(t, way.url(), "a", cluster.Peer{SIP: "sip:10.0.0.1", Health: health})
-	b = join(t, s.ClientURL(), "b", cluster.Peer{SIP: "sip:10.0.0.2"})
+	a = joinFor(t, way.url(), "a", cluster.Peer{SIP: "sip:10.0.0.1", Health: health}, shortLease)
+	b = joinFor(t, s.ClientURL(), "b", cluster.Peer{SIP: "sip:10.0.0.2"}, shortLease)
 	begin(t, a, "c-1")
 	soon(t, "the other node knows of the call", func() bool {
 		_, err := b.Record(t.Context(), "c-1")
