@@ -1,6 +1,7 @@
 package sipstack
 
 import (
+	"net"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -67,15 +68,44 @@ func (s *Stack) ack(req *sip.Request) {
 		s.handOverAck(req)
 		return
 	}
+	d.acknowledged(req)
+}
+
+// acknowledged takes an ACK; false: none of that number is waited for.
+func (d *dialog) acknowledged(ack *sip.Request) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.acks == nil || d.acks.cseq != req.CSeq().SeqNo {
-		return
+	if d.acks == nil || d.acks.cseq != ack.CSeq().SeqNo {
+		return false
 	}
 	select {
-	case d.acks.got <- req:
+	case d.acks.got <- ack:
 	default: // another one
 	}
+	return true
+}
+
+// earlyAck takes the ACK of a 2xx where the datagram was read, if it is waited for; false: it is to go its usual way. To an ACK
+// nothing is answered, so that it needs none of what sipgo makes for a request, a goroutine and a transaction. A call that is
+// referred waits for it.
+func (s *Stack) earlyAck(message []byte, source net.Addr) (taken bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.observer.Panic("", v)
+		}
+	}()
+	msg, err := s.gate.parser.ParseSIP(message)
+	if err != nil {
+		return false
+	}
+	ack, ok := msg.(*sip.Request)
+	if !ok || !ack.IsAck() || unacceptable(ack) != 0 {
+		return false
+	}
+	ack.SetTransport("UDP")
+	ack.SetSource(source.String())
+	d, _ := s.find(ack)
+	return d != nil && d.acknowledged(ack)
 }
 
 // untilAcked sends a 2xx to an INVITE and repeats it until it is acknowledged, on every transport (RFC 3261 section

@@ -61,9 +61,10 @@ type packetListener struct {
 	door    *door
 	gate    *gate
 	tap     *tap
-	finals  *finals             // of the stack; nil: repetitions are not answered here
-	pool    *sip.ConnectionPool // sipgo's table
-	reading chan struct{}       // closed when sipgo reads, and has the socket in its table
+	finals  *finals                                          // of the stack; nil: repetitions are not answered here
+	ack     func(message []byte, from net.Addr) (taken bool) // is told of an ACK in a dialog first; nil: nobody is
+	pool    *sip.ConnectionPool                              // sipgo's table
+	reading chan struct{}                                    // closed when sipgo reads, and has the socket in its table
 	once    sync.Once
 	again   []packet // of the reader: packets of another process that are read before all others
 
@@ -124,6 +125,9 @@ func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 			l.tap.sniffed(m, true, "udp", l.local, peer)
 		}
 		if message == nil || len(message) > len(b) || l.repeats(m) {
+			continue
+		}
+		if m.Method == "ACK" && m.toTag != "" && l.ack != nil && l.ack(message, peer) {
 			continue
 		}
 		l.mu.Lock()

@@ -220,7 +220,7 @@ func (s *Stack) bind(ctx context.Context, l Listener, first bool) (*listener, er
 		if c, ok := conn.(interface{ SetReadBuffer(int) error }); ok {
 			_ = c.SetReadBuffer(readBuffer) // the system may allow less
 		}
-		b.packets = &packetListener{PacketConn: conn, local: addrText(b.addr), allow: s.cfg.Allow, tap: s.tap, finals: s.finals, door: s.door, gate: s.gate, pool: s.transport.Pool("udp"), reading: make(chan struct{})}
+		b.packets = &packetListener{PacketConn: conn, local: addrText(b.addr), allow: s.cfg.Allow, tap: s.tap, finals: s.finals, ack: s.earlyAck, door: s.door, gate: s.gate, pool: s.transport.Pool("udp"), reading: make(chan struct{})}
 	default:
 		conn, err := s.network.Listen(ctx, "tcp", l.Address)
 		if err != nil {
