@@ -73,8 +73,8 @@ func newGate(cfg Config, m *metrics) *gate {
 }
 
 // Full implements [sipstack.Door].
-func (g *gate) Full() int {
-	reason := g.why(time.Now(), g.backlog.full)
+func (g *gate) Full(waited time.Duration) int {
+	reason := g.why(time.Now(), func() bool { return g.backlog.full(waited) })
 	if reason == "" {
 		return 0
 	}

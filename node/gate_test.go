@@ -63,7 +63,7 @@ func TestMemoryNearItsLimitClosesTheGate(t *testing.T) {
 	used = 81
 	assert.Empty(t, g.reason(now.Add(memoryEvery-1)), "it is looked at ten times a second")
 	assert.Equal(t, fullMemory, g.reason(now.Add(memoryEvery)))
-	assert.Equal(t, retryAfter, g.Full())
+	assert.Equal(t, retryAfter, g.Full(0))
 	used = 10
 	assert.Empty(t, g.reason(now.Add(2*memoryEvery)))
 }
@@ -80,18 +80,18 @@ func TestAskingForReadinessTakesNoRoomFromABurst(t *testing.T) {
 	for range 10 {
 		assert.Empty(t, g.reason(now))
 	}
-	assert.Zero(t, g.Full())
-	assert.Zero(t, g.Full())
+	assert.Zero(t, g.Full(0))
+	assert.Zero(t, g.Full(0))
 	assert.Equal(t, fullBacklog, g.reason(now), "as soon as calls have")
-	assert.Equal(t, retryAfter, g.Full())
+	assert.Equal(t, retryAfter, g.Full(0))
 }
 
 func TestABurstIsNoOverloadAndWhatLastsIs(t *testing.T) {
 	var waiting uint64
-	g := &backlogGauge{most: 10, burst: 4, waiting: func() uint64 { return waiting }}
+	g := &backlogGauge{most: 10, strict: 10, burst: 4, waiting: func() uint64 { return waiting }}
 	full := func(backlog uint64) bool {
 		waiting = backlog
-		return g.full()
+		return g.full(0)
 	}
 	for range 4 {
 		assert.False(t, full(100), "a burst")
@@ -112,35 +112,57 @@ func TestABurstIsNoOverloadAndWhatLastsIs(t *testing.T) {
 		assert.False(t, full(100), "a burst again, and no longer than the first")
 	}
 	assert.True(t, full(100))
-	assert.False(t, (*backlogGauge)(nil).full(), "switched off")
+	assert.False(t, (*backlogGauge)(nil).full(0), "switched off")
 }
 
 func TestNoCallIsTurnedAwayWhileHalfOfThemFindLittleWaiting(t *testing.T) {
 	var waiting uint64
-	g := &backlogGauge{most: 10, burst: 3, waiting: func() uint64 { return waiting }}
+	g := &backlogGauge{most: 10, strict: 10, burst: 3, waiting: func() uint64 { return waiting }}
 	for n := range 1000 {
 		waiting = 0
 		if n%2 == 0 {
 			waiting = 11
 		}
-		require.False(t, g.full(), n)
+		require.False(t, g.full(0), n)
 	}
 }
 
 func TestUnderOverloadNoCallIsLetInThatFindsMuchWaiting(t *testing.T) {
 	var waiting uint64
-	g := &backlogGauge{most: 10, burst: 8, waiting: func() uint64 { return waiting }}
+	g := &backlogGauge{most: 10, strict: 10, burst: 8, waiting: func() uint64 { return waiting }}
 	letIn := 0
 	for n := range 900 {
 		waiting = 11
 		if n%3 == 0 {
 			waiting = 0
 		}
-		if !g.full() && waiting > 10 {
+		if !g.full(0) && waiting > 10 {
 			letIn++
 		}
 	}
 	assert.Less(t, letIn, 20, "those of the burst that it began with")
+}
+
+func TestUnderOverloadACallHasToComeInTime(t *testing.T) {
+	var waiting uint64
+	g := &backlogGauge{most: 10, strict: 5, burst: 4, waiting: func() uint64 { return waiting }}
+	assert.False(t, g.full(time.Hour), "nothing waits: it is the socket's reader that was late")
+	waiting = 10
+	assert.False(t, g.full(0))
+	waiting = 11
+	for range 4 {
+		assert.False(t, g.full(0), "a burst")
+	}
+	require.True(t, g.full(0))
+	waiting = 6
+	assert.True(t, g.full(0), "fewer may wait now")
+	waiting = 5
+	assert.True(t, g.full(longestWait+1), "its INVITE has waited for long")
+	assert.False(t, g.full(longestWait))
+	assert.False(t, g.full(0))
+	assert.False(t, g.full(longestWait+1), "it is over")
+	waiting = 10
+	assert.False(t, g.full(0))
 }
 
 func TestAnApplicationThatIsSlowGetsACallASecond(t *testing.T) {

@@ -63,11 +63,13 @@ func readMemory() (used, limit uint64) {
 // A call that finds too much waiting is let in as long as no more of the calls before it did than did not. A burst, a collection of
 // garbage or a neighbour who takes the processor for a moment are forgiven by that, below the capacity all of them are. Beyond it
 // most calls find too much waiting, and from then on every one of these is turned away until there are fewer again: those that are
-// let in wait for nobody but each other. It is calls that are counted, not time: under overload the socket is read in batches, before
+// let in wait for nobody but each other. So is a call whose INVITE waited for long itself: others come that need not have, and callers
+// that are let in are answered soon. It is calls that are counted, not time: under overload the socket is read in batches, before
 // each of which all seems calm.
 type backlogGauge struct {
 	waiting func() uint64
 	most    uint64 // that may wait
+	strict  uint64 // … under overload
 	burst   int    // calls that are let in although they find more waiting
 
 	mu   sync.Mutex
@@ -78,13 +80,19 @@ type backlogGauge struct {
 const (
 	// backlogPerCPU is how many goroutines may wait for each processor; the wait behind them is half a millisecond or so.
 	backlogPerCPU = 3
+	// strictPerCPU is how many may under overload.
+	strictPerCPU = 2
 	// backlogBurst is how many calls per processor may come in a burst beyond that.
 	backlogBurst = 48
+	// longestWait is how long an INVITE may have lain in its socket under overload.
+	longestWait = time.Millisecond
 )
 
 func newBacklogGauge() *backlogGauge {
 	cpus := runtime.GOMAXPROCS(0)
-	return &backlogGauge{waiting: runnable, most: uint64(backlogPerCPU * cpus), burst: backlogBurst * cpus}
+	return &backlogGauge{
+		waiting: runnable, most: uint64(backlogPerCPU * cpus), strict: uint64(strictPerCPU * cpus), burst: backlogBurst * cpus,
+	}
 }
 
 // runnable returns how many goroutines wait for a processor.
@@ -94,14 +102,14 @@ func runnable() uint64 {
 	return sample[0].Value.Uint64()
 }
 
-// full reports whether a call that has come is to be turned away.
-func (g *backlogGauge) full() bool {
+// full reports whether a call that has come, and whose INVITE has waited in the socket, is to be turned away.
+func (g *backlogGauge) full(waited time.Duration) bool {
 	if g == nil {
 		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.waiting() <= g.most {
+	if !g.tooMuch() && !(g.over && waited > longestWait) {
 		g.owed = max(0, g.owed-1)
 		if g.owed <= g.burst/2 {
 			g.over = false
@@ -111,6 +119,14 @@ func (g *backlogGauge) full() bool {
 	g.over = g.spent()
 	g.owed = min(g.burst, g.owed+1)
 	return g.over
+}
+
+// tooMuch reports whether more waits than may. It is called with the lock held.
+func (g *backlogGauge) tooMuch() bool {
+	if g.over {
+		return g.waiting() > g.strict
+	}
+	return g.waiting() > g.most
 }
 
 // spent reports whether no more calls are let in than find little waiting. It is called with the lock held.
@@ -123,7 +139,7 @@ func (g *backlogGauge) refuses() bool {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.waiting() > g.most && g.spent()
+	return g.tooMuch() && g.spent()
 }
 
 // webhookGauge is how long an application took of late to answer the event of a new call.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -26,8 +27,13 @@ type datagram struct {
 	bytes       []byte
 	n           int
 	name        unix.RawSockaddrInet4
+	waited      time.Duration // in the socket
 	err         syscall.Errno
 	read, write func(fd uintptr) bool // done; false: it is to wait
+
+	vector  unix.Iovec
+	message unix.Msghdr
+	stamp   [64]byte // room for what the kernel says of a datagram
 }
 
 // withoutWaiting returns what reads and writes a socket, which is itself where it is not one of IPv4.
@@ -45,6 +51,7 @@ func withoutWaiting(conn net.PacketConn) net.PacketConn {
 		name, err := unix.Getsockname(int(fd))
 		_, four = name.(*unix.SockaddrInet4)
 		four = four && err == nil
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) // else nobody knows how long they wait
 	})
 	if !four {
 		return conn
@@ -60,14 +67,29 @@ func withoutWaiting(conn net.PacketConn) net.PacketConn {
 
 func (o *datagram) receive(fd uintptr) bool {
 	for {
-		size := uint32(unsafe.Sizeof(o.name))
-		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(o.bytes))), uintptr(len(o.bytes)),
-			unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&o.name)), uintptr(unsafe.Pointer(&size)))
+		o.vector.Base = unsafe.SliceData(o.bytes)
+		o.vector.SetLen(len(o.bytes))
+		o.message = unix.Msghdr{Name: (*byte)(unsafe.Pointer(&o.name)), Namelen: uint32(unsafe.Sizeof(o.name)), Iov: &o.vector, Control: &o.stamp[0]}
+		o.message.SetIovlen(1)
+		o.message.SetControllen(len(o.stamp))
+		n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&o.message)), unix.MSG_DONTWAIT)
 		if errno != unix.EINTR { // to wait then would be for another datagram
 			o.n, o.err = int(n), errno
+			o.waited = o.since()
 			return errno != unix.EAGAIN
 		}
 	}
+}
+
+// since is how long ago a datagram came, by the kernel's clock.
+func (o *datagram) since() time.Duration {
+	header := (*unix.Cmsghdr)(unsafe.Pointer(&o.stamp))
+	if o.err != 0 || int(o.message.Controllen) < unix.CmsgLen(int(unsafe.Sizeof(unix.Timespec{}))) ||
+		header.Level != unix.SOL_SOCKET || header.Type != unix.SCM_TIMESTAMPNS {
+		return 0
+	}
+	came := (*unix.Timespec)(unsafe.Pointer(&o.stamp[unix.CmsgLen(0)]))
+	return max(0, time.Since(time.Unix(came.Unix())))
 }
 
 func (o *datagram) send(fd uintptr) bool {
@@ -82,17 +104,24 @@ func (o *datagram) send(fd uintptr) bool {
 
 // ReadFrom implements [net.PacketConn].
 func (d *datagrams) ReadFrom(b []byte) (int, net.Addr, error) {
+	n, from, _, err := d.ReadWaited(b)
+	return n, from, err
+}
+
+// ReadWaited reads a datagram as ReadFrom does, and tells how long it lay in the socket: from when the kernel had it, by a clock that
+// may be set meanwhile.
+func (d *datagrams) ReadWaited(b []byte) (n int, from net.Addr, waited time.Duration, err error) {
 	o := d.ops.Get().(*datagram)
 	defer d.done(o)
 	o.bytes = b
 	if err := d.raw.Read(o.read); err != nil {
-		return 0, nil, err
+		return 0, nil, 0, err
 	}
 	if o.err != 0 {
-		return 0, nil, d.failure("read", "recvfrom", nil, o.err)
+		return 0, nil, 0, d.failure("read", "recvmsg", nil, o.err)
 	}
 	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&o.name.Port))[:])
-	return o.n, net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4(o.name.Addr), port)), nil
+	return o.n, net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4(o.name.Addr), port)), o.waited, nil
 }
 
 // WriteTo implements [net.PacketConn].
@@ -115,7 +144,7 @@ func (d *datagrams) WriteTo(b []byte, to net.Addr) (int, error) {
 }
 
 func (d *datagrams) done(o *datagram) {
-	o.bytes = nil
+	o.bytes, o.vector.Base, o.message = nil, nil, unix.Msghdr{}
 	d.ops.Put(o)
 }
 

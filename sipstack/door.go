@@ -12,8 +12,9 @@ import (
 // Door is asked and told about whoever wants to come in, before anything is done for them. Its methods are called from
 // many goroutines, those that read the sockets among them, and must not block.
 type Door interface {
-	// Full returns 0 when a new call can be taken; else it is refused with 503 and this Retry-After, in seconds.
-	Full() (retryAfter int)
+	// Full returns 0 when a new call can be taken; else it is refused with 503 and this Retry-After, in seconds. waited is how long
+	// its INVITE lay in the socket before it was read; 0 where that is not known, which it is of UDP over IPv4, on Linux.
+	Full(waited time.Duration) (retryAfter int)
 	// Closing reports whether no new call will be taken any more: OPTIONS that asks for that gets 503.
 	Closing() bool
 	// TurnedAway tells of somebody who was turned away.
@@ -39,9 +40,9 @@ type Refusal struct {
 // open is the door of a stack that has none.
 type open struct{}
 
-func (open) Full() int          { return 0 }
-func (open) Closing() bool      { return false }
-func (open) TurnedAway(Refusal) {}
+func (open) Full(time.Duration) int { return 0 }
+func (open) Closing() bool          { return false }
+func (open) TurnedAway(Refusal)     {}
 
 // WithDoor asks d whether there is room for a call. Default: there always is.
 func WithDoor(d Door) Option { return func(s *Stack) { s.asked = d } }
@@ -85,10 +86,17 @@ func (d *door) tolerates(m sniffed, isSIP bool, peer net.Addr) bool {
 	return true
 }
 
+// arrival is where a message came from.
+type arrival struct {
+	network string
+	peer    net.Addr
+	waited  time.Duration // in the socket, as [Door.Full] has it
+}
+
 // first decides about a message by what was sniffed of it, before anything else is done: the more come, the less may be done for
 // those that are turned away. false: it is not for sipgo. answer, if there is one, is to be sent, over UDP to whom. A nil door is
 // open to all.
-func (d *door) first(m sniffed, isSIP bool, raw []byte, network string, peer net.Addr) (pass bool, answer []byte, to netip.AddrPort) {
+func (d *door) first(m sniffed, isSIP bool, raw []byte, a arrival) (pass bool, answer []byte, to netip.AddrPort) {
 	switch {
 	case d == nil || !isSIP || m.Code != 0:
 		return true, nil, to
@@ -99,7 +107,7 @@ func (d *door) first(m sniffed, isSIP bool, raw []byte, network string, peer net
 	case !m.initial:
 		return true, nil, to
 	}
-	now, from := time.Now(), addrPort(peer)
+	now, from := time.Now(), addrPort(a.peer)
 	if d.ignored(m, from.Addr(), now) {
 		return false, nil, to
 	}
@@ -109,14 +117,14 @@ func (d *door) first(m sniffed, isSIP bool, raw []byte, network string, peer net
 	var res statelessResponse
 	if d.over(from.Addr(), now) {
 		res = unavailable(retrySoon)
-	} else if retry := d.Full(); retry > 0 {
+	} else if retry := d.Full(a.waited); retry > 0 {
 		res = unavailable(retry)
 	} else {
 		return true, nil, to
 	}
-	answer, to, ok := res.write(raw, network, from, d.secret)
+	answer, to, ok := res.write(raw, a.network, from, d.secret)
 	if !ok { // not as simple as it looked
-		answer, to = d.gate.echo(res, raw, peer)
+		answer, to = d.gate.echo(res, raw, a.peer)
 	}
 	return false, answer, to
 }

@@ -1,7 +1,9 @@
 package sipstack
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -15,14 +17,16 @@ import (
 
 // testDoor writes down what it is told, and is full if it is to be.
 type testDoor struct {
-	mu   sync.Mutex
-	full int
-	told []Refusal
+	mu     sync.Mutex
+	full   int
+	waited []time.Duration // of the calls it was asked about
+	told   []Refusal
 }
 
-func (d *testDoor) Full() int {
+func (d *testDoor) Full(waited time.Duration) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.waited = append(d.waited, waited)
 	return d.full
 }
 
@@ -179,6 +183,34 @@ func TestAFullNodeRefusesOverTCP(t *testing.T) {
 	require.Equal(t, "SIP/2.0 503 Service Unavailable", startOf(res), "no 100 before it")
 	assert.Equal(t, "7", field(res, "Retry-After"))
 	assert.True(t, isStateless(tagIn(field(res, "To"))))
+}
+
+// slowHub is a network in whose sockets datagrams lie for a while.
+type slowHub struct{ *hub }
+
+func (h slowHub) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	conn, err := h.hub.ListenPacket(ctx, network, address)
+	return slowConn{conn}, err
+}
+
+type slowConn struct{ net.PacketConn }
+
+func (c slowConn) ReadWaited(b []byte) (int, net.Addr, time.Duration, error) {
+	n, from, err := c.ReadFrom(b)
+	return n, from, 7 * time.Millisecond, err
+}
+
+func TestTheDoorIsToldHowLongAnINVITEWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &testDoor{}
+		n := startNode(t, slowHub{newHub()}, Config{Listeners: []Listener{{"udp", "127.0.0.1:5060"}}}, WithDoor(d)).answering()
+		defer n.stop()
+		p := n.udpPhone()
+		defer p.close()
+		p.newCall().sendInvite("", offerLine)
+		p.expect("SIP/2.0 200")
+		assert.Equal(t, []time.Duration{7 * time.Millisecond}, d.waited)
+	})
 }
 
 func TestAFullNodeLooksAtNoGrammar(t *testing.T) {

@@ -137,7 +137,7 @@ func (s *Stack) unasked(i *invite, returning *revival) (retryAfter int) {
 	if returning != nil || s.tap.knows(i.id.callID, i.req.CSeq().SeqNo) {
 		return 0
 	}
-	return s.door.Full()
+	return s.door.Full(0)
 }
 
 // claim notes an INVITE. It returns the one that is known by its name before, if there is one.

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 )
@@ -73,6 +74,11 @@ type packetListener struct {
 	err    error // why reading ended
 }
 
+// timed is a socket that knows how long a datagram lay in it.
+type timed interface {
+	ReadWaited(b []byte) (n int, from net.Addr, waited time.Duration, err error)
+}
+
 // packet is a datagram off the wire.
 type packet struct {
 	data []byte
@@ -93,7 +99,7 @@ func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 		}
 	}
 	for {
-		n, peer, err := l.PacketConn.ReadFrom(b)
+		n, peer, waited, err := l.read(b)
 		if err != nil {
 			l.mu.Lock()
 			l.err = err
@@ -105,7 +111,7 @@ func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 			continue
 		}
 		m, isSIP := sniff(b[:n])
-		if pass, answer, to := l.door.first(m, isSIP, b[:n], "udp", peer); !pass {
+		if pass, answer, to := l.door.first(m, isSIP, b[:n], arrival{"udp", peer, waited}); !pass {
 			l.turnAway(m, peer, answer, to)
 			continue
 		}
@@ -135,6 +141,15 @@ func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 		l.mu.Unlock()
 		return copy(b, message), peer, nil
 	}
+}
+
+// read reads a datagram, and tells how long it lay in the socket, where that is known.
+func (l *packetListener) read(b []byte) (n int, peer net.Addr, waited time.Duration, err error) {
+	if t, ok := l.PacketConn.(timed); ok {
+		return t.ReadWaited(b)
+	}
+	n, peer, err = l.PacketConn.ReadFrom(b)
+	return n, peer, 0, err
 }
 
 // looked has the gate look at a datagram of n octets.

@@ -87,7 +87,7 @@ func (c *observedConn) arrived(raw []byte) {
 	c.since = time.Time{}
 	l := c.listener
 	m, isSIP := sniff(raw)
-	if pass, answer, _ := l.door.first(m, isSIP, raw, l.network, c.RemoteAddr()); !pass {
+	if pass, answer, _ := l.door.first(m, isSIP, raw, arrival{network: l.network, peer: c.RemoteAddr()}); !pass {
 		l.tap.aside(m, true, l.network, c.local, c.RemoteAddr())
 		if answer != nil {
 			_, _ = c.Write(answer) // the peer's loss
