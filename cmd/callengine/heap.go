@@ -25,6 +25,11 @@ const (
 	// leastPercent of what is alive may gather in any case.
 	leastPercent = 25
 
+	// sweeping is how long a busy node's garbage is swept for, with one processor, and glance how often its sockets are looked at
+	// meanwhile: a message waits for no longer.
+	sweeping = 50 * time.Millisecond
+	glance   = 500 * time.Microsecond
+
 	// firstPerSecond is how much is allocated in a second as long as that is not known.
 	firstPerSecond = 32 << 20
 	// sustained is how long much has to be allocated until a node is a busy one: a moment of haste makes none.
@@ -39,7 +44,22 @@ const (
 
 // collectInTime has garbage collected so often that it takes a hundredth of a processor at most, and what is free returned to the
 // system once it is calm. It is for the process as a whole, once, and only where nobody has set GOGC.
-func collectInTime() { newCollection(calm, debug.FreeOSMemory).watch() }
+func collectInTime() {
+	c := newCollection(calm, debug.FreeOSMemory)
+	if runtime.GOMAXPROCS(0) == 1 {
+		c.swept = lookAtSockets
+	}
+	c.watch()
+}
+
+// lookAtSockets has Go look at the sockets while it sweeps. Its sweeper yields to all that can run, but not to what has come from the
+// network: with one processor that is looked at when nothing else can run, or else every 10 ms. It is also looked at when the world
+// goes on after a stop, and a stop in which nothing is done takes some microseconds.
+func lookAtSockets() {
+	for end := time.Now().Add(sweeping); time.Now().Before(end); time.Sleep(glance) {
+		runtime.Stack(nil, true)
+	}
+}
 
 // percentFor is the percentage by which the heap may grow beyond what is alive, where rate bytes were allocated in a second of
 // late, and usual ones are by and large.
@@ -52,9 +72,10 @@ func percentFor(alive, rate, usual uint64) int {
 
 // collection sets the percentage anew after each collection of garbage.
 type collection struct {
-	calm time.Duration
-	free func()                           // collects, and returns what is free to the system
-	read func() (alive, allocated uint64) // bytes: that have to be looked through, and that were allocated ever
+	calm  time.Duration
+	free  func()                           // collects, and returns what is free to the system
+	swept func()                           // called when much has been collected and is going to be swept; may be nil
+	read  func() (alive, allocated uint64) // bytes: that have to be looked through, and that were allocated ever
 
 	mu        sync.Mutex
 	percent   int
@@ -80,16 +101,20 @@ func newCollection(calm time.Duration, free func()) *collection {
 // watch is told of the next collection by being garbage of it.
 func (c *collection) watch() {
 	runtime.SetFinalizer(&garbage{of: c}, func(g *garbage) {
-		g.of.collected(time.Now())
+		busy := g.of.collected(time.Now())
 		g.of.watch()
+		if busy && g.of.swept != nil {
+			g.of.swept()
+		}
 	})
 }
 
 // garbage is what nobody refers to.
 type garbage struct{ of *collection }
 
-// collected takes note of a collection. One that comes long after the one before says that it is calm.
-func (c *collection) collected(now time.Time) {
+// collected takes note of a collection. One that comes long after the one before says that it is calm. busy: much was allocated of
+// late.
+func (c *collection) collected(now time.Time) (busy bool) {
 	alive, allocated := c.read()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,6 +133,7 @@ func (c *collection) collected(now time.Time) {
 	if c.remaining > 0 {
 		c.settle.Reset(c.calm)
 	}
+	return rate > relaxed
 }
 
 // giveBack collects when it has become calm, and again and again until nothing lingers, and returns to the system what memory is

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"net"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,6 +101,71 @@ func TestMemoryIsGivenBackWhileItIsCalmUntilNothingLingers(t *testing.T) {
 		assert.Zero(t, wait(10*calm), "it is busy, if without a collection")
 		assert.Equal(t, lingering, wait(24*time.Hour))
 	})
+}
+
+func TestSocketsAreLookedAtWhileABusyNodeSweeps(t *testing.T) {
+	_ = own(t)
+	var allocated atomic.Uint64
+	var busy atomic.Bool
+	busy.Store(true)
+	swept := make(chan struct{}, 100)
+	c := newCollection(time.Hour, func() {})
+	defer c.settle.Stop()
+	c.swept = func() { swept <- struct{}{} }
+	c.read = func() (uint64, uint64) {
+		if busy.Load() {
+			allocated.Add(1 << 40)
+		}
+		return leastGarbage, allocated.Load()
+	}
+	c.watch()
+	require.Eventually(t, func() bool { runtime.GC(); return len(swept) > 0 }, 10*time.Second, 10*time.Millisecond)
+	busy.Store(false)
+	c.collected(time.Now())
+	assert.False(t, c.collected(time.Now()), "little has happened since")
+}
+
+// BenchmarkSocketsWhileSwept is a datagram that comes while somebody yields and runs on all the time, as Go's sweeper does.
+func BenchmarkSocketsWhileSwept(b *testing.B) {
+	for name, look := range map[string]bool{"looked-at": true, "left-alone": false} {
+		b.Run(name, func(b *testing.B) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+			conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+			require.NoError(b, err)
+			var over atomic.Bool
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				for !over.Load() {
+					runtime.Gosched()
+				}
+			})
+			came := make(chan struct{})
+			wg.Go(func() {
+				room := make([]byte, 10)
+				for {
+					if _, _, err := conn.ReadFrom(room); err != nil {
+						return
+					}
+					came <- struct{}{}
+				}
+			})
+			if look {
+				wg.Go(func() {
+					for !over.Load() {
+						lookAtSockets()
+					}
+				})
+			}
+			for b.Loop() {
+				_, err := conn.WriteTo([]byte("x"), conn.LocalAddr())
+				require.NoError(b, err)
+				<-came
+			}
+			over.Store(true)
+			_ = conn.Close()
+			wg.Wait()
+		})
+	}
 }
 
 func TestAMomentOfHasteMakesNoBusyNode(t *testing.T) {
