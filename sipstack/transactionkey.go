@@ -38,9 +38,9 @@ func appendKey(b []byte, via, method string) (key []byte, ok bool) {
 		p, params, _ = strings.Cut(params, ";")
 		value, found := strings.CutPrefix(p, "branch=")
 		switch {
-		case !found:
-		case branch != "":
+		case p == "branch", found && branch != "":
 			return b, false
+		case !found:
 		default:
 			branch = value
 		}

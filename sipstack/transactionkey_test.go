@@ -24,6 +24,7 @@ func TestTransactionKeyIsThatOfTheLibrary(t *testing.T) {
 		"SIP/2.0/TCP 127.0.0.1:5070;branch=z9hG4bK1":                                  false,
 		"SIP/2.0/UDP 127.0.0.1:5070 ;branch=z9hG4bK1":                                 false,
 		"SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK1;branch=z9hG4bK2":                  false,
+		"SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK1;branch":                           false,
 		"SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bK1, SIP/2.0/UDP a.b;branch=z9hG4bK2": false,
 		"SIP/2.0/UDP 127.0.0.1:5070;x=\";branch=z9hG4bK1\"":                           false,
 		"SIP/2.0/UDP [2001:db8::1;branch=z9hG4bK1":                                    false,
