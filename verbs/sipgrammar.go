@@ -49,7 +49,7 @@ func checkSIPBody(rest string) error {
 	user, address, hasUser := strings.Cut(rest, "@")
 	if !hasUser {
 		address = rest
-	} else if host, headers, ok := strings.Cut(user, "?"); ok && checkSIPAddress(host) == nil && strings.Contains(headers, "=") {
+	} else if host, headers, ok := strings.Cut(user, "?"); ok && checkSIPAddress(host) == nil && hasSIPHeader(headers) {
 		// By the letter of the grammar all of it is a user name, which nobody means.
 		name, _, _ := strings.Cut(headers[strings.LastIndex(headers, "&")+1:], "=")
 		return fmt.Errorf(`the header %s holds an unescaped "@"; write %%40 (a "?" in a user name is %%3F)`, name)
@@ -86,6 +86,12 @@ func checkSIPUser(userinfo string) error {
 		return errors.New("the password holds a character that must be escaped") // which one is nobody's business
 	}
 	return nil
+}
+
+// hasSIPHeader reports whether what follows a "?" looks like headers. What follows a colon may be a password.
+func hasSIPHeader(s string) bool {
+	first, _, _ := strings.Cut(s, ":")
+	return strings.Contains(first, "=")
 }
 
 // checkSIPAddress checks host, port and parameters.
