@@ -140,6 +140,7 @@ func (d *Durable) lookAfter() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.drop(time.Now(), nil)
+	d.noted.shed()
 }
 
 // full looks whether the disk has no room left.

@@ -45,6 +45,13 @@ func (p *paper) reuse(sheets [][]byte) {
 	}
 }
 
+// shed gives up half of them: a store that is busy no longer needs none in the end.
+func (p *paper) shed() {
+	keep := len(p.spare) / 2
+	clear(p.spare[keep:])
+	p.spare = p.spare[:keep]
+}
+
 // queue is calls that wait to be packed.
 type queue []waiting
 
