@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -158,6 +159,7 @@ func (c codec) skip(entries []byte) (entry cbor.RawMessage, rest []byte, err err
 
 // merge adds entries of a call to its journal, by the same rule.
 func merge(journal, entries []Entry) []Entry {
+	journal = slices.Grow(journal, len(entries))
 	for _, e := range entries {
 		if e.Seq == uint64(len(journal))+1 {
 			journal = append(journal, e)
