@@ -15,7 +15,7 @@ func gateWith(change func(*Config)) *gate {
 	change(&cfg)
 	g := newGate(cfg, newMetrics(BuildInfo{}))
 	g.memory.read = func() (used, limit uint64) { return 0, 100 }
-	g.backlog.waiting = func() uint64 { return 0 }
+	g.backlog.waiting, g.backlog.left = func() uint64 { return 0 }, nothingLeft
 	return g
 }
 
@@ -86,9 +86,12 @@ func TestAskingForReadinessTakesNoRoomFromABurst(t *testing.T) {
 	assert.Equal(t, retryAfter, g.Full(0))
 }
 
+// nothingLeft is of processors that are busy.
+func nothingLeft() float64 { return 0 }
+
 func TestABurstIsNoOverloadAndWhatLastsIs(t *testing.T) {
 	var waiting uint64
-	g := &backlogGauge{most: 10, strict: 10, burst: 4, waiting: func() uint64 { return waiting }}
+	g := &backlogGauge{most: 10, strict: 10, burst: 4, waiting: func() uint64 { return waiting }, left: nothingLeft}
 	full := func(backlog uint64) bool {
 		waiting = backlog
 		return g.full(0)
@@ -117,7 +120,7 @@ func TestABurstIsNoOverloadAndWhatLastsIs(t *testing.T) {
 
 func TestNoCallIsTurnedAwayWhileHalfOfThemFindLittleWaiting(t *testing.T) {
 	var waiting uint64
-	g := &backlogGauge{most: 10, strict: 10, burst: 3, waiting: func() uint64 { return waiting }}
+	g := &backlogGauge{most: 10, strict: 10, burst: 3, waiting: func() uint64 { return waiting }, left: nothingLeft}
 	for n := range 1000 {
 		waiting = 0
 		if n%2 == 0 {
@@ -129,7 +132,7 @@ func TestNoCallIsTurnedAwayWhileHalfOfThemFindLittleWaiting(t *testing.T) {
 
 func TestUnderOverloadNoCallIsLetInThatFindsMuchWaiting(t *testing.T) {
 	var waiting uint64
-	g := &backlogGauge{most: 10, strict: 10, burst: 8, waiting: func() uint64 { return waiting }}
+	g := &backlogGauge{most: 10, strict: 10, burst: 8, waiting: func() uint64 { return waiting }, left: nothingLeft}
 	letIn := 0
 	for n := range 900 {
 		waiting = 11
@@ -145,7 +148,7 @@ func TestUnderOverloadNoCallIsLetInThatFindsMuchWaiting(t *testing.T) {
 
 func TestUnderOverloadACallHasToComeInTime(t *testing.T) {
 	var waiting uint64
-	g := &backlogGauge{most: 10, strict: 5, burst: 4, waiting: func() uint64 { return waiting }}
+	g := &backlogGauge{most: 10, strict: 5, burst: 4, waiting: func() uint64 { return waiting }, left: nothingLeft}
 	assert.False(t, g.full(time.Hour), "nothing waits: it is the socket's reader that was late")
 	waiting = 10
 	assert.False(t, g.full(0))
@@ -163,6 +166,25 @@ func TestUnderOverloadACallHasToComeInTime(t *testing.T) {
 	assert.False(t, g.full(longestWait+1), "it is over")
 	waiting = 10
 	assert.False(t, g.full(0))
+}
+
+func TestAnOverloadIsOverWhenTheProcessorsHaveTimeLeft(t *testing.T) {
+	left := 0.0
+	g := &backlogGauge{most: 10, strict: 10, burst: 4, waiting: func() uint64 { return 11 }, left: func() float64 { return left }}
+	for range 4 {
+		require.False(t, g.full(0), "a burst")
+	}
+	left = sparePart
+	for range 10 {
+		require.True(t, g.full(0), "turning calls away leaves time")
+	}
+	left = sparePart + 0.01
+	require.False(t, g.full(time.Hour), "many come at a time, and few altogether")
+	left = 0
+	for range 3 {
+		require.False(t, g.full(0), "a burst again")
+	}
+	require.True(t, g.full(0))
 }
 
 func TestAnApplicationThatIsSlowGetsACallASecond(t *testing.T) {

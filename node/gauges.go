@@ -65,12 +65,14 @@ func readMemory() (used, limit uint64) {
 // most calls find too much waiting, and from then on every one of these is turned away until there are fewer again: those that are
 // let in wait for nobody but each other. So is a call whose INVITE waited for long itself: others come that need not have, and callers
 // that are let in are answered soon. It is calls that are counted, not time: under overload the socket is read in batches, before
-// each of which all seems calm.
+// each of which all seems calm. When the processors have time left it is over all the same: calls that come many at a time find others
+// waiting, however few they are.
 type backlogGauge struct {
 	waiting func() uint64
-	most    uint64 // that may wait
-	strict  uint64 // … under overload
-	burst   int    // calls that are let in although they find more waiting
+	most    uint64         // that may wait
+	strict  uint64         // … under overload
+	burst   int            // calls that are let in although they find more waiting
+	left    func() float64 // the part of the processors' time that was left of late
 
 	mu   sync.Mutex
 	owed int  // calls that found too much waiting, less those that did not: from 0 to burst
@@ -86,12 +88,15 @@ const (
 	backlogBurst = 48
 	// longestWait is how long an INVITE may have lain in its socket under overload.
 	longestWait = time.Millisecond
+	// sparePart is the part of the processors' time that has to be left for an overload to be over: while calls are turned away some is.
+	sparePart = 0.3
 )
 
 func newBacklogGauge() *backlogGauge {
 	cpus := runtime.GOMAXPROCS(0)
 	return &backlogGauge{
 		waiting: runnable, most: uint64(backlogPerCPU * cpus), strict: uint64(strictPerCPU * cpus), burst: backlogBurst * cpus,
+		left: newSpareGauge().left,
 	}
 }
 
@@ -108,7 +113,14 @@ func (g *backlogGauge) full(waited time.Duration) bool {
 		return false
 	}
 	g.mu.Lock()
+	over := g.over
+	g.mu.Unlock()
+	rested := over && g.left() > sparePart // what the system says is read without the lock
+	g.mu.Lock()
 	defer g.mu.Unlock()
+	if rested {
+		g.over, g.owed = false, 0
+	}
 	if !g.tooMuch() && !(g.over && waited > longestWait) {
 		g.owed = max(0, g.owed-1)
 		if g.owed <= g.burst/2 {
