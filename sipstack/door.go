@@ -13,7 +13,7 @@ import (
 // many goroutines, those that read the sockets among them, and must not block.
 type Door interface {
 	// Full returns 0 when a new call can be taken; else it is refused with 503 and this Retry-After, in seconds. waited is how long
-	// its INVITE lay in the socket before it was read; 0 where that is not known, which it is of UDP over IPv4, on Linux.
+	// its INVITE lay in the socket before it was read; 0 where that is not known: it is known of UDP over IPv4, on Linux.
 	Full(waited time.Duration) (retryAfter int)
 	// Closing reports whether no new call will be taken any more: OPTIONS that asks for that gets 503.
 	Closing() bool
