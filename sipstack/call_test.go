@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/callengine/callengine/media"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -73,6 +74,27 @@ func TestCallAnsweredAndHungUpByTheCaller(t *testing.T) {
 		}, n.rec.ladder("c-"+c.callID))
 		assert.Equal(t, []string{"ack started 32s", "ack stopped 32s"}, n.rec.timerEvents())
 	})
+}
+
+// soundTold notes what an observer had been told of a call when its sound was started.
+type soundTold struct {
+	*recorder
+	ladder chan []string
+}
+
+func (o soundTold) Media(callID string, p media.Params) {
+	o.recorder.Media(callID, p)
+	o.ladder <- o.recorder.ladder(callID)
+}
+
+// The caller hears of the answer first: to have its sound started takes time.
+func TestThe200GoesOutBeforeItsSoundIsStarted(t *testing.T) {
+	told := soundTold{&recorder{}, make(chan []string, 10)}
+	inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
+		n.answering()
+		p.call()
+		assert.Contains(t, <-told.ladder, "< 200 INVITE")
+	}, WithObserver(told))
 }
 
 func TestCallHungUpByUs(t *testing.T) {

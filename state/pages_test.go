@@ -100,15 +100,14 @@ func TestACallThatIsOverMayOweAnEventAgain(t *testing.T) {
 	assert.Len(t, journal, 7)
 }
 
-// A call whose caller may not have learned of its end is looked for until nobody waits any longer.
-func TestACallWhoseCallerDoesNotLearnOfItsEndIsOverInTheEnd(t *testing.T) {
-	t.Parallel()
-	d, _ := openDurable(t, DurableConfig{Dir: t.TempDir()})
+// unacknowledged has a call in a store whose caller does not say that it has learned of its end: no ACK comes.
+func unacknowledged(t *testing.T, d *Durable, id string) {
+	t.Helper()
 	for _, e := range []Entry{
 		{Type: TypeSIP, SIP: &SIP{Direction: "in", Method: "INVITE", CSeq: 1}},
-		{Type: TypeSIP, SIP: &SIP{Direction: "out", Method: "INVITE", CSeq: 1, Code: 488}}, // no ACK comes
+		{Type: TypeSIP, SIP: &SIP{Direction: "out", Method: "INVITE", CSeq: 1, Code: 488}},
 	} {
-		e.CallID = "c-1"
+		e.CallID = id
 		_, err := d.Append(t.Context(), e)
 		require.NoError(t, err)
 	}
@@ -117,6 +116,13 @@ func TestACallWhoseCallerDoesNotLearnOfItsEndIsOverInTheEnd(t *testing.T) {
 		defer d.mu.Unlock()
 		return len(d.calm) == 1
 	}, patience, 10*time.Millisecond)
+}
+
+// A call whose caller may not have learned of its end is looked for until nobody waits any longer.
+func TestACallWhoseCallerDoesNotLearnOfItsEndIsOverInTheEnd(t *testing.T) {
+	t.Parallel()
+	d, _ := openDurable(t, DurableConfig{Dir: t.TempDir()})
+	unacknowledged(t, d, "c-1")
 	d.leaveOut(time.Now().Add(hangsFor / 2))
 	ids, err := d.Unfinished(t.Context())
 	require.NoError(t, err)
@@ -127,6 +133,28 @@ func TestACallWhoseCallerDoesNotLearnOfItsEndIsOverInTheEnd(t *testing.T) {
 	journal, err := d.Journal(t.Context(), "c-1")
 	require.NoError(t, err)
 	assert.Len(t, journal, 2)
+}
+
+// A value that cannot be packed costs no more than that its call stays as it is, and that is said.
+func TestACallWhoseValueCannotBePackedStaysInMemory(t *testing.T) {
+	t.Parallel()
+	d, logs := openDurable(t, DurableConfig{Dir: t.TempDir()})
+	unacknowledged(t, d, "c-1")
+	d.mu.Lock()
+	never := time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) // RFC 3339 has no such year
+	d.calls["c-1"].record.StartTime = &never
+	d.mu.Unlock()
+	d.leaveOut(time.Now().Add(2 * hangsFor))
+	d.leaveOut(time.Now().Add(4 * hangsFor))
+	d.mu.Lock()
+	assert.Nil(t, d.calls["c-1"].sealed)
+	d.mu.Unlock()
+	journal, err := d.Journal(t.Context(), "c-1")
+	require.NoError(t, err)
+	assert.Len(t, journal, 2)
+	said := logs.FilterMessageSnippet("could not be packed").FilterLevelExact(zap.ErrorLevel).All()
+	require.Len(t, said, 1, "once")
+	assert.Equal(t, "c-1", said[0].ContextMap()["call_id"])
 }
 
 // What one call has appended while nothing could be written may be more than one message takes.

@@ -169,10 +169,12 @@ func (d *Durable) leaveOut(now time.Time) {
 		case c.rest.hangs(now) && !c.busy():
 			d.calm = append(d.calm, calm{c, entries, now})
 		case c.sealable(now):
-			f := c.filed()
-			if value := (bytes.Buffer{}); d.codec.file(&value, &f) == nil {
-				d.seal(c, value.Bytes())
+			f, value := c.filed(), bytes.Buffer{}
+			if err := d.codec.file(&value, &f); err != nil {
+				d.log.Error("the value of a call that is over could not be packed, and stays in memory", zap.String("call_id", c.id), zap.Error(err))
+				continue
 			}
+			d.seal(c, value.Bytes())
 		}
 	}
 	d.calm = slices.Delete(d.calm, 0, n)
