@@ -228,3 +228,9 @@ func (c *callers) message(m string, at time.Time) {
 type writer struct{ c *callers }
 
 func (w writer) Write(b []byte) (int, error) { return w.c.conn.WriteTo(b, w.c.node) }
+
+func header(m, name string) string {
+	_, rest, _ := strings.Cut(m, "\r\n"+name+": ")
+	value, _, _ := strings.Cut(rest, "\r\n")
+	return value
+}

@@ -9,26 +9,32 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
-// phone is many callers behind one socket. Each is referred, and notes when.
+// phone is many callers behind one socket. Each is referred, and notes when: by the kernel's clock, as the phone shares its core
+// with the application and may be late.
 type phone struct {
-	conn  net.PacketConn
+	conn  *net.UDPConn
 	node  net.Addr
 	local string
 	ended chan struct{} // one value per call that was hung up
 
 	mu       sync.Mutex
-	referred map[string]time.Time // when the REFER came, by From
+	referred map[string]time.Time // when the REFER was on the wire, by From
 	notified map[string]time.Time // when the final NOTIFY was sent
 	byes     map[string]bool
 }
 
 func newPhone(b testing.TB, node string, calls int) *phone {
 	b.Helper()
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = conn.Close() })
+	raw, err := conn.SyscallConn()
+	require.NoError(b, err)
+	require.NoError(b, raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) }))
+	require.NoError(b, err)
 	to, err := net.ResolveUDPAddr("udp4", node)
 	require.NoError(b, err)
 	p := &phone{
@@ -55,17 +61,19 @@ func (p *phone) send(format string, args ...any) {
 }
 
 func (p *phone) serve() {
-	buf := make([]byte, 65536)
+	buf, control := make([]byte, 65536), make([]byte, 256)
 	for {
-		n, _, err := p.conn.ReadFrom(buf)
+		n, o, _, _, err := p.conn.ReadMsgUDPAddrPort(buf, control)
 		if err != nil {
 			return
 		}
-		p.message(string(buf[:n]), time.Now())
+		if at, ok := timestamp(control[:o]); ok {
+			p.message(string(buf[:n]), at)
+		}
 	}
 }
 
-// message reacts to what the node sent.
+// message reacts to what the node sent, and when.
 func (p *phone) message(m string, at time.Time) {
 	var call int
 	if _, err := fmt.Sscanf(header(m, "Call-ID"), "bench-%d", &call); err != nil {
@@ -112,10 +120,4 @@ func (p *phone) message(m string, at time.Time) {
 			p.ended <- struct{}{}
 		}
 	}
-}
-
-func header(m, name string) string {
-	_, rest, _ := strings.Cut(m, "\r\n"+name+": ")
-	value, _, _ := strings.Cut(rest, "\r\n")
-	return value
 }
