@@ -196,7 +196,10 @@ func TestAJournalIsJSONLinesWithoutSecrets(t *testing.T) {
 		_, err := m.Append(t.Context(), e)
 		require.NoError(t, err)
 	}
-	_, err := m.Owe(t.Context(), "c-1", []byte(`{"id":"e-1","type":"disconnect","target":{"url":"https://u:geheim@h/","auth":{"password":"geheim"}},"body":{}}`))
+	_, err := m.Owe(t.Context(), state.Owed{
+		CallID: "c-1", ID: "e-1", Type: "disconnect", URL: "https://u:geheim@h/",
+		Event: []byte(`{"id":"e-1","type":"disconnect","target":{"url":"https://u:geheim@h/","auth":{"password":"geheim"}},"body":{}}`),
+	})
 	require.NoError(t, err)
 
 	r := request(New(open, m, WithMask(hide)), "GET", base+"/calls/c-1/journal")

@@ -163,8 +163,8 @@ func (s *mortalStore) Append(ctx context.Context, e state.Entry) (uint64, error)
 	return s.write(func() (uint64, error) { return s.Memory.Append(ctx, e) })
 }
 
-func (s *mortalStore) Owe(ctx context.Context, callID string, event []byte) (uint64, error) {
-	return s.write(func() (uint64, error) { return s.Memory.Owe(ctx, callID, event) })
+func (s *mortalStore) Owe(ctx context.Context, o state.Owed) (uint64, error) {
+	return s.write(func() (uint64, error) { return s.Memory.Owe(ctx, o) })
 }
 
 func (s *mortalStore) Delivered(ctx context.Context, callID string, seq uint64) error {

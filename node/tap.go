@@ -170,6 +170,11 @@ func (j *journal) Append(ctx context.Context, e state.Entry) (uint64, error) {
 	return seq, err
 }
 
+// Owe implements [webhook.Ledger].
+func (j *journal) Owe(ctx context.Context, to webhook.Target, ev webhook.Event, packed []byte) (uint64, error) {
+	return j.Store.Owe(ctx, state.Owed{CallID: ev.CallID, ID: ev.ID, Type: ev.Type, Method: to.Method, URL: to.URL, Event: packed})
+}
+
 // note appends an entry for which nobody waits.
 func (j *journal) note(e state.Entry) {
 	if _, err := j.Append(context.Background(), e); err != nil {

@@ -292,8 +292,8 @@ func (d *Durable) rouse() {
 }
 
 // Owe implements [Store]. It waits until the debt is safe.
-func (d *Durable) Owe(ctx context.Context, callID string, event []byte) (uint64, error) {
-	e, err := owedEntry(callID, event)
+func (d *Durable) Owe(ctx context.Context, o Owed) (uint64, error) {
+	e, err := o.entry()
 	if err != nil {
 		return 0, err
 	}

@@ -240,7 +240,7 @@ func TestValuesAreRebuiltFromTheJournals(t *testing.T) {
 	require.NoError(t, err)
 	_, err = d.Append(t.Context(), ended("c-2"))
 	require.NoError(t, err)
-	seq, err := d.Owe(t.Context(), "c-2", envelope("e-1"))
+	seq, err := d.Owe(t.Context(), owing("c-2", "e-1"))
 	require.NoError(t, err)
 	require.NoError(t, d.Failed(t.Context(), "c-2", seq, "gone"))
 	records, _, err := d.Records(t.Context(), Query{})

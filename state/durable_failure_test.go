@@ -74,7 +74,7 @@ func stopsNothing(t *testing.T, disk smallDisk, reserve int64) {
 		require.NoError(t, err)
 		_, err = d.Append(t.Context(), message(id, 20_000))
 		require.NoError(t, err)
-		_, err = d.Owe(t.Context(), id, envelope("e-"+id))
+		_, err = d.Owe(t.Context(), owing(id, "e-"+id))
 		require.NoError(t, err)
 		want[id] = 3
 	}

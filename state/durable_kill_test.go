@@ -44,7 +44,7 @@ func victim(dir string) {
 						fmt.Printf("%s %d\n", id, seq) // one write, with all that was appended to the call before
 					}
 				}
-				seq, err := d.Owe(context.Background(), id, envelope("e-"+id))
+				seq, err := d.Owe(context.Background(), owing(id, "e-"+id))
 				if err != nil {
 					os.Exit(1)
 				}

@@ -56,7 +56,7 @@ func TestWhatIsAppendedIsThereAfterARestart(t *testing.T) {
 		_, err := d.Append(t.Context(), e)
 		require.NoError(t, err)
 	}
-	seq, err := d.Owe(t.Context(), "c-2", envelope("e-1"))
+	seq, err := d.Owe(t.Context(), owing("c-2", "e-1"))
 	require.NoError(t, err)
 	before, err := d.Journal(t.Context(), "c-1")
 	require.NoError(t, err)

@@ -19,7 +19,7 @@ func run(t *testing.T, s Store, id string, bytes int) {
 		_, err := s.Append(t.Context(), e)
 		require.NoError(t, err)
 	}
-	seq, err := s.Owe(t.Context(), id, envelope("e-"+id))
+	seq, err := s.Owe(t.Context(), owing(id, "e-"+id))
 	require.NoError(t, err)
 	require.NoError(t, s.Delivered(t.Context(), id, seq))
 }
@@ -55,7 +55,7 @@ func TestCallsThatAreOverAreReadBackFromTheDisk(t *testing.T) {
 	}
 	_, err := d.Append(t.Context(), initiated("c-up"))
 	require.NoError(t, err)
-	seq, err := d.Owe(t.Context(), "c-49", envelope("e-more"))
+	seq, err := d.Owe(t.Context(), owing("c-49", "e-more"))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return inMemory(d) < 20 }, patience, 10*time.Millisecond)
 
@@ -124,7 +124,7 @@ func TestOfACallThatIsQuietTheJournalIsNotInMemory(t *testing.T) {
 	for _, e := range journalOf("c-up") {
 		add(e)
 	}
-	seq, err := d.Owe(t.Context(), "c-up", envelope("e-1"))
+	seq, err := d.Owe(t.Context(), owing("c-up", "e-1"))
 	require.NoError(t, err)
 	want, err := d.Journal(t.Context(), "c-up")
 	require.NoError(t, err)
@@ -167,7 +167,7 @@ func TestTheDiskIsTrimmedByAge(t *testing.T) {
 	require.NoError(t, err)
 	_, err = d.Append(t.Context(), ended("c-owes"))
 	require.NoError(t, err)
-	_, err = d.Owe(t.Context(), "c-owes", envelope("e-1"))
+	_, err = d.Owe(t.Context(), owing("c-owes", "e-1"))
 	require.NoError(t, err)
 	for i := range 20 {
 		run(t, d, fmt.Sprintf("c-%d", i), 1000)

@@ -1,12 +1,9 @@
 package state
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -181,8 +178,8 @@ func (m *Memory) Records(_ context.Context, q Query) (records []Record, next str
 }
 
 // Owe implements [Store].
-func (m *Memory) Owe(_ context.Context, callID string, event []byte) (uint64, error) {
-	entry, err := owedEntry(callID, event)
+func (m *Memory) Owe(_ context.Context, o Owed) (uint64, error) {
+	entry, err := o.entry()
 	if err != nil {
 		return 0, err
 	}
@@ -248,42 +245,3 @@ func (m *Memory) DeadLetters(context.Context) ([]DeadLetter, error) {
 
 // Close implements [Store]. What was kept can still be read.
 func (m *Memory) Close() error { return nil }
-
-// owedEntry reads of an event what the store has to know of it: its envelope is
-// {"id", "type", "target": {"url", "method", …}, …}.
-func owedEntry(callID string, event []byte) (Entry, error) {
-	envelope, err := readEnvelope(event)
-	switch {
-	case err != nil:
-		return Entry{}, fmt.Errorf("owe an event of call %s: %w", callID, err)
-	case envelope.ID == "" || callID == "":
-		return Entry{}, fmt.Errorf("owe an event of call %q: it has no id, or belongs to no call", callID)
-	}
-	return Entry{CallID: callID, Type: TypeWebhook, Webhook: &Webhook{
-		Event: WebhookOwed, EventID: envelope.ID, EventType: envelope.Type,
-		Method: envelope.Target.Method, URL: maskText(envelope.Target.URL), Owed: slices.Clone(event),
-	}}, nil
-}
-
-// owedEvent is what the store has to know of an event that is owed.
-type owedEvent struct {
-	ID     string `json:"id"`
-	Type   string `json:"type"`
-	Target struct {
-		URL    string `json:"url"`
-		Method string `json:"method"`
-	} `json:"target"`
-}
-
-// readEnvelope reads what stands before an event's body first: that is long, comes last as a rule, and nothing in it is looked for.
-func readEnvelope(event []byte) (e owedEvent, err error) {
-	if head, _, ok := bytes.Cut(event, []byte(`,"body":{`)); ok {
-		err = json.Unmarshal(append(head[:len(head):len(head)], '}'), &e)
-		if err == nil && e.ID != "" && e.Type != "" && e.Target.URL != "" {
-			return e, nil
-		}
-	}
-	e = owedEvent{}
-	err = json.Unmarshal(event, &e)
-	return e, err
-}

@@ -36,6 +36,11 @@ func envelope(id string) []byte {
 	return []byte(`{"id":"` + id + `","type":"disconnect","callId":"c-1","target":{"url":"https://u:p@app.example.com/status","method":"GET","auth":{"username":"u","password":"p"}},"body":{"eventType":"disconnect"}}`)
 }
 
+// owing is an event that a call owes.
+func owing(callID, id string) Owed {
+	return Owed{CallID: callID, ID: id, Type: "disconnect", Method: "GET", URL: "https://u:p@app.example.com/status", Event: envelope(id)}
+}
+
 // kept reports which of the calls the store still has.
 func kept(t *testing.T, m *Memory, ids ...string) (there []string) {
 	t.Helper()
@@ -100,7 +105,7 @@ func TestAJournalIsWrittenAlsoWhenTheCallsContextIsOver(t *testing.T) {
 	m := NewMemory(MemoryConfig{})
 	_, err := m.Append(ctx, initiated("c-1"))
 	require.NoError(t, err)
-	_, err = m.Owe(ctx, "c-1", envelope("e-1"))
+	_, err = m.Owe(ctx, owing("c-1", "e-1"))
 	require.NoError(t, err)
 }
 
@@ -192,7 +197,7 @@ func TestWhatIsStillNeededIsNeverDropped(t *testing.T) {
 			func(t *testing.T, m *Memory) {
 				appended(t, m, initiated("c-1"))
 				appended(t, m, ended("c-1"))
-				_, err := m.Owe(t.Context(), "c-1", envelope("e-1"))
+				_, err := m.Owe(t.Context(), owing("c-1", "e-1"))
 				require.NoError(t, err)
 			},
 			func(t *testing.T, m *Memory) { require.NoError(t, m.Delivered(t.Context(), "c-1", 3)) },
@@ -201,7 +206,7 @@ func TestWhatIsStillNeededIsNeverDropped(t *testing.T) {
 			func(t *testing.T, m *Memory) {
 				appended(t, m, initiated("c-1"))
 				appended(t, m, ended("c-1"))
-				_, err := m.Owe(t.Context(), "c-1", envelope("e-1"))
+				_, err := m.Owe(t.Context(), owing("c-1", "e-1"))
 				require.NoError(t, err)
 			},
 			func(t *testing.T, m *Memory) { require.NoError(t, m.Failed(t.Context(), "c-1", 3, "too old")) },
@@ -241,7 +246,7 @@ func TestTheEndOfACallLeavesTimeToOweItsDisconnect(t *testing.T) {
 	m := NewMemory(MemoryConfig{MaxBytes: 1})
 	appended(t, m, initiated("c-1"))
 	appended(t, m, ended("c-1"))
-	seq, err := m.Owe(t.Context(), "c-1", envelope("e-1"))
+	seq, err := m.Owe(t.Context(), owing("c-1", "e-1"))
 	require.NoError(t, err)
 	assert.Equal(t, uint64(3), seq)
 }
@@ -265,10 +270,8 @@ func TestWhatIsOwedIsAnEntryAndSoIsItsDelivery(t *testing.T) {
 	t.Parallel()
 	m := NewMemory(MemoryConfig{})
 	appended(t, m, initiated("c-1"))
-	event := envelope("e-1")
-	seq, err := m.Owe(t.Context(), "c-1", event)
+	seq, err := m.Owe(t.Context(), owing("c-1", "e-1"))
 	require.NoError(t, err)
-	event[2] = 'X' // the caller's own again
 	require.NoError(t, m.Delivered(t.Context(), "c-1", seq))
 	require.NoError(t, m.Delivered(t.Context(), "c-1", seq), "twice changes nothing")
 
@@ -288,7 +291,7 @@ func TestWhatIsOwedIsAnEntryAndSoIsItsDelivery(t *testing.T) {
 func TestAGivenUpEventSaysWhy(t *testing.T) {
 	t.Parallel()
 	m := NewMemory(MemoryConfig{})
-	seq, err := m.Owe(t.Context(), "c-1", envelope("e-1"))
+	seq, err := m.Owe(t.Context(), owing("c-1", "e-1"))
 	require.NoError(t, err)
 	require.NoError(t, m.Failed(t.Context(), "c-1", seq, "404 Not Found"))
 	entries, err := m.Journal(t.Context(), "c-1")
@@ -308,15 +311,13 @@ func TestOnlyWhatWasOwedCanBeDelivered(t *testing.T) {
 	assert.ErrorIs(t, m.Delivered(t.Context(), "c-2", 1), ErrNotOwed)
 }
 
-func TestAnEventWithoutAnIdIsNotTakenOver(t *testing.T) {
+func TestAnEventWithoutAnIdOrACallIsNotTakenOver(t *testing.T) {
 	t.Parallel()
 	m := NewMemory(MemoryConfig{})
-	for name, event := range map[string]string{"no JSON": "{", "no id": `{"type":"disconnect"}`, "a list": "[]"} {
-		_, err := m.Owe(t.Context(), "c-1", []byte(event))
+	for name, o := range map[string]Owed{"no id": owing("c-1", ""), "no call": owing("", "e-1")} {
+		_, err := m.Owe(t.Context(), o)
 		assert.Error(t, err, name)
 	}
-	_, err := m.Owe(t.Context(), "", envelope("e-1"))
-	assert.Error(t, err)
 	assert.Empty(t, m.calls)
 }
 

@@ -115,7 +115,7 @@ func TestAnEventThatWasOwedBeforeItsCallWasPackedIsSettledOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMemory(MemoryConfig{})
 		appended(t, m, initiated("c-1"))
-		seq, err := m.Owe(t.Context(), "c-1", envelope("e-1"))
+		seq, err := m.Owe(t.Context(), owing("c-1", "e-1"))
 		require.NoError(t, err)
 		quietly(t, m, packQuiet)
 		require.Empty(t, m.calls["c-1"].packed.sheets)

@@ -83,7 +83,7 @@ func TestACallThatIsOverMayOweAnEventAgain(t *testing.T) {
 	require.ErrorIs(t, d.Delivered(t.Context(), "c-1", 2), ErrNotOwed)
 	require.ErrorIs(t, d.Failed(t.Context(), "c-1", 6, "why"), ErrNotOwed)
 	require.ErrorIs(t, d.Failed(t.Context(), "c-1", 0, "why"), ErrNotOwed)
-	seq, err := d.Owe(t.Context(), "c-1", envelope("e-2"))
+	seq, err := d.Owe(t.Context(), owing("c-1", "e-2"))
 	require.NoError(t, err)
 	assert.EqualValues(t, 6, seq)
 	debts, err := d.Debts(t.Context())

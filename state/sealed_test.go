@@ -247,7 +247,7 @@ func TestAnEventThatWasDeliveredBeforeItsCallWasSealedIsKnownToHaveBeen(t *testi
 		m := NewMemory(MemoryConfig{})
 		appended(t, m, initiated("c-1"))
 		appended(t, m, ended("c-1"))
-		seq, err := m.Owe(t.Context(), "c-1", envelope("e-1"))
+		seq, err := m.Owe(t.Context(), owing("c-1", "e-1"))
 		require.NoError(t, err)
 		require.NoError(t, m.Delivered(t.Context(), "c-1", seq))
 		quietly(t, m, sealQuiet)

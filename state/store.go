@@ -32,7 +32,6 @@ func (q *Query) page() (after uint64, limit int, err error) {
 }
 
 // Store keeps journals. It is safe for concurrent use. Entries of one call have the order in which they were appended.
-// It satisfies webhook.Ledger.
 type Store interface {
 	// Append adds an entry to its call's journal and returns its number. It waits until an entry of a call's own state or
 	// of a webhook is safe, if that is vital ([Entry.Vital]), and with all others for nothing.
@@ -46,9 +45,8 @@ type Store interface {
 	Record(ctx context.Context, callID string) (Record, error)
 	// Records returns records, oldest first, and the token of the next page; "" when there is none.
 	Records(ctx context.Context, q Query) (records []Record, next string, err error)
-	// Owe notes an asynchronous event that has to be delivered. It is JSON, and opaque but for what its entry tells: "id",
-	// "type", and the "url" and "method" of "target".
-	Owe(ctx context.Context, callID string, event []byte) (seq uint64, err error)
+	// Owe notes an asynchronous event that has to be delivered. It fails for one without an id or a call.
+	Owe(ctx context.Context, o Owed) (seq uint64, err error)
 	// Delivered notes that the event owed under seq needs no more attempts. ErrNotOwed: it never was owed.
 	Delivered(ctx context.Context, callID string, seq uint64) error
 	// Failed notes that the event owed under seq was given up, and why: it is not owed any more.

@@ -8,21 +8,6 @@ import (
 // disconnectEvent is the type of the event that tells of a call's end.
 const disconnectEvent = "disconnect"
 
-// Debt is an asynchronous event that is still owed.
-type Debt struct {
-	CallID string
-	Seq    uint64    // of the entry by which it is owed, which Delivered and Failed ask for
-	Since  time.Time // when it was owed
-	Event  []byte    // as it was given to Owe; not to be changed
-}
-
-// DeadLetter is an asynchronous event that was given up. To owe it again takes it off the list.
-type DeadLetter struct {
-	Debt
-	GivenUp time.Time
-	Reason  string
-}
-
 // rest is what is left to do of a call, as far as its journal tells.
 type rest struct {
 	invited  bool // its INVITE came

@@ -103,13 +103,13 @@ func TestDebtsAreWhatIsStillOwedInOrder(t *testing.T) {
 	appended(t, m, initiated("c-2"))
 	var seqs []uint64
 	for _, event := range []string{"e-1", "e-2", "e-3", "e-4"} {
-		seq, err := m.Owe(t.Context(), "c-2", envelope(event))
+		seq, err := m.Owe(t.Context(), owing("c-2", event))
 		require.NoError(t, err)
 		seqs = append(seqs, seq)
 	}
 	require.NoError(t, m.Delivered(t.Context(), "c-2", seqs[1]))
 	require.NoError(t, m.Failed(t.Context(), "c-2", seqs[2], "gone"))
-	other, err := m.Owe(t.Context(), "c-1", envelope("e-5"))
+	other, err := m.Owe(t.Context(), owing("c-1", "e-5"))
 	require.NoError(t, err)
 
 	debts, err := m.Debts(t.Context())

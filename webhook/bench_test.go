@@ -61,5 +61,5 @@ func BenchmarkSend(b *testing.B) {
 // benchLedger forgets what it is told.
 type benchLedger struct{}
 
-func (benchLedger) Owe(context.Context, string, []byte) (uint64, error) { return 1, nil }
-func (benchLedger) Delivered(context.Context, string, uint64) error     { return nil }
+func (benchLedger) Owe(context.Context, Target, Event, []byte) (uint64, error) { return 1, nil }
+func (benchLedger) Delivered(context.Context, string, uint64) error            { return nil }

@@ -121,7 +121,7 @@ func (o *Outbox) Send(ctx context.Context, to Target, ev Event) error {
 	if err != nil {
 		return fmt.Errorf("owe %s: %w", ev.Type, err)
 	}
-	seq, err := o.ledger.Owe(ctx, ev.CallID, packed)
+	seq, err := o.ledger.Owe(ctx, to, ev, packed)
 	if err != nil {
 		return fmt.Errorf("owe %s: %w", ev.Type, err)
 	}
@@ -134,7 +134,7 @@ type Owed struct {
 	CallID string
 	Seq    uint64    // by which it is owed
 	Since  time.Time // when it was
-	Event  []byte    // as it was given to [Ledger].Owe
+	Event  []byte    // packed, as it was given to [Ledger].Owe
 }
 
 // Resume takes charge of an event that is owed since before the process began. Its id and body are what they were, and so
@@ -154,7 +154,7 @@ func (o *Outbox) Resend(ctx context.Context, given Owed) error {
 	if err != nil {
 		return err
 	}
-	if d.seq, err = o.ledger.Owe(ctx, given.CallID, given.Event); err != nil {
+	if d.seq, err = o.ledger.Owe(ctx, d.target, d.event, given.Event); err != nil {
 		return fmt.Errorf("owe %s again: %w", d.event.Type, err)
 	}
 	d.since = time.Now()

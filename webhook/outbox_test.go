@@ -27,13 +27,13 @@ type ledger struct {
 
 var errLedger = errors.New("the disk is full")
 
-func (l *ledger) Owe(_ context.Context, _ string, event []byte) (uint64, error) {
+func (l *ledger) Owe(_ context.Context, _ Target, _ Event, packed []byte) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
 		return 0, l.err
 	}
-	l.owed = append(l.owed, event)
+	l.owed = append(l.owed, packed)
 	return uint64(len(l.owed)), nil
 }
 

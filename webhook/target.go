@@ -32,9 +32,8 @@ const MaxReply = 65536
 
 // Ledger is what delivery needs of the store. Both calls return when the fact is safe.
 type Ledger interface {
-	// Owe notes that an event of a call has to be delivered; event is opaque to the store but for its JSON properties
-	// "id" and "type".
-	Owe(ctx context.Context, callID string, event []byte) (seq uint64, err error)
+	// Owe notes that an event of a call has to be delivered. packed is all that this takes, as JSON; it does not change any more.
+	Owe(ctx context.Context, to Target, ev Event, packed []byte) (seq uint64, err error)
 	// Delivered notes that the event owed under seq needs no more attempts.
 	Delivered(ctx context.Context, callID string, seq uint64) error
 }

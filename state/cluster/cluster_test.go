@@ -214,7 +214,7 @@ func TestTheCallsOfANodeThatIsGoneAreTakenOver(t *testing.T) {
 	b := joinFor(t, url, "b", cluster.Peer{SIP: "sip:10.0.0.2"}, shortLease)
 	begin(t, a, "c-1")
 	begin(t, b, "c-2")
-	_, err := a.Owe(t.Context(), "c-1", []byte(`{"id":"e-1","type":"x","target":{"url":"http://app.example"}}`))
+	_, err := a.Owe(t.Context(), state.Owed{CallID: "c-1", ID: "e-1", Type: "x", URL: "http://app.example", Event: []byte("{}")})
 	require.NoError(t, err)
 	kill(t, a, url)
 	select {

@@ -121,7 +121,7 @@ func TestTheCallsOfANodeThatIsCutOffGoOn(t *testing.T) {
 	begin(t, a, "c-2")
 	end(t, a, "c-1") // which is waited for until it is known that nothing can be written
 	require.Error(t, a.Failing(), "and that is told")
-	seq, err := a.Owe(t.Context(), "c-1", []byte(`{"id":"e-1","type":"x","target":{"url":"http://app.example"}}`))
+	seq, err := a.Owe(t.Context(), state.Owed{CallID: "c-1", ID: "e-1", Type: "x", URL: "http://app.example", Event: []byte("{}")})
 	require.NoError(t, err)
 	begin(t, b, "c-3")
 	r, err := a.Record(t.Context(), "c-1")

@@ -54,12 +54,12 @@ func (c *Cluster) Await(ctx context.Context, callID string) error {
 }
 
 // Owe implements [state.Store].
-func (c *Cluster) Owe(ctx context.Context, callID string, event []byte) (uint64, error) {
-	p, err := c.write(callID)
+func (c *Cluster) Owe(ctx context.Context, o state.Owed) (uint64, error) {
+	p, err := c.write(o.CallID)
 	if err != nil {
 		return 0, err
 	}
-	return p.Owe(ctx, callID, event)
+	return p.Owe(ctx, o)
 }
 
 // Delivered implements [state.Store].
