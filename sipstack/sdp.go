@@ -57,6 +57,16 @@ func answerSDP(offer remoteSDP, local sdpLocal) (answer []byte, p media.Params, 
 	return answer, p, err
 }
 
+// answerable reports whether an offer has a line that we can use.
+func (offer *remoteSDP) answerable(local sdpLocal) bool {
+	for i := range offer.media {
+		if _, ok := offer.media[i].agree(local); ok {
+			return true
+		}
+	}
+	return false
+}
+
 // offerSDP makes an offer of one audio stream in both directions.
 func offerSDP(local sdpLocal) []byte {
 	m := local.audio(local.keys.proto())

@@ -37,13 +37,17 @@ type session struct {
 // newSession reads the offer of an INVITE and opens a port. Without an offer there will be ours in the 200. Errors are
 // [StatusError]s.
 func (s *Stack) newSession(req *sip.Request, on *listener, callID string) (*session, error) {
+	offer, err := readOffer(req)
+	if err != nil {
+		return nil, err
+	}
 	probe := sdpLocal{
 		addr: s.mediaAddress(on), port: 9, codecs: s.cfg.Codecs, keys: s.newKeys(),
 		sessionID: uint64(rand.Uint32()), version: 1, // 32 bits: some peers read no more
 	}
 	// The offer is looked at first: a call that cannot be takes no port.
-	if _, _, err := exchange(req, probe); err != nil {
-		return nil, err
+	if offer != nil && !offer.answerable(probe) {
+		return nil, unanswerable()
 	}
 	sound, err := s.media.OpenAt(callID, s.mediaBind(on))
 	if err != nil {
@@ -53,7 +57,7 @@ func (s *Stack) newSession(req *sip.Request, on *listener, callID string) (*sess
 	sound.Correlate(req.CallID().Value())
 	c := &session{media: sound, local: probe, agreed: func(p media.Params) { s.observer.Media(callID, p) }}
 	c.local.port = sound.Port()
-	if err := c.propose(req); err != nil {
+	if err := c.describe(offer, sourceOf(req).Addr()); err != nil {
 		_ = sound.Close()
 		return nil, err
 	}
@@ -63,43 +67,59 @@ func (s *Stack) newSession(req *sip.Request, on *listener, callID string) (*sess
 // busyRetryAfter is when a caller for whom there was no port may try again, in seconds.
 const busyRetryAfter = 5
 
-// exchange returns our description for a request: the answer to its offer, or an offer.
-func exchange(req *sip.Request, local sdpLocal) (body []byte, p media.Params, err error) {
-	offer, err := readBody(req)
-	if err != nil {
-		return nil, media.Params{}, err
+// readOffer reads the offer of a request; nil: it makes none, and wants ours. Errors are [StatusError]s.
+func readOffer(req *sip.Request) (*remoteSDP, error) {
+	body, err := readBody(req)
+	if err != nil || body == nil {
+		return nil, err
 	}
+	offer, err := readSDP(body)
+	if err != nil {
+		return nil, &StatusError{Method: "INVITE", Code: sip.StatusBadRequest, Reason: "Bad SDP"}
+	}
+	return &offer, nil
+}
+
+// unanswerable refuses an offer of which we can use nothing.
+func unanswerable() error { return &StatusError{Method: "INVITE", Code: sip.StatusNotAcceptableHere} }
+
+// exchange returns our description: the answer to an offer, or, where there is none, an offer.
+func exchange(offer *remoteSDP, local sdpLocal) (body []byte, p media.Params, err error) {
 	if offer == nil {
 		return offerSDP(local), media.Params{}, nil
 	}
-	remote, err := readSDP(offer)
-	if err != nil {
-		return nil, media.Params{}, &StatusError{Method: "INVITE", Code: sip.StatusBadRequest, Reason: "Bad SDP"}
-	}
-	body, p, err = answerSDP(remote, local)
-	if err != nil {
-		return nil, media.Params{}, &StatusError{Method: "INVITE", Code: sip.StatusNotAcceptableHere}
+	if body, p, err = answerSDP(*offer, local); err != nil {
+		return nil, media.Params{}, unanswerable()
 	}
 	return body, p, nil
 }
 
-// propose makes our description for an INVITE, the first or a later one. It changes nothing when it fails.
+// propose makes our description for a later INVITE or an UPDATE. It changes nothing when it fails.
 func (c *session) propose(req *sip.Request) error {
+	offer, err := readOffer(req)
+	if err != nil {
+		return err
+	}
+	return c.describe(offer, sourceOf(req).Addr())
+}
+
+// describe makes our description: the answer to an offer that came from source, or an offer. It changes nothing when it fails.
+func (c *session) describe(offer *remoteSDP, source netip.Addr) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	body, p, err := exchange(req, c.local)
+	body, p, err := exchange(offer, c.local)
 	if err != nil {
 		return err
 	}
 	if c.body != nil && !bytes.Equal(body, c.body) { // RFC 3264 section 8
 		c.local.version++
-		if body, p, err = exchange(req, c.local); err != nil {
+		if body, p, err = exchange(offer, c.local); err != nil {
 			return err
 		}
 	}
-	c.body, c.offer = body, undescribed(req)
+	c.body, c.offer = body, offer == nil
 	if !c.offer {
-		p.Source = sourceOf(req).Addr()
+		p.Source = source
 		c.params = p
 	}
 	return nil
