@@ -88,7 +88,7 @@ func newDialog(s *Stack, req *sip.Request, on *listener, callID string) *dialog 
 	d.referrals = newReferrals(referEnv{
 		send: d.send, observer: s.observer, callID: callID, notifyTimeout: s.cfg.NotifyTimeout, answerTimeout: s.cfg.TransactionTimeout,
 		credentials: len(s.cfg.Credentials) > 0,
-		log:         s.log, wg: &s.tasks, lost: d.lostByRefer, release: d.retire,
+		log:         s.log, spawn: s.spawn, lost: d.lostByRefer, release: d.retire,
 	})
 	return d
 }

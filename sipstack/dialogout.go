@@ -34,7 +34,7 @@ func newOutboundDialog(s *Stack, sent sentInvite, res *sip.Response, callID stri
 	d.learn(res)
 	d.referrals = newReferrals(referEnv{
 		send: d.send, observer: s.observer, callID: callID, notifyTimeout: s.cfg.NotifyTimeout, answerTimeout: s.cfg.TransactionTimeout,
-		log: s.log, wg: &s.tasks, lost: d.lostByRefer, release: d.retire,
+		log: s.log, spawn: s.spawn, lost: d.lostByRefer, release: d.retire,
 	})
 	return d
 }

@@ -82,7 +82,7 @@ func inBubble(t *testing.T, f func(x *far), plans ...plan) {
 	synctest.Test(t, func(t *testing.T) {
 		x := &far{t: t, start: time.Now(), plans: plans, cseq: 1}
 		x.set = newReferrals(referEnv{
-			send: x.send, observer: x, callID: "c-1", wg: &x.wg,
+			send: x.send, observer: x, callID: "c-1", spawn: goIn(&x.wg),
 			lost:    func(code int) { x.note("lost %d", code) },
 			release: func() { x.note("release") },
 		})
@@ -91,6 +91,14 @@ func inBubble(t *testing.T, f func(x *far), plans ...plan) {
 		x.wg.Wait()
 		require.False(t, x.set.pending())
 	})
+}
+
+// goIn runs what referrals do in goroutines that wg counts.
+func goIn(wg *sync.WaitGroup) func(func()) bool {
+	return func(f func()) bool {
+		wg.Go(f)
+		return true
+	}
 }
 
 func (x *far) send(ctx context.Context, method sip.RequestMethod, hdrs []sip.Header, body []byte, sent func(uint32)) (*sip.Response, error) {

@@ -319,6 +319,15 @@ func TestReferInterruptedBeforeItIsSent(t *testing.T) {
 	})
 }
 
+func TestReferOfAStackThatIsClosedIsNotSent(t *testing.T) {
+	rec := &recorder{}
+	set := newReferrals(referEnv{observer: rec, callID: "c-1", spawn: func(func()) bool { return false }})
+	_, err := set.start("sip:carol@example.com", "sip:bob@example.com")
+	require.ErrorIs(t, err, ErrClosed)
+	require.False(t, set.pending())
+	require.Empty(t, rec.refers)
+}
+
 func TestReferInterruptedAfterItsEndChangesNothing(t *testing.T) {
 	inBubble(t, func(x *far) {
 		f := x.refer()
@@ -339,7 +348,7 @@ func TestAReferralThatPanicsEndsAlone(t *testing.T) {
 				sent(7)
 				panic("the sending is broken")
 			},
-			observer: rec, callID: "c-1", wg: &wg,
+			observer: rec, callID: "c-1", spawn: goIn(&wg),
 		})
 		f, err := set.start("sip:carol@example.com", "sip:bob@example.com")
 		require.NoError(t, err)

@@ -108,7 +108,7 @@ func (f *Referral) resume(refer []sip.Header, resend func(ctx context.Context, m
 	if over {
 		return
 	}
-	f.set.env.wg.Go(func() {
+	spawned := f.set.env.spawn(func() {
 		defer f.survive()
 		if len(f.attempts) == 0 || f.challenged {
 			f.run(refer)
@@ -129,6 +129,9 @@ func (f *Referral) resume(refer []sip.Header, resend func(ctx context.Context, m
 		}
 		f.await(f.ctx)
 	})
+	if !spawned {
+		f.Interrupt()
+	}
 }
 
 // isChallenge reports whether a response to the REFER that another process had sent asks for credentials which that one had

@@ -32,8 +32,8 @@ type referEnv struct {
 	answerTimeout time.Duration
 	credentials   bool // there are some for who asks for them
 	log           *zap.Logger
-	// wg counts the goroutines of the referrals: each ends with its referral.
-	wg *sync.WaitGroup
+	// spawn runs what a referral does in a goroutine, which ends with the referral; false: the stack is closed.
+	spawn func(func()) bool
 	// lost, if any, is called when the peer answered a REFER with 408 or 481: the dialog is over (RFC 5057 section 5.1).
 	// It is called after Done, so that whoever waits for both sees the outcome of the REFER.
 	lost func(code int)
@@ -85,10 +85,9 @@ func (r *referrals) start(target, referredBy string) (*Referral, error) {
 		cancel()
 		return nil, err
 	}
-	r.env.wg.Go(func() {
-		grow(false)
-		f.run(hdrs)
-	})
+	if !r.env.spawn(func() { f.run(hdrs) }) {
+		f.answered(0, ErrClosed)
+	}
 	select {
 	case <-f.sent:
 		return f, nil

@@ -233,7 +233,7 @@ func (r *revival) dead(why error, i *invite) {
 		turn: make(chan struct{}, 1), invite: i,
 	}
 	d.lost.Store(true)
-	d.referrals = newReferrals(referEnv{observer: s.observer, callID: r.saved.CallID, wg: &s.tasks, log: s.log})
+	d.referrals = newReferrals(referEnv{observer: s.observer, callID: r.saved.CallID, spawn: s.spawn, log: s.log})
 	l := &Leg{
 		stack: s, dialog: d, session: &session{},
 		err: fmt.Errorf("%w: %w", ErrNotRestored, why), endTime: time.Now(), hanging: true,
