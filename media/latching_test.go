@@ -158,13 +158,17 @@ func TestRTCPIsLatchedAsRTPIs(t *testing.T) {
 		require.NoError(t, err)
 		return raw
 	}
+	const nat = "198.51.100.9:31000"
 	for name, tc := range map[string]struct {
-		from string
-		want bool
+		sound, from string // sound: where the peer's RTP has come from by then; "": none has come
+		want        bool
 	}{
-		"signalled":                      {phoneRTCP.String(), true},
-		"where the signalling came from": {"198.51.100.9:31001", true},
-		"a stranger":                     {"203.0.113.66:5555", false},
+		"signalled":                        {"", phoneRTCP.String(), true},
+		"where the signalling came from":   {"", "198.51.100.9:31001", true},
+		"a stranger":                       {"", "203.0.113.66:5555", false},
+		"where the sound comes from":       {nat, "198.51.100.9:31001", true},
+		"signalled, but the sound is not":  {nat, phoneRTCP.String(), false},
+		"a stranger, when there was sound": {nat, "203.0.113.66:5555", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -172,6 +176,12 @@ func TestRTCPIsLatchedAsRTPIs(t *testing.T) {
 				p := params()
 				p.Source = netip.MustParseAddr("198.51.100.9")
 				b.Configure(p)
+				if tc.sound != "" {
+					peer := b.network.peer(tc.sound)
+					peer.send(rtpPacket(t, 0, 7, 0), b.local())
+					peer.send(rtpPacket(t, 0, 8, 160), b.local())
+					synctest.Wait()
+				}
 				from := b.rtcp
 				if tc.from != phoneRTCP.String() {
 					from = b.network.peer(tc.from)

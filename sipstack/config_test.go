@@ -194,3 +194,52 @@ func parseInvite(t *testing.T, uri, headers string) *sip.Request {
 	require.NoError(t, err)
 	return msg.(*sip.Request)
 }
+
+// FuzzInvitation holds that whatever the gate lets through can be read as an INVITE.
+func FuzzInvitation(f *testing.F) {
+	for _, raw := range corpus(f) {
+		f.Add(raw)
+	}
+	for _, more := range []string{
+		"Diversion: <sip:a@b>;reason=busy, <tel:+1>\r\nUser-To-User: x, y\r\nP-Asserted-Identity: <sip:+1;verstat=TN-Validation-Passed@b>",
+		"Diversion:\r\nUser-To-User:\r\nSession-Expires: 90;refresher=uas\r\nMin-SE: 91\r\nRequire: timer, 100rel\r\nX-:",
+	} {
+		f.Add([]byte("INVITE sip:x SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.2:5070;branch=z9hG4bK1;rport\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:x>\r\n" +
+			"Call-ID: 1\r\nCSeq: 1 INVITE\r\nContact: <sip:a@127.0.0.2>\r\n" + more + "\r\nContent-Length: 0\r\n\r\n"))
+	}
+	sound, err := media.New(media.Config{})
+	require.NoError(f, err)
+	s, err := New(Config{Listeners: []Listener{{"udp", "127.0.0.1:5060"}}, SessionExpires: 30 * time.Minute}, sound)
+	require.NoError(f, err)
+	f.Cleanup(func() {
+		require.NoError(f, s.Close())
+		require.NoError(f, sound.Close())
+	})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		message, _ := testGate().pass(raw, theirs, false)
+		if message == nil {
+			return
+		}
+		msg, err := sip.ParseMessage(message)
+		if err != nil {
+			return
+		}
+		req, ok := msg.(*sip.Request)
+		if !ok {
+			return
+		}
+		req.SetSource("192.0.2.1:5062")
+		for _, trunks := range []acl{nil, {netip.MustParsePrefix("192.0.2.0/24")}} {
+			inv := readInvitation(req, trunks)
+			require.LessOrEqual(t, len(inv.UUI), maxUUI)
+			require.NotContains(t, inv.From+inv.To+inv.UserHost, "\n")
+		}
+		s.incapable(req)
+		new(sessionTimer).proposed(s, req)
+		newReliable(req)
+		pathOf(req)
+		readRAck(req)
+		secureContact(req)
+		_, _, _ = exchange(req, sdpLocal{addr: netip.MustParseAddr("127.0.0.1"), port: 9})
+	})
+}

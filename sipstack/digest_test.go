@@ -201,3 +201,30 @@ func TestAuthorizeAnswersAStaleNonceOnceMore(t *testing.T) {
 	assert.Equal(t, "n2", c.Nonce)
 	assert.Equal(t, 1, c.Nc, "the count is the nonce's")
 }
+
+// FuzzChallenge holds that a challenge is answered in one line that says what was asked for, or not at all.
+func FuzzChallenge(f *testing.F) {
+	for _, value := range []string{
+		challenge, challenge2, `Digest realm="pbx",nonce=n,algorithm=SHA-256,qop="auth,auth-int",opaque="o"`, `digest REALM="pbx", nonce="a\"b", qop=`,
+		`Digest realm="pbx"`, `Basic realm="pbx"`, `Digest realm="\`, `Digest`,
+	} {
+		f.Add(value)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		if strings.ContainsAny(value, "\r\n\x00") {
+			return // the parser ends the field there, or does not take it
+		}
+		var to sip.Uri
+		require.NoError(t, sip.ParseUri(referURI, &to))
+		hdr, ok := authorize([]Credential{{"pbx", "alice", "s3cr3t"}}, challengedWith(401, "WWW-Authenticate: "+value), "REFER", to, 0)
+		if !ok {
+			return
+		}
+		require.NotContains(t, hdr.Value(), "\n")
+		c, err := digest.ParseCredentials(hdr.Value())
+		require.NoError(t, err, hdr.Value())
+		require.Equal(t, "pbx", c.Realm)
+		require.Equal(t, referURI, c.URI)
+		require.NotContains(t, hdr.Value(), "s3cr3t")
+	})
+}

@@ -66,6 +66,30 @@ func TestRequestTooLongForUDPGoesByTCP(t *testing.T) {
 	}
 }
 
+// RFC 3261 section 18.1.1: 1300 octets where the MTU of the path is not known. Without TCP what is longer is counted as fragments.
+func TestUpTo1300OctetsARequestIsADatagram(t *testing.T) {
+	inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
+		n.answering()
+		p.call()
+		l := n.leg()
+		<-l.confirmed
+		refer := func(target string) (octets int) {
+			r, err := l.Refer(context.Background(), target)
+			require.NoError(t, err)
+			refer := p.expect("REFER")
+			p.reply(refer, 603, "")
+			<-r.Done()
+			return len(refer)
+		}
+		const short = "sip:x@example.com"
+		target := "sip:" + strings.Repeat("x", 1300-refer(short)+1) + "@example.com"
+		require.Equal(t, 1300, refer(target))
+		assert.Zero(t, n.Oversized())
+		require.Equal(t, 1301, refer(strings.Replace(target, "x", "xx", 1)))
+		assert.Equal(t, Oversized{Fragments: 1}, n.Oversized())
+	})
+}
+
 // deaf is a network on which nobody takes TCP connections.
 type deaf struct {
 	*hub

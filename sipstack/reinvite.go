@@ -21,11 +21,7 @@ func (s *Stack) reinvite(d *dialog, t *turn) {
 		t.respond(sip.StatusRequestPending, "")
 		return
 	}
-	if refused := s.beyond(t.req); refused != nil {
-		t.send(refused)
-		return
-	}
-	timer, refused := l.timer.proposed(s, t.req)
+	timer, refused := l.timing(t.req)
 	if refused != nil {
 		t.send(refused)
 		return
@@ -62,4 +58,13 @@ func (s *Stack) reinvite(d *dialog, t *turn) {
 			d.save()
 		}
 	}
+}
+
+// timing returns the terms of the session timer that a re-INVITE or UPDATE brings, or the response to one that cannot be taken, whatever
+// it offers.
+func (l *Leg) timing(req *sip.Request) (timerTerms, *sip.Response) {
+	if refused := l.stack.beyond(req); refused != nil {
+		return timerTerms{}, refused
+	}
+	return l.timer.proposed(l.stack, req)
 }

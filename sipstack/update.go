@@ -10,11 +10,7 @@ func (s *Stack) update(d *dialog, t *turn) {
 		t.respond(sip.StatusCallTransactionDoesNotExists, "")
 		return
 	}
-	if refused := s.beyond(t.req); refused != nil {
-		t.send(refused)
-		return
-	}
-	timer, refused := l.timer.proposed(s, t.req)
+	timer, refused := l.timing(t.req)
 	if refused != nil {
 		t.send(refused)
 		return

@@ -16,6 +16,7 @@ var (
 	link      = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading   = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	noAnchor  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	underHead = regexp.MustCompile(`^\|[ :|-]+\|$`)
 )
 
 // prose returns a page without its blocks of code.
@@ -56,6 +57,24 @@ func TestEveryLinkOfThePagesLeadsSomewhere(t *testing.T) {
 		}
 	}
 	assert.Greater(t, links, 20)
+}
+
+// A row that an empty line parts from its table is shown as a line of bars.
+func TestEveryRowOfThePagesStandsInATable(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	tables := 0
+	for _, page := range append(pages, "../../README.md") {
+		before, lines := "", append(strings.Split(prose(t, page), "\n"), "")
+		for i, line := range lines[:len(lines)-1] {
+			if strings.HasPrefix(line, "|") && !strings.HasPrefix(before, "|") {
+				tables++
+				assert.Regexp(t, underHead, lines[i+1], "%s: %s", page, line)
+			}
+			before = line
+		}
+	}
+	assert.Greater(t, tables, 20)
 }
 
 func TestTheReadmeLeadsToEveryPage(t *testing.T) {
