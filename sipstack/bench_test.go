@@ -30,6 +30,32 @@ func BenchmarkMessageIn(b *testing.B) {
 	}
 }
 
+// BenchmarkHead measures what is looked at of a NOTIFY: of one that comes in, before sipgo's parser reads it, and of one that goes out.
+func BenchmarkHead(b *testing.B) {
+	raw := []byte("NOTIFY sip:bench@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5061;branch=z9hG4bK1-2-3\r\nMax-Forwards: 70\r\n" +
+		"From: <sip:bench@127.0.0.1>;tag=1\r\nTo: <sip:sipp@127.0.0.1:5061>;tag=2\r\nCall-ID: 1@127.0.0.1\r\nCSeq: 2 NOTIFY\r\n" +
+		"Contact: <sip:sipp@127.0.0.1:5061;transport=udp>\r\nEvent: refer\r\nSubscription-State: active;expires=60\r\n" +
+		"Content-Type: message/sipfrag\r\nContent-Length: 20\r\n\r\nSIP/2.0 100 Trying\r\n")
+	g := testGate()
+	b.Run("in", func(b *testing.B) {
+		var head rawMessage
+		b.ReportAllocs()
+		for b.Loop() {
+			head.read(raw)
+			_, isSIP := head.sniff()
+			message, _ := g.look(&head, theirs, false)
+			require.True(b, isSIP && len(message) == len(raw))
+		}
+	})
+	b.Run("out", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, isSIP := g.sniff(raw)
+			require.True(b, isSIP)
+		}
+	})
+}
+
 // BenchmarkEndedCall measures what a referred call leaves in memory when it has ended, for as long as what comes late is answered
 // (64*T1): INVITE, 200, ACK, REFER, 202, NOTIFY, BYE. The journal is not a part of it.
 func BenchmarkEndedCall(b *testing.B) {

@@ -29,24 +29,43 @@ func newGate(secret []byte, t *tap, log *zap.Logger) *gate {
 	return &gate{secret: secret, parser: sip.NewParser(), tap: t, log: log, room: sync.Pool{New: func() any { return new(rawMessage) }}}
 }
 
-// pass returns what the parser is to read of a message, nil if nothing; and the answer to a request that is refused, nil
-// if there is none. What is no SIP at all gets none. The first may be raw itself.
+// cut cuts a message into its parts, in room that is used again: whoever has it says when it is [gate.done].
+func (g *gate) cut(raw []byte) *rawMessage {
+	m := g.room.Get().(*rawMessage)
+	m.read(raw)
+	return m
+}
+
+func (g *gate) done(m *rawMessage) {
+	m.forget()
+	g.room.Put(m)
+}
+
+// sniff is the function of that name, in room that is used again.
+func (g *gate) sniff(raw []byte) (sniffed, bool) {
+	m := g.cut(raw)
+	defer g.done(m)
+	return m.sniff()
+}
+
+// pass is look for a message that is not cut yet. What it returns may be raw itself, as the keep-alives of RFC 5626 are.
 func (g *gate) pass(raw []byte, source net.Addr, stream bool) (message, answer []byte) {
 	if isCRLF(raw) {
 		return raw, nil
 	}
-	start := bytes.TrimLeft(raw, "\r\n") // RFC 3261 section 7.5
-	m := g.room.Get().(*rawMessage)
-	defer func() {
-		m.forget()
-		g.room.Put(m)
-	}()
-	m.read(start)
+	m := g.cut(raw)
+	defer g.done(m)
+	return g.look(m, source, stream)
+}
+
+// look returns what the parser is to read of a message, nil if nothing; and the answer to a request that is refused, nil
+// if there is none. What is no SIP at all gets none. The first may be the message itself. The parts are not what they were then.
+func (g *gate) look(m *rawMessage, source net.Addr, stream bool) (message, answer []byte) {
 	if _, _, _, ok := m.requestLine(); ok {
-		return g.request(m, start, source, stream)
+		return g.request(m, m.raw, source, stream)
 	}
 	if len(m.start) > 4 && strings.EqualFold(m.start[:4], "SIP/") {
-		return g.response(m, start, stream), nil
+		return g.response(m, m.raw, stream), nil
 	}
 	return nil, nil
 }

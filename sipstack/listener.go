@@ -67,7 +67,8 @@ type packetListener struct {
 	pool    *sip.ConnectionPool                              // sipgo's table
 	reading chan struct{}                                    // closed when sipgo reads, and has the socket in its table
 	once    sync.Once
-	again   []packet // of the reader: packets of another process that are read before all others
+	again   []packet   // of the reader: packets of another process that are read before all others
+	head    rawMessage // of the reader: the packet that it is at
 
 	mu     sync.Mutex
 	recent recent
@@ -110,7 +111,8 @@ func (l *packetListener) ReadFrom(b []byte) (int, net.Addr, error) {
 		if !l.allow.admits(peer) {
 			continue
 		}
-		m, isSIP := sniff(b[:n])
+		l.head.read(b[:n])
+		m, isSIP := l.head.sniff()
 		if pass, answer, to := l.door.first(m, isSIP, b[:n], arrival{"udp", peer, waited}); !pass {
 			l.turnAway(m, peer, answer, to)
 			continue
@@ -152,12 +154,15 @@ func (l *packetListener) read(b []byte) (n int, peer net.Addr, waited time.Durat
 	return n, peer, 0, err
 }
 
-// looked has the gate look at a datagram of n octets.
+// looked has the gate look at the datagram of n octets that was cut.
 func (l *packetListener) looked(b []byte, n int, peer net.Addr) (message, refusal []byte) {
 	if n == len(b) { // the rest of it is gone
 		return nil, l.gate.tooLarge(b, peer)
 	}
-	return l.gate.pass(b[:n], peer, false)
+	if isCRLF(b[:n]) {
+		return b[:n], nil
+	}
+	return l.gate.look(&l.head, peer, false)
 }
 
 // begun says that sipgo reads, or will not.
@@ -178,7 +183,7 @@ func (l *packetListener) turnAway(m sniffed, peer net.Addr, answer []byte, to ne
 
 // WriteTo implements [net.PacketConn].
 func (l *packetListener) WriteTo(b []byte, peer net.Addr) (int, error) {
-	m, isSIP := sniff(b)
+	m, isSIP := l.gate.sniff(b)
 	if isSIP && !l.tap.sniffed(m, false, "udp", l.local, peer) {
 		return len(b), nil
 	}

@@ -7,6 +7,8 @@ import (
 
 // rawMessage is a message cut into its parts, before the parser sees it.
 type rawMessage struct {
+	raw    []byte // without the empty lines before it (RFC 3261 section 7.5)
+	text   string // a copy of it, which all that is read of the head are parts of
 	start  string
 	fields []rawField
 	body   []byte
@@ -22,17 +24,21 @@ type rawField struct {
 	value string
 }
 
+// usualFields is more than most messages have.
+const usualFields = 16
+
 // readRaw cuts a message. Lines that end in LF alone are found, too: who wrote them wants to know what is wrong.
 func readRaw(raw []byte) *rawMessage {
-	m := &rawMessage{}
+	m := &rawMessage{fields: make([]rawField, 0, usualFields)}
 	m.read(raw)
 	return m
 }
 
 // read is [readRaw] into m, whose room for header fields is used again.
 func (m *rawMessage) read(raw []byte) {
-	*m = rawMessage{fields: m.fields[:0]}
-	text := string(raw) // all that is read of the head are parts of this one copy
+	raw = bytes.TrimLeft(raw, "\r\n")
+	text := string(raw)
+	*m = rawMessage{raw: raw, text: text, fields: m.fields[:0]}
 	first := true
 	for len(text) > 0 {
 		line, rest, found := strings.Cut(text, "\n")
@@ -64,11 +70,15 @@ func (m *rawMessage) forget() {
 
 func readField(line string) rawField {
 	label, value, ok := strings.Cut(line, ":")
-	label = strings.TrimRight(label, " \t")
-	if !ok || !isToken(label) {
+	label = trimEnd(label)
+	name, usual := usualNames[label]
+	switch {
+	case !ok || !usual && !isToken(label):
 		return rawField{}
+	case !usual:
+		name = longName(label)
 	}
-	return rawField{label: label, name: longName(label), value: trimBlank(value)}
+	return rawField{label: label, name: name, value: trimBlank(value)}
 }
 
 // longName returns the name of a header field in its long form and lower case.
@@ -98,7 +108,20 @@ var compactNames = map[string]string{
 	"v": "via", "x": "session-expires",
 }
 
-func trimBlank(s string) string { return strings.Trim(s, " \t") }
+// trimBlank takes off the blanks at both ends. That of strings makes a set of them each time.
+func trimBlank(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	return trimEnd(s)
+}
+
+func trimEnd(s string) string {
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
 
 // value returns the first field of a name.
 func (m *rawMessage) value(name string) (string, bool) {

@@ -18,27 +18,28 @@ type sniffed struct {
 	requires   bool   // it has a Require
 }
 
-// sniff reads the start line, Call-ID, CSeq and what a ladder shows. raw is copied, once: all that is read are parts of
-// that copy. ok is false for what is no SIP message at all, such as the keep-alives of RFC 5626.
-func sniff(raw []byte) (m sniffed, ok bool) {
-	m.Raw = string(raw)
-	line, rest, _ := strings.Cut(m.Raw, "\n")
-	m.Time = time.Now()
-	first, second, third := startLine(strings.TrimRight(line, "\r"))
+// sniff reads what the tap and the door want to know of a message; false: it is no SIP message at all, such as the keep-alives of
+// RFC 5626.
+func sniff(raw []byte) (m sniffed, ok bool) { return readRaw(raw).sniff() }
+
+// sniff reads the start line, Call-ID, CSeq and what a ladder shows off a message that was cut. All of it are parts of its text.
+func (m *rawMessage) sniff() (s sniffed, ok bool) {
+	s.Raw, s.Time = m.text, time.Now()
+	first, second, third := startLine(m.start)
 	switch {
 	case strings.HasPrefix(first, "SIP/"):
 		code, err := strconv.Atoi(second)
 		if err != nil {
 			return sniffed{}, false
 		}
-		m.Code, m.Reason = code, third
+		s.Code, s.Reason = code, third
 	case strings.HasPrefix(third, "SIP/"):
-		m.Method = strings.ToUpper(first)
+		s.Method = strings.ToUpper(first)
 	default:
 		return sniffed{}, false
 	}
-	m.readHeaders(rest)
-	return m, true
+	s.readFields(m)
+	return s, true
 }
 
 func startLine(line string) (first, second, third string) {
@@ -47,19 +48,12 @@ func startLine(line string) (first, second, third string) {
 	return first, second, third
 }
 
-func (m *sniffed) readHeaders(rest string) {
+func (m *sniffed) readFields(raw *rawMessage) {
 	tagged, sipfrag := false, false
 	var referTo, retryAfter string
-	for len(rest) > 0 {
-		var line string
-		line, rest, _ = strings.Cut(rest, "\n")
-		line = strings.TrimRight(line, "\r")
-		if line == "" {
-			break
-		}
-		name, value, _ := strings.Cut(line, ":")
-		value = strings.TrimSpace(value)
-		switch longName(strings.TrimSpace(name)) {
+	for _, f := range raw.fields {
+		value := f.value
+		switch f.name {
 		case "call-id":
 			m.SIPCallID = value
 		case "via":
@@ -100,8 +94,9 @@ func (m *sniffed) readHeaders(rest string) {
 	m.initial = m.Method == "INVITE" && m.Code == 0 && !tagged
 	switch {
 	case sipfrag:
-		body, _, _ := strings.Cut(strings.TrimLeft(rest, "\r\n"), "\n")
-		m.Summary = strings.TrimSpace(body)
+		body := raw.text[len(raw.text)-len(raw.body):]
+		line, _, _ := strings.Cut(strings.TrimLeft(body, "\r\n"), "\n")
+		m.Summary = strings.TrimSpace(line)
 	case referTo != "":
 		m.Summary = "Refer-To: " + referTo
 	case retryAfter != "":

@@ -86,7 +86,9 @@ func (c *observedConn) arrived(raw []byte) {
 	c.proven.Store(true)
 	c.since = time.Time{}
 	l := c.listener
-	m, isSIP := sniff(raw)
+	head := l.gate.cut(raw)
+	defer l.gate.done(head)
+	m, isSIP := head.sniff()
 	if pass, answer, _ := l.door.first(m, isSIP, raw, arrival{network: l.network, peer: c.RemoteAddr()}); !pass {
 		l.tap.aside(m, true, l.network, c.local, c.RemoteAddr())
 		if answer != nil {
@@ -97,7 +99,7 @@ func (c *observedConn) arrived(raw []byte) {
 	if isSIP {
 		l.tap.sniffed(m, true, l.network, c.local, c.RemoteAddr())
 	}
-	message, answer := l.gate.pass(raw, c.RemoteAddr(), true)
+	message, answer := l.gate.look(head, c.RemoteAddr(), true)
 	if answer != nil {
 		_, _ = c.Write(answer) // the peer's loss
 	}
