@@ -12,6 +12,7 @@ type ackWait struct {
 	cseq uint32            // of the INVITE
 	got  chan *sip.Request // room for one: whoever handles the ACK does not wait
 	done chan struct{}     // closed when the wait is over
+	over bool              // the ACK is in, and only has to be followed; guarded by the dialog's lock
 }
 
 // expectAck starts a wait. There is one at a time: another INVITE is refused before. It returns nil while an INVITE of
@@ -28,7 +29,7 @@ func (d *dialog) expectAck(cseq uint32) *ackWait {
 }
 
 // ackPending reports whether an ACK is waited for, and goes on to be for a moment: one that was sent before the request
-// at hand may be handled after it.
+// at hand may be handled after it. For one that is in, it waits until that has been followed, however busy the machine is.
 func (d *dialog) ackPending() bool {
 	d.mu.Lock()
 	w := d.acks
@@ -37,6 +38,15 @@ func (d *dialog) ackPending() bool {
 		return false
 	}
 	d.stack.pause(ackGrace, w.done)
+	d.mu.Lock()
+	in := w.over
+	d.mu.Unlock()
+	if in {
+		select {
+		case <-w.done:
+		case <-d.stack.living.Done():
+		}
+	}
 	select {
 	case <-w.done:
 		return false
@@ -78,6 +88,7 @@ func (d *dialog) acknowledged(ack *sip.Request) bool {
 	if d.acks == nil || d.acks.cseq != ack.CSeq().SeqNo {
 		return false
 	}
+	d.acks.over = true
 	select {
 	case d.acks.got <- ack:
 	default: // another one

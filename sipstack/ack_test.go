@@ -4,8 +4,11 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/emiago/sipgo/sip"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestWhichACKIsTakenWhereItIsRead(t *testing.T) {
@@ -57,6 +60,37 @@ func TestWhichACKIsTakenWhereItIsRead(t *testing.T) {
 				c.ack("") // however it was, one that is sent counts
 				synctest.Wait()
 				assert.True(t, l.isConfirmed())
+			})
+		})
+	}
+}
+
+func TestARequestWaitsUntilTheACKBeforeItHasBeenFollowed(t *testing.T) {
+	for name, in := range map[string]bool{"one that is in": true, "one that is missing": false} {
+		t.Run(name, func(t *testing.T) {
+			inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
+				n.answering()
+				c := p.newCall()
+				c.sendInvite("", offerLine)
+				c.established(c.expect("SIP/2.0 200"))
+				c.ack("")
+				synctest.Wait()
+				d := n.leg().dialog
+				w := d.expectAck(200) // whoever waits does not come to it: the machine is busy
+				if in {
+					ack := sip.NewRequest(sip.ACK, sip.Uri{Scheme: "sip", Host: "node.example"})
+					ack.AppendHeader(&sip.CSeqHeader{SeqNo: 200, MethodName: sip.ACK})
+					require.True(t, d.acknowledged(ack))
+				}
+				pending := make(chan bool, 1)
+				go func() { pending <- d.ackPending() }()
+
+				time.Sleep(10 * ackGrace)
+				synctest.Wait()
+				assert.Len(t, pending, map[bool]int{true: 0, false: 1}[in], "it waits no longer than it has to")
+
+				d.ackDone(w)
+				assert.Equal(t, !in, <-pending)
 			})
 		})
 	}
