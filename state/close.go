@@ -46,7 +46,10 @@ func (d *Durable) finish() {
 			d.publishListed()
 			d.settled(deadline)
 		}
-		d.publishValues()
+		d.beginValues()
+		for left := true; left; {
+			left = d.publishValues()
+		}
 		d.settled(deadline)
 	}
 	d.mu.Lock()

@@ -135,7 +135,7 @@ func (d *Durable) lookAfter() {
 		}
 	}
 	d.publishListed()
-	d.publishValues()
+	d.beginValues()
 	d.leaveOut(time.Now())
 	d.mu.Lock()
 	defer d.mu.Unlock()

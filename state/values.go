@@ -13,14 +13,30 @@ import (
 // checkpoint says up to which message of the journals' stream the values are up to date, so that nothing before it has to
 // be read when the store is opened.
 type cycle struct {
+	left   int    // calls at the head of those with values that are out of date whose turn is still to come in this round
+	some   int    // how many of them at a time
 	open   int    // values on their way
 	goal   uint64 // what the checkpoint will be when they have been written
 	pinned uint64 // what it is
 	seq    uint64 // of its message
 }
 
-// reset forgets what was on its way.
-func (c *cycle) reset() { c.open, c.goal = 0, c.pinned }
+// giveUp ends a round in which not all values could be written.
+func (c *cycle) giveUp() { c.left, c.goal = 0, c.pinned }
+
+// reset forgets what was on its way besides.
+func (c *cycle) reset() {
+	c.giveUp()
+	c.open = 0
+}
+
+// A round's values are written in so many parts, each valuePause after the one before, so that what is done for calls does not have
+// to wait for all of them: at most half a second for the whole round.
+const (
+	valueParts = 50
+	valuePause = 10 * time.Millisecond
+	minValues  = 8 // in one part
+)
 
 // checkpoint is the value of checkpointKey.
 func checkpoint(pinned uint64) []byte {
@@ -34,66 +50,77 @@ func readCheckpoint(value []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(value[1:]), nil
 }
 
-// publishValues writes the values that are out of date. Those of the round before have to be there first. A value tells of
-// nothing that the journal on disk does not: a call with more in memory waits for the next round, and the checkpoint with
-// it.
-func (d *Durable) publishValues() {
+// beginValues begins a round, in which the values are written that are out of date by now, unless the one before it is not over.
+// It writes the checkpoint of that.
+func (d *Durable) beginValues() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.failing != nil || d.cycle.open > 0 {
+	if d.failing != nil || d.cycle.left > 0 || d.cycle.open > 0 {
 		return
 	}
 	if d.cycle.goal > d.cycle.pinned {
 		d.cycle.pinned = d.cycle.goal
 		d.send(d.names.record+checkpointKey, bytes.NewBuffer(checkpoint(d.cycle.pinned)), func(seq uint64) { d.cycle.seq = seq })
 	}
-	some := d.fresh
-	d.fresh = nil
+	d.cycle.left = len(d.fresh)
+	d.cycle.some = max(d.cycle.left/valueParts, minValues)
 	d.cycle.goal = d.acked // what is acknowledged later is in the next round
-	var ready []*stored
-	for _, c := range some {
-		switch {
-		case c.held == nil || d.calls[c.id] != c:
-		case c.disk.first == 0 || c.disk.written < uint64(c.entries.len()):
-			d.fresh = append(d.fresh, c)
-			if c.disk.untold != 0 {
-				d.cycle.goal = min(d.cycle.goal, c.disk.untold-1)
-			}
-		default:
-			ready = append(ready, c)
+}
+
+// publishValues writes the next values of a round. It reports whether some are left.
+func (d *Durable) publishValues() (left bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for range d.cycle.some {
+		if d.cycle.left == 0 {
+			return false
 		}
+		c := d.fresh[0]
+		d.fresh[0] = nil
+		d.fresh = d.fresh[1:]
+		d.cycle.left--
+		d.publishValue(c)
 	}
-	for i, c := range ready {
-		if c.held == nil || d.calls[c.id] != c {
-			continue
+	return d.cycle.left > 0
+}
+
+// publishValue writes the value of a call, which was the first of those that are out of date. A value tells of nothing that the
+// journal on disk does not: a call with more in memory waits for the next round, and the checkpoint with it. It is called with the
+// lock held, and lets go of it while it works.
+func (d *Durable) publishValue(c *stored) {
+	switch {
+	case c.held == nil || d.calls[c.id] != c:
+		return
+	case c.disk.first == 0 || c.disk.written < uint64(c.entries.len()):
+		d.fresh = append(d.fresh, c)
+		if c.disk.untold != 0 {
+			d.cycle.goal = min(d.cycle.goal, c.disk.untold-1)
 		}
-		f := c.filed()
-		over := c.sealable(time.Now())
-		c.disk.file()
-		d.cycle.open++
-		d.mu.Unlock()
-		err := d.codec.file(&d.scratch, &f)
-		var value []byte
-		if over {
-			value = slices.Clone(d.scratch.Bytes())
-		}
-		d.mu.Lock()
-		if err != nil {
-			d.log.Error("a call's value could not be packed", zap.String("call_id", c.id), zap.Error(err))
-			d.cycle.open--
-			continue
-		}
-		if !d.send(d.names.record+c.id, &d.scratch, func(seq uint64) { d.filed(c, seq, value) }) {
-			if c.disk.unfile() { // otherwise the failure has done so
-				d.cycle.open--
-				d.refresh(c)
-			}
-			for _, c := range ready[i+1:] {
-				c.disk.fresh = false
-				d.refresh(c)
-			}
-			return
-		}
+		return
+	}
+	f := c.filed()
+	over := c.sealable(time.Now())
+	c.disk.file()
+	d.cycle.open++
+	d.mu.Unlock()
+	err := d.codec.file(&d.scratch, &f)
+	var value []byte
+	if over {
+		value = slices.Clone(d.scratch.Bytes())
+	}
+	d.mu.Lock()
+	if err != nil {
+		d.log.Error("a call's value could not be packed", zap.String("call_id", c.id), zap.Error(err))
+		d.cycle.open--
+		return
+	}
+	if d.send(d.names.record+c.id, &d.scratch, func(seq uint64) { d.filed(c, seq, value) }) {
+		return
+	}
+	d.cycle.giveUp()
+	if c.disk.unfile() { // otherwise the failure has done so
+		d.cycle.open--
+		d.refresh(c)
 	}
 }
 

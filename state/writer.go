@@ -47,7 +47,8 @@ func (d *Durable) packAfter() time.Duration {
 func (d *Durable) write() {
 	clock := time.NewTicker(tick)
 	defer clock.Stop()
-	var next time.Time // message that keeps the spacing
+	var next time.Time          // message that keeps the spacing
+	var values <-chan time.Time // more of them are due
 	for {
 		select {
 		case <-d.wake:
@@ -59,10 +60,21 @@ func (d *Durable) write() {
 			}
 		case <-clock.C:
 			d.lookAfter()
+			values = d.someValues()
+		case <-values:
+			values = d.someValues()
 		case <-d.ending:
 			return
 		}
 	}
+}
+
+// someValues writes some values and returns when to go on; nil: there are no more.
+func (d *Durable) someValues() <-chan time.Time {
+	if !d.publishValues() {
+		return nil
+	}
+	return time.After(valuePause)
 }
 
 // until waits for a time; false: the store is being closed.

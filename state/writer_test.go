@@ -1,8 +1,10 @@
 package state
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,17 +22,28 @@ type fakeLink struct {
 	d     *Durable
 	takes time.Duration
 
-	mu    sync.Mutex
-	times []time.Time // of the messages of journals
-	seq   uint64
-	error string // that it answers with
+	mu     sync.Mutex
+	times  []time.Time // of the messages of journals
+	values []value
+	seq    uint64
+	error  string // that it answers with
 }
 
-func (f *fakeLink) PublishRequest(subject, reply string, _ []byte) error {
+// value is one that was written, of a call or the checkpoint.
+type value struct {
+	key  string
+	at   time.Time
+	data []byte
+}
+
+func (f *fakeLink) PublishRequest(subject, reply string, message []byte) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if subject == f.d.names.group {
 		f.times = append(f.times, time.Now())
+	}
+	if key, ok := strings.CutPrefix(subject, f.d.names.record); ok {
+		f.values = append(f.values, value{key, time.Now(), bytes.Clone(message)})
 	}
 	f.seq++
 	data := fmt.Appendf(nil, `{"seq":%d}`, f.seq)
@@ -42,6 +55,14 @@ func (f *fakeLink) PublishRequest(subject, reply string, _ []byte) error {
 		f.d.answered(f.d.replies, &nats.Msg{Subject: reply, Data: data})
 	}()
 	return nil
+}
+
+// written takes what values were written since it was called last.
+func (f *fakeLink) written() (values []value) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	values, f.values = f.values, nil
+	return values
 }
 
 // gaps are the times between the messages so far.
