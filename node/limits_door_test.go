@@ -32,6 +32,29 @@ func TestCallsAboveMaxCallsPerSecondGet503(t *testing.T) {
 	})
 }
 
+func TestCallsOfASlowApplicationGet503(t *testing.T) {
+	inBubble(t, func(cfg *node.Config) { cfg.Webhook.MaxLatency = time.Second }, func(t *testing.T, b *bubble) {
+		slow := scenario.BXML(response(`<Hangup/>`))
+		slow.Delay = 4 * time.Second
+		b.app.On("initiate", slow)
+		for range 3 { // the average is above a second after two, and the third is to see whether it is better
+			b.phone.Invite(scenario.Invite{To: b.uri("desk")}).Rejected(603)
+			b.disconnect("hangup", "")
+		}
+		asked := len(b.app.EventsOf("initiate"))
+		late := b.phone.Invite(scenario.Invite{To: b.uri("desk")}) // so is this one
+		time.Sleep(100 * time.Millisecond)
+		began := time.Now()
+		refused := b.phone.Invite(scenario.Invite{To: b.uri("desk")}).Rejected(503)
+		assert.Zero(t, time.Since(began), "at once")
+		assert.Equal(t, "5", refused.Get("Retry-After"))
+		late.Rejected(603)
+		b.disconnect("hangup", "")
+		assert.Len(t, b.app.EventsOf("initiate"), asked+1, "nobody was asked about the one refused")
+		assert.Equal(t, 1.0, b.metrics()[`callengine_calls_refused_total{reason="webhook_latency"}`])
+	})
+}
+
 func TestUsersAreAskedForTheirPassword(t *testing.T) {
 	users := func(cfg *node.Config) { cfg.SIP.Users = []node.SIPUser{{Username: "alice", Password: "hidden-word"}} }
 	inBubble(t, users, func(t *testing.T, b *bubble) {

@@ -130,6 +130,7 @@ func TestReferThroughTheDialog(t *testing.T) {
 		assert.Equal(t, "<sip:bob@node.example>", field(refer, "Referred-By"))
 		assert.Equal(t, "<"+c.target+">", field(refer, "Contact"))
 		assert.Equal(t, "70", field(refer, "Max-Forwards"))
+		assert.Contains(t, field(refer, "Via")+";", ";rport;", "RFC 3581 section 3")
 		p.reply(refer, 202, "")
 		c.inDialog("NOTIFY", "Event: refer;id=1\r\nSubscription-State: terminated\r\nContent-Type: message/sipfrag\r\n", "SIP/2.0 200 OK\r\n")
 		assert.Equal(t, "SIP/2.0 200 OK", startOf(p.next()))

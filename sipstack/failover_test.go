@@ -67,12 +67,44 @@ func TestFailoverOn503(t *testing.T) {
 }
 
 func TestTargetIsAskedAgainWhenItsRetryAfterIsOver(t *testing.T) {
+	for name, tc := range map[string]struct {
+		header string
+		after  time.Duration
+	}{
+		"as it says":        {"Retry-After: 3\r\n", 3 * time.Second},
+		"it says nothing":   {"", 30 * time.Second},
+		"it asks for a day": {"Retry-After: 86400\r\n", 5 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inPool(t, func(t *testing.T, _ *node, l *Leg, _ *dialogue, x pool) {
+				r := refer(t, l)
+				x.first.reply(x.first.expect("REFER"), 503, tc.header)
+				x.second.reply(x.second.expect("REFER"), 603, "")
+				<-r.Done()
+				time.Sleep(tc.after - time.Second) // fake
+				r = refer(t, l)
+				x.second.reply(x.second.expect("REFER"), 603, "")
+				<-r.Done()
+				time.Sleep(time.Second)
+				r = refer(t, l)
+				x.first.reply(x.first.expect("REFER"), 603, "")
+				<-r.Done()
+			})
+		})
+	}
+}
+
+func TestTargetThatHasAnsweredIsAskedFirstAgain(t *testing.T) {
 	inPool(t, func(t *testing.T, _ *node, l *Leg, _ *dialogue, x pool) {
 		r := refer(t, l)
-		x.first.reply(x.first.expect("REFER"), 503, "Retry-After: 3\r\n")
+		x.first.reply(x.first.expect("REFER"), 503, "")
 		x.second.reply(x.second.expect("REFER"), 603, "")
 		<-r.Done()
-		time.Sleep(3 * time.Second) // fake
+		r = refer(t, l)
+		x.second.reply(x.second.expect("REFER"), 503, "Retry-After: 1\r\n")
+		x.first.reply(x.first.expect("REFER"), 603, "")
+		<-r.Done()
+		time.Sleep(time.Second) // fake: now neither has failed
 		r = refer(t, l)
 		x.first.reply(x.first.expect("REFER"), 603, "")
 		<-r.Done()

@@ -277,6 +277,31 @@ func TestEarlyDialogOfACallOfOurs(t *testing.T) {
 	})
 }
 
+func TestForksThatAreNotAnsweredAreForgotten(t *testing.T) { // RFC 3261 section 13.2.2.4: 64*T1 after the first answer
+	inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
+		done := n.dial(context.Background(), n.callee(p))
+		invite := p.next()
+		for _, tag := range []string{"c", "d", "e"} {
+			p.answerAs(invite, tag, 180, p.contactLine(), "")
+			synctest.Wait()
+		}
+		p.accepts(invite, "d")
+		p.expect("ACK")
+		require.NoError(t, (<-done).err)
+		time.Sleep(linger() - time.Second) // fake
+		c := incall(p, invite, "c")
+		c.inDialog("INFO", "", "")
+		c.expect("SIP/2.0 200")
+		time.Sleep(2 * linger())
+		c.inDialog("INFO", "", "")
+		c.expect("SIP/2.0 481")
+		d := incall(p, invite, "d")
+		d.inDialog("INFO", "", "")
+		d.expect("SIP/2.0 200")
+		assert.Len(t, n.dialogs, 1)
+	})
+}
+
 func TestForksAreBounded(t *testing.T) {
 	inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
 		done := n.dial(context.Background(), n.callee(p))
