@@ -18,7 +18,7 @@ type checker struct {
 
 // element checks an element that may stand where it stands.
 func (c *checker) element(e *element, d *definition) *node {
-	n := &node{definition: d, source: e, values: map[string]string{}, at: map[string]Position{}}
+	n := &node{definition: d, source: e}
 	standIn := c.attributes(n)
 	c.content(n, standIn)
 	c.credentials(n)
@@ -84,8 +84,10 @@ func (c *checker) value(n *node, row *attribute, a xmlAttribute) {
 		c.errorf(a.pos, n.name, "%s %v", a.name, err)
 		return
 	}
-	n.values[row.name] = value
-	n.at[row.name] = a.pos
+	if n.given == nil {
+		n.given = map[string]given{}
+	}
+	n.given[row.name] = given{value, a.pos}
 }
 
 // accept returns what the value must be, if it is not.

@@ -18,7 +18,7 @@ var forwardDef = definition{
 	},
 	check: func(c *checker, n *node) {
 		if n.has("uui") && strings.HasPrefix(n.str("to"), "+") {
-			c.warnf(n.at["uui"], n.name, "uui has an effect only when to is a SIP URI; ignored")
+			c.warnf(n.at("uui"), n.name, "uui has an effect only when to is a SIP URI; ignored")
 		}
 	},
 }

@@ -69,12 +69,12 @@ var gatherDef = definition{
 	check: func(c *checker, n *node) {
 		prompts := len(n.children)
 		if prompts <= maxPrompts && n.number("repeatCount")*float64(prompts) > maxPrompts {
-			c.errorf(n.at["repeatCount"], n.name, "repeatCount times the number of prompts may be at most %d, and is %s times %d",
+			c.errorf(n.at("repeatCount"), n.name, "repeatCount times the number of prompts may be at most %d, and is %s times %d",
 				maxPrompts, shorten(n.str("repeatCount")), prompts)
 		}
 		for _, name := range speechOnly {
 			if n.str("input") == "dtmf" && n.has(name) {
-				c.warnf(n.at[name], n.name, "%s has an effect only with input speech or dtmf_speech; ignored", name)
+				c.warnf(n.at(name), n.name, "%s has an effect only with input speech or dtmf_speech; ignored", name)
 			}
 		}
 	},

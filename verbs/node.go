@@ -12,25 +12,33 @@ import (
 type node struct {
 	*definition
 	source   *element
-	values   map[string]string   // as given; letter case as in the tables
-	at       map[string]Position // of the attributes
-	text     string              // trimmed
+	given    map[string]given // by name; nil: none
+	text     string           // trimmed
 	children []*node
 	speech   Speech // of a SpeakSentence
+}
+
+// given is the value of an attribute, in the letter case of the tables, and where its name stands.
+type given struct {
+	value string
+	pos   Position
 }
 
 func (n *node) heading() heading { return heading{n.name, n.source.pos} }
 
 // has reports whether an attribute was given.
 func (n *node) has(name string) bool {
-	_, ok := n.values[name]
+	_, ok := n.given[name]
 	return ok
 }
 
+// at returns where an attribute stands that was given.
+func (n *node) at(name string) Position { return n.given[name].pos }
+
 // str returns an attribute's value, or its default.
 func (n *node) str(name string) string {
-	if v, ok := n.values[name]; ok {
-		return v
+	if v, ok := n.given[name]; ok {
+		return v.value
 	}
 	if a := n.attribute(name); a != nil && a.initial != nil {
 		return *a.initial
@@ -40,8 +48,8 @@ func (n *node) str(name string) string {
 
 // optional returns an attribute's value, nil when it was not given.
 func (n *node) optional(name string) *string {
-	if v, ok := n.values[name]; ok {
-		return &v
+	if v, ok := n.given[name]; ok {
+		return &v.value
 	}
 	return nil
 }

@@ -30,13 +30,13 @@ func chooseVoice(c *checker, n *node) {
 	switch name := n.str("voice"); {
 	case n.has("voice"):
 		if !known {
-			c.warnf(n.at["locale"], n.name, "locale %s is not known; ignored, as voice is given", quote(locale))
+			c.warnf(n.at("locale"), n.name, "locale %s is not known; ignored, as voice is given", quote(locale))
 		}
 		if voice, known = named(voices, name); !known {
-			c.errorf(n.at["voice"], n.name, "voice %s is not known%s", quote(name), didYouMean(name, voiceNames(voices)))
+			c.errorf(n.at("voice"), n.name, "voice %s is not known%s", quote(name), didYouMean(name, voiceNames(voices)))
 		}
 	case !known:
-		c.errorf(n.at["locale"], n.name, "locale %s is not known%s", quote(locale), didYouMean(locale, locales(voices)))
+		c.errorf(n.at("locale"), n.name, "locale %s is not known%s", quote(locale), didYouMean(locale, locales(voices)))
 	}
 	n.speech.Voice, n.speech.Locale, n.speech.Gender = voice.Name, voice.Locale, voice.Gender
 }

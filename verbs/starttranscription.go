@@ -31,7 +31,7 @@ var startTranscriptionDef = definition{
 	inTransferAnswer: true,
 	check: func(c *checker, n *node) {
 		if n.has("stabilized") && !n.has("destination") {
-			c.warnf(n.at["stabilized"], n.name, "stabilized has an effect only with destination; ignored")
+			c.warnf(n.at("stabilized"), n.name, "stabilized has an effect only with destination; ignored")
 		}
 	},
 	read: func(n *node) Verb {

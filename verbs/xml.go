@@ -183,15 +183,21 @@ func (r *xmlReader) instruction() bool {
 
 // characters reads text up to the next "<".
 func (r *xmlReader) characters() bool {
-	var text strings.Builder
-	var first Position
-	inside := r.current() != nil
-	for r.off < len(r.text) && r.text[r.off] != '<' {
-		if first.Line == 0 && !isSpace(r.text[r.off]) {
-			if first = r.here(); !inside {
-				return r.fail(first, "text may not stand outside the root element")
-			}
+	from, inside := r.off, r.current() != nil
+	r.space()
+	if r.off == len(r.text) || r.text[r.off] == '<' {
+		if inside {
+			r.append(r.text[from:r.off], Position{})
 		}
+		return true
+	}
+	first := r.here()
+	if !inside {
+		return r.fail(first, "text may not stand outside the root element")
+	}
+	r.off = from
+	var text strings.Builder
+	for r.off < len(r.text) && r.text[r.off] != '<' {
 		switch {
 		case r.text[r.off] == '&':
 			text.WriteString(r.reference())
@@ -200,14 +206,21 @@ func (r *xmlReader) characters() bool {
 			text.WriteString("]]>")
 			r.off += len("]]>")
 		default:
-			text.WriteByte(r.text[r.off])
-			r.off++
+			text.WriteString(r.until("<&]"))
 		}
 	}
-	if inside {
-		r.append(text.String(), first)
-	}
+	r.append(text.String(), first)
 	return true
+}
+
+// until returns the next character, and those behind it up to the first of ends.
+func (r *xmlReader) until(ends string) string {
+	run := r.text[r.off:]
+	if n := strings.IndexAny(run[1:], ends); n >= 0 {
+		run = run[:1+n]
+	}
+	r.off += len(run)
+	return run
 }
 
 func (r *xmlReader) append(text string, at Position) {

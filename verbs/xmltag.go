@@ -141,8 +141,7 @@ func (r *xmlReader) attribute(e *element, spaced bool) bool {
 			value.WriteByte(' ')
 			r.off++
 		default:
-			value.WriteByte(b)
-			r.off++
+			value.WriteString(r.until("<&'\"" + xmlSpace))
 		}
 	}
 }
