@@ -146,3 +146,20 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+func TestARelativeURLHasTheUserOfItsBase(t *testing.T) {
+	t.Parallel()
+	for base, want := range map[string]string{
+		"http://app.example/bxml":      "",
+		"http://u:p@app.example/bxml":  "line 1, column 21, <Redirect>: redirectUrl gets credentials without encryption",
+		"https://u:p@app.example/bxml": "",
+	} {
+		doc, err := NewParser(Config{}).Parse([]byte(`<Response><Redirect redirectUrl="/next"/></Response>`), base)
+		require.NoError(t, err)
+		var got string
+		for _, w := range doc.Warnings {
+			got += w.String()
+		}
+		assert.Equal(t, want, got, base)
+	}
+}
