@@ -32,7 +32,8 @@
 //   - The stack: stack.go, config.go, errors.go, observer.go, addresses.go; hostnetwork.go and librarylog.go for what it is given.
 //   - Sockets: datagrams_linux.go, datagrams_other.go, listener.go, streamlistener.go, streamconn.go, framer.go, dead.go; certificates.go and
 //     sips.go for TLS; tap.go and sniff.go for the observer.
-//   - Who may come in: acl.go, door.go, sources.go, recently.go, stateless.go; authenticate.go and nonce.go for callers.
+//   - Who may come in: acl.go, door.go, sources.go, recently.go, refused.go, stateless.go; authenticate.go and
+//     nonce.go for callers.
 //   - The grammar: gate.go, raw.go, plain.go, tidy.go, wellformed.go; values of header fields in field.go, uri.go, optiontag.go,
 //     eventheader.go, rack.go, sessionexpires.go, sipfrag.go, sdpformat.go.
 //   - Requests that come: arrive.go, handle.go, handover.go, workers.go, inbox.go, capable.go, infooptions.go, dtmfinfo.go,

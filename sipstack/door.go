@@ -60,6 +60,7 @@ type door struct {
 	gate      *gate
 	secret    []byte
 	strange   *recently // requests outside of dialogs that are no INVITE
+	refused   refused
 	supported string
 }
 
@@ -114,14 +115,16 @@ func (d *door) first(m sniffed, isSIP bool, raw []byte, a arrival) (pass bool, a
 	if d.tap.knows(m.SIPCallID, m.CSeq) {
 		return true, nil, to
 	}
-	var res statelessResponse
-	if d.over(from.Addr(), now) {
-		res = unavailable(retrySoon)
-	} else if retry := d.Full(a.waited); retry > 0 {
-		res = unavailable(retry)
-	} else {
-		return true, nil, to
+	retry := d.refused.again(m, now)
+	if retry == 0 {
+		if d.over(from.Addr(), now) {
+			retry = retrySoon
+		} else if retry = d.Full(a.waited); retry == 0 {
+			return true, nil, to
+		}
+		d.refused.add(m, retry, now)
 	}
+	res := unavailable(retry)
 	answer, to, ok := res.write(raw, a.network, from, d.secret)
 	if !ok { // not as simple as it looked
 		answer, to = d.gate.echo(res, raw, a.peer)

@@ -105,6 +105,54 @@ func TestAFullNodeRefusesAtOnceAndWithoutATransaction(t *testing.T) {
 	})
 }
 
+// The 503 may be on its way when the phone repeats its INVITE: a call that were made of the copy would have nobody on it.
+func TestARefusedINVITEIsRefusedThoughThereIsRoomWhenItIsRepeated(t *testing.T) {
+	for name, change := range map[string]func(*Config){"a full node": nil, "a source over its limit": func(cfg *Config) { cfg.MaxRequestsPerSource = 1 }} {
+		t.Run(name, func(t *testing.T) {
+			inDoor(t, change, func(t *testing.T, n *node, d *testDoor, p *phone) {
+				if change == nil {
+					d.setFull(7)
+				} else {
+					other := p.newCall()
+					other.send(other.request("OPTIONS", other.uri, other.cseq, newBranch(), "", ""))
+					other.expect("SIP/2.0 200")
+				}
+				c := p.newCall()
+				c.sendInvite("", offerLine)
+				res := p.next()
+				require.Equal(t, "SIP/2.0 503 Service Unavailable", startOf(res))
+				d.setFull(0)
+				time.Sleep(3 * time.Second)
+
+				p.send(c.invite)
+				assert.Equal(t, res, p.next())
+				c.send(strings.Replace(c.invite, c.branch, newBranch(), 1))
+				assert.Contains(t, c.expect("SIP/2.0 200"), "INVITE", "another transaction is another attempt")
+			})
+		})
+	}
+}
+
+func TestWhatIsRememberedOfRefusedINVITEs(t *testing.T) {
+	var r refused
+	now := time.Unix(1_700_000_000, 0)
+	invite := sniffed{via: "SIP/2.0/UDP phone.example;branch=z9hG4bK1", Message: Message{SIPCallID: "a", CSeq: 256}}
+	assert.Zero(t, r.again(invite, now), "nothing was refused yet")
+	r.add(invite, 5, now)
+
+	assert.Equal(t, 5, r.again(invite, now.Add(linger()-time.Second)))
+	assert.Zero(t, r.again(invite, now.Add(linger())))
+	for name, change := range map[string]func(*sniffed){
+		"another branch":  func(m *sniffed) { m.via += "2" },
+		"another Call-ID": func(m *sniffed) { m.SIPCallID = "b" },
+		"another number":  func(m *sniffed) { m.CSeq = 1 },
+	} {
+		other := invite
+		change(&other)
+		assert.Zero(t, r.again(other, now), name)
+	}
+}
+
 func TestAFullNodeRefusesOddINVITEsToo(t *testing.T) {
 	for name, odd := range map[string]func(invite string) string{
 		"a folded header field": func(m string) string {
