@@ -127,3 +127,28 @@ func TestASourceOverItsRateIsToldToWait(t *testing.T) {
 		b.disconnect("hangup", "")
 	})
 }
+
+// What belongs to no call counts, whatever it asks for and however it comes.
+func TestEveryRequestOfASourceCounts(t *testing.T) {
+	for _, transport := range []string{"udp", "tcp"} {
+		for method, answer := range map[string]string{"OPTIONS": "200", "REGISTER": "405", "MESSAGE": "405", "BYE": "481"} {
+			t.Run(transport+" "+method, func(t *testing.T) {
+				inBubble(t, func(cfg *node.Config) { cfg.SIP.MaxRequestsPerSource = 1 }, func(t *testing.T, b *bubble) {
+					phone := b.phoneAt("10.0.2.7", transport)
+					asked := 0
+					ask := func(code string) *scenario.Message {
+						asked++
+						m := outOfDialog(phone, method, b.uri("desk"))
+						phone.Send("10.0.0.1:5060", m.Set("Via", fmt.Sprintf("%s-%d", m.Get("Via"), asked)))
+						return phone.Expect(code + " " + method)
+					}
+					ask(answer)
+					assert.Equal(t, "1", ask("503").Get("Retry-After"))
+					assert.Equal(t, 1.0, b.metrics()[`callengine_sip_requests_dropped_total{reason="rate_limit"}`])
+					time.Sleep(time.Second)
+					ask(answer)
+				})
+			})
+		}
+	}
+}

@@ -324,7 +324,6 @@ func TestASourceOverItsRateGets503(t *testing.T) {
 	})
 }
 
-// failing sends a request that only scanners send often, and returns whether it was answered.
 func TestTheCallIDOfARefusedCallOpensNoDoor(t *testing.T) {
 	inDoor(t, func(c *Config) { c.MaxRequestsPerSource = 1 }, func(t *testing.T, n *node, d *testDoor, p *phone) {
 		n.mu.Lock()

@@ -326,6 +326,7 @@ func TestPrackWithAnOffer(t *testing.T) { // RFC 3262 section 5
 		time.Sleep(55 * time.Second) // fake
 		again := c.expect("SIP/2.0 180")
 		assert.Empty(t, bodyOf(again), "the offer was made")
+		p.contact = "sip:nobody@127.0.0.9:9" // a PRACK is no target refresh (RFC 3261 section 12.2)
 		c.prack(again, "", offerLine)
 		ok := c.expect("SIP/2.0 200")
 		assert.Contains(t, bodyOf(ok), "RTP/AVP 0 101", "the answer")
@@ -334,6 +335,8 @@ func TestPrackWithAnOffer(t *testing.T) { // RFC 3262 section 5
 		c.send(c.request("ACK", c.target, 100, newBranch(), "", ""))
 		require.NoError(t, <-answered)
 		assert.Equal(t, "PCMU", l.session.params.Codec.String())
+		go func() { _ = l.Bye(context.Background()) }()
+		p.reply(c.expect("BYE sip:alice@"), 200, "")
 	})
 }
 

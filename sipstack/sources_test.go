@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// failing sends a request that only scanners send often, and returns whether it was answered.
 func failing(p *phone) bool {
 	c := p.newCall()
 	p.send(c.request("REGISTER", c.uri, 1, newBranch(), "", ""))
