@@ -166,6 +166,33 @@ func TestWhoIsNeverSilenced(t *testing.T) {
 	})
 }
 
+func TestWhoHadACallIsNotSilencedForTenMinutes(t *testing.T) {
+	began, ip := time.Unix(1000, 0), netip.MustParseAddr("192.0.2.1")
+	s := newSources(0, 3)
+	s.arrived(ip, began)
+	over := began.Add(time.Hour)
+	s.left(ip, over)
+	for range 50 {
+		require.Zero(t, s.failed(ip, over.Add(10*time.Minute-time.Nanosecond)))
+	}
+	assert.Positive(t, s.failed(ip, over.Add(10*time.Minute)))
+}
+
+// A call may be handed over to another address, which may have failed before.
+func TestWhatBelongsToACallIsAnsweredWhoeverSendsIt(t *testing.T) {
+	inDoor(t, func(c *Config) { c.SilenceAfter = 3 }, func(t *testing.T, n *node, d *testDoor, p *phone) {
+		c := p.call()
+		other := n.udpPhoneAt("127.0.0.2:7000")
+		defer other.close()
+		for range 3 {
+			require.True(t, failing(other))
+		}
+		require.False(t, failing(other))
+		other.send(c.request("BYE", c.target, c.cseq+1, newBranch(), "", ""))
+		other.expect("SIP/2.0 200")
+	})
+}
+
 func TestFailuresAreForgivenWithTime(t *testing.T) {
 	now, ip := time.Unix(1000, 0), netip.MustParseAddr("192.0.2.1")
 	s := newSources(0, 3)
