@@ -55,6 +55,13 @@ func (d *dialog) ackPending() bool {
 	}
 }
 
+// awaitsAck reports whether the ACK of the INVITE with a number is waited for.
+func (d *dialog) awaitsAck(cseq uint32) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.acks != nil && d.acks.cseq == cseq
+}
+
 // ackGrace is how long a request waits for the ACK before it: sent in one breath they are handled in any order.
 const ackGrace = 50 * time.Millisecond
 

@@ -233,6 +233,10 @@ func (s *Stack) strayCancel(req *sip.Request, tx *sip.ServerTx) {
 	s.pause(cancelWait, nil)
 	i := s.inviteNamed(inviteOf(req))
 	if i == nil || i.via != transactionOf(req) {
+		if d := s.dialog(req); d != nil && d.awaitsAck(req.CSeq().SeqNo) { // a re-INVITE, which has its 2xx
+			s.respond(tx, s.response(req, sip.StatusOK, ""))
+			return
+		}
 		s.noDialog(req, tx)
 		return
 	}

@@ -123,6 +123,26 @@ func TestTwoHundredToAReinviteIsRepeatedUntilItsAck(t *testing.T) { // RFC 3261 
 	})
 }
 
+func TestACancelOfAReinviteComesTooLate(t *testing.T) { // RFC 3261 section 9.2
+	inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
+		n.answering()
+		c := p.call()
+		c.inDialog("INVITE", "", offerLine)
+		answer := c.expect("SIP/2.0 200")
+		cancel := func() {
+			c.send(c.request("CANCEL", c.target, c.cseq, branchIn(field(answer, "Via")), "", ""))
+		}
+		cancel()
+		assert.Equal(t, "101 CANCEL", field(c.expect("SIP/2.0 200"), "CSeq"))
+		c.ack("")
+		synctest.Wait()
+		require.NoError(t, n.leg().Err())
+
+		cancel()
+		assert.Equal(t, "101 CANCEL", field(c.expect("SIP/2.0 481"), "CSeq"), "its transaction is over")
+	})
+}
+
 func TestReinviteWhileOneIsPending(t *testing.T) {
 	inMemory(t, Config{}, func(t *testing.T, n *node, p *phone) {
 		n.answering()
