@@ -260,3 +260,23 @@ func TestASilencedSourceIsNotListenedToOverTCP(t *testing.T) {
 	assert.Error(t, err)
 	require.NoError(t, conn.Close())
 }
+
+func TestKnownNetworksAreNotSilencedForWrongPasswords(t *testing.T) {
+	now, stranger := time.Unix(1000, 0), netip.MustParseAddr("198.51.100.1")
+	d := newDoor(Config{
+		Allow: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, PSTNTrunks: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")},
+		SilenceAfter: 3,
+	}, &testDoor{}, nil, testGate(), "")
+	for _, ip := range []string{"192.0.2.1", "203.0.113.1"} {
+		known := netip.MustParseAddr(ip)
+		for i := range 50 {
+			d.unauthenticated(known, AuthWrong, now)
+			d.unauthenticated(known, "", now.Add(time.Duration(i)*2*challengeWait))
+		}
+		assert.False(t, d.sources.silenced(known, now), ip)
+	}
+	for range 3 {
+		d.unauthenticated(stranger, AuthWrong, now)
+	}
+	assert.True(t, d.sources.silenced(stranger, now))
+}

@@ -165,6 +165,18 @@ func TestKeepalive(t *testing.T) {
 			p.silent(5 * time.Minute)
 		})
 	})
+	t.Run("a proxy says that nobody is there", func(t *testing.T) {
+		inMemory(t, cfg, func(t *testing.T, n *node, p *phone) {
+			n.answering()
+			p.call()
+			for range 3 {
+				time.Sleep(55 * time.Second) // fake
+				p.reply(p.expect("OPTIONS"), 408, "")
+			}
+			p.reply(p.expect("BYE"), 200, "")
+			require.ErrorIs(t, n.end(), ErrDialogLost)
+		})
+	})
 	t.Run("nobody there", func(t *testing.T) {
 		inMemory(t, cfg, func(t *testing.T, n *node, p *phone) {
 			n.answering()
