@@ -60,6 +60,23 @@ func TestTheValuesOfManyCallsAreWrittenALittleAtATime(t *testing.T) {
 	})
 }
 
+func TestTheValuesOfManyCallsAreWrittenInOneGoWhereEachIsSynced(t *testing.T) {
+	t.Parallel()
+	withFakeLink(t, time.Millisecond, func(t *testing.T, d *Durable, l *fakeLink) {
+		d.mu.Lock()
+		d.cfg.SyncAlways = true
+		d.mu.Unlock()
+		const calls = 1000
+		for n := range calls {
+			note(t, d, fmt.Sprintf("c-%d", n))
+		}
+		time.Sleep(tick)
+		values := l.written()
+		require.Len(t, values, calls)
+		assert.Equal(t, values[0].at, values[calls-1].at)
+	})
+}
+
 func TestAValueTellsOfNothingThatIsNotWritten(t *testing.T) {
 	t.Parallel()
 	withRound(t, 20, func(t *testing.T, d *Durable, l *fakeLink) {
