@@ -13,8 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// video is an offer without sound.
+const video = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 40000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
+
 func TestInviteIsRefused(t *testing.T) {
-	const video = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 40000 RTP/AVP 96\r\na=rtpmap:96 VP8/90000\r\n"
 	for name, tc := range map[string]struct {
 		extra, body string
 		err         error
@@ -102,8 +104,11 @@ func TestInviteWithoutAnRTPPortLeft(t *testing.T) {
 		c := p.newCall()
 		c.sendInvite("", offerLine)
 		assert.Equal(t, "5", field(c.expect("SIP/2.0 503 Service Unavailable"), "Retry-After"))
+		c = p.newCall()
+		c.sendInvite("", video)
+		c.expect("SIP/2.0 488 Not Acceptable Here") // it would have taken no port
 		synctest.Wait()
-		assert.Equal(t, 1, n.left)
+		assert.Equal(t, 2, n.left)
 		n.stop()
 		p.close()
 		time.Sleep(70 * time.Second) // fake
